@@ -1,0 +1,118 @@
+"""Every error of the product, grouped by what the caller should do next.
+
+    PerfectCatchError
+    ├── Retry            the same call may succeed later; nothing is wrong with us or with the request
+    ├── AskPerson        a person must change something outside: a credential, a scope, a disk, a hold
+    ├── Refused          what was asked for is wrong and stays wrong: usage, configuration, a value
+    └── Crash            an assumption of ours does not hold; stop, lose nothing, show everything
+
+The text of an error is one sentence that names what is wrong and how to mend it. Errors carry plain
+values only, so that this module imports nothing. ``exit_status`` is what a command ends with.
+"""
+
+
+class PerfectCatchError(Exception):
+    """Something went wrong that the product understands."""
+
+    exit_status = 1
+
+
+class Retry(PerfectCatchError):
+    """The same call may succeed later."""
+
+    def __init__(self, message: str, *, after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.after_seconds = after_seconds
+
+
+class AskPerson(PerfectCatchError):
+    """A person must change something before this can succeed."""
+
+
+class Refused(PerfectCatchError):
+    """What was asked for is wrong; asking again gives the same answer."""
+
+    exit_status = 2
+
+
+class Crash(PerfectCatchError):
+    """An assumption of the program does not hold."""
+
+
+# Retry -----------------------------------------------------------------------------------------
+
+
+class VendorUnavailable(Retry):
+    """The vendor did not give a usable answer: refused connection, deadline, 5xx, broken body."""
+
+
+class RateLimited(Retry):
+    """The vendor said 429 more often than the retry rules allow."""
+
+
+class CircuitOpen(Retry):
+    """The vendor failed repeatedly; calls pause until one probe succeeds."""
+
+
+class DatabaseUnavailable(Retry):
+    """PostgreSQL cannot be reached right now."""
+
+
+class AlreadyRunning(Retry):
+    """Another process holds this run or this data directory."""
+
+
+# AskPerson -------------------------------------------------------------------------------------
+
+
+class CredentialsRejected(AskPerson):
+    """The vendor refused the credentials."""
+
+
+class ScopeMissing(AskPerson):
+    """The vendor's app lacks a permission."""
+
+
+class DiskFull(AskPerson):
+    """There is no room left to write."""
+
+
+class HeldForPerson(AskPerson):
+    """A step was stopped because it looks too large to be right."""
+
+
+# Refused ---------------------------------------------------------------------------------------
+
+
+class BadSetting(Refused):
+    """A setting is missing or cannot be used."""
+
+
+class BadArgument(Refused):
+    """An argument names nothing or has no usable value."""
+
+
+class VendorRefused(Refused):
+    """The vendor understood the request and said no (a 4xx that is final)."""
+
+    exit_status = 1
+
+    def __init__(self, message: str, *, status: int, trace_id: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.trace_id = trace_id
+
+
+class NotFound(VendorRefused):
+    """The vendor has no such record."""
+
+
+# Crash -----------------------------------------------------------------------------------------
+
+
+class VendorLoop(Crash):
+    """The vendor's paging does not end: the same token or the same page came again."""
+
+
+class SchemaDiffers(Crash):
+    """The live database does not have the declared shape."""

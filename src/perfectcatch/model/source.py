@@ -1,0 +1,42 @@
+"""The role of a vendor that records are mirrored from, as the sync sees it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRecord:
+    """A record that is not valid JSON by the standard (NaN, a lone surrogate ...): kept, never parsed."""
+
+    raw: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One answer of a feed. ``records`` are JSON documents as the vendor wrote them."""
+
+    records: list[bytes | memoryview]
+    has_more: bool
+    token: str | None = None  # an export feed's continuation, given even when nothing more is there
+    total: int | None = None  # where the vendor was asked for it
+    requests: int = 1
+    broken: list[BrokenRecord] = field(default_factory=list)
+
+
+class RecordSource(Protocol):
+    """What a vendor's client does for the sync. Errors are those of ``perfectcatch.errors``."""
+
+    @property
+    def tenant_id(self) -> int:
+        """The company whose records these are."""
+
+    async def export_page(self, endpoint: str, token: str | None, query: Mapping[str, str]) -> Page:
+        """Read a page of an export feed; ``token`` None: from the beginning."""
+
+    async def list_page(self, endpoint: str, page: int, size: int, query: Mapping[str, str]) -> Page:
+        """Read page ``page`` (the first is 0 here, whatever the vendor counts from) of a list."""
+
+    async def one(self, endpoint: str, st_id: int) -> bytes | None:
+        """Read one record as JSON, None when the vendor has none by this id."""
