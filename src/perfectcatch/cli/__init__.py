@@ -1,5 +1,69 @@
-"""The command line."""
+"""The command line: commands parse words, call one function of a lower room and print what it answers.
+
+Heavy imports happen inside the commands, so that ``perfectcatch --help`` answers at once.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from perfectcatch import __version__
+from perfectcatch.cli import db, sandbox, sync, up, worker
+from perfectcatch.cli.output import Output, fail
+from perfectcatch.errors import PerfectCatchError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="perfectcatch",
+    help="An exact copy of a contractor's ServiceTitan data in PostgreSQL, with an event for every change.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("up")(up.up)
+app.add_typer(sync.app, name="sync")
+app.add_typer(worker.app, name="worker")
+app.add_typer(db.app, name="db")
+app.command("sandbox")(sandbox.sandbox)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON on stdout; logs go to stderr.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take the options that every command has."""
+    _ = version
+    if json_:
+        Output.json = True
 
 
 def main() -> None:
-    """Run the command named on the command line."""
+    """Run the command line. Exit status: 0 done, 1 failed, 2 wrong usage or configuration."""
+    words = sys.argv[1:]
+    if "--json" in words:  # it may stand anywhere
+        Output.json = True
+        words = [word for word in words if word != "--json"]
+    try:
+        app(args=words, prog_name="perfectcatch", standalone_mode=True)
+    except PerfectCatchError as error:
+        sys.exit(fail(error))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader (head, less) has gone
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,1 @@
+"""Tools without any business in them: time, HTTP, retries, rates, circuit breakers, redaction."""

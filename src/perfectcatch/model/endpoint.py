@@ -47,12 +47,13 @@ class Endpoint:
     path_parameters: tuple[Parameter, ...] = ()
     body: str | None = None  # the vendor's name of the body's schema
     answer: str | None = None  # the vendor's name of the answer's schema
-    record: str | None = None  # for PAGE and EXPORT: the schema of one record
+    record: str | None = None  # for PAGE, EXPORT and LIST: the schema of one record
     scopes: tuple[str, ...] = ()
     current: bool = True  # False: withdrawn from the vendor's documents, may still answer
     first_page: int = 1  # one list counts its pages from zero
     max_page_size: int = 5000
     always: tuple[tuple[str, str], ...] = ()  # query values that the vendor needs on each call
+    needs_one_of: tuple[str, ...] = ()  # query parameters of which a call must give at least one
 
     @property
     def writes(self) -> bool:
@@ -61,7 +62,7 @@ class Endpoint:
 
     @property
     def module(self) -> str:
-        """The first word of the name, which is also the first segment of the path."""
+        """The first word of the name: the first segment of the path with hyphens as underscores."""
         return self.name.split(".", 1)[0]
 
     def takes(self, name: str) -> bool:

@@ -5,9 +5,10 @@ reports and the documentation page. Paths are in the vendor's spelling, names of
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from hashlib import sha256
 
 from perfectcatch.model.event import ClockRule, Transition
 
@@ -33,10 +34,11 @@ class Convert(StrEnum):
     """How the vendor's value becomes the column's value. All of them turn "" and null into null for typed columns."""
 
     PLAIN = "plain"  # read as text, then as the column's type; numbers in strings are numbers
-    PHONE = "phone"  # digits in E.164 form where they make a North American number, else digits only
+    # digits in E.164 form where they make a North American number, else digits only; null for text with "@"
+    PHONE = "phone"
     FIRST_NAME = "first_name"  # of "Last, First" or "First Last"
     LAST_NAME = "last_name"
-    LOWER = "lower"  # e-mail addresses
+    LOWER = "lower"  # an e-mail address in lower case; null for text without "@"
     DAY_OF = "day_of"  # the calendar day as the vendor writes it, whatever the offset
     SECONDS = "seconds"  # "HH:MM:SS.fff" as a number of seconds
     IDS_OF = "ids_of"  # the "id" of each object in a list
@@ -68,6 +70,20 @@ class Local:
 
     name: str
     type: Type
+    does: str
+    index: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """A column that PostgreSQL itself computes from others of the same row (a stored generated column).
+
+    ``expression`` is SQL over the names of the row's other columns, immutable as PostgreSQL demands.
+    """
+
+    name: str
+    type: Type
+    expression: str
     does: str
     index: bool = False
 
@@ -155,10 +171,11 @@ class Entity:
     name: str
     table: str  # schema and name
     does: str
-    group: str  # core, contacts, reference, scheduling, pricebook
+    groups: tuple[str, ...]  # of core, contacts, reference, scheduling, pricebook
     feeds: tuple[Feed, ...]
-    columns: tuple[Column | Local | LookedUp, ...]
+    columns: tuple[Column | Local | LookedUp | Computed, ...]
     key: str = "id"
+    derived_key: tuple[str, ...] = ()  # paths that identify a record where ``key`` alone is no unique number
     created: str | None = "createdOn"
     modified: str | None = "modifiedOn"
     active: str | None = "active"
@@ -183,6 +200,11 @@ class Entity:
         return tuple(column for column in self.columns if isinstance(column, LookedUp))
 
     @property
+    def computed(self) -> tuple[Computed, ...]:
+        """Columns that PostgreSQL computes from the others."""
+        return tuple(column for column in self.columns if isinstance(column, Computed))
+
+    @property
     def transitions(self) -> tuple[Transition, ...]:
         """Events caused by a change."""
         return tuple(event for event in self.events if isinstance(event, Transition))
@@ -204,12 +226,22 @@ class Entity:
         return frozenset(self._fields())
 
     def _fields(self) -> Iterator[str]:
-        paths = [self.key, self.created, self.modified, self.active, self.merged_into]
+        paths = [self.key, *self.derived_key, self.created, self.modified, self.active, self.merged_into]
         yield from (path.split(".")[0] for path in paths if path)
         yield from (column.path[0] for column in self.vendor_columns)
         yield from (child.at.split(".")[0] for child in self.children)
         yield from (feed.tag[0] for feed in self.feeds if feed.tag)
         yield from self.also.split()
+
+
+def derived_id(parts: Iterable[str]) -> int:
+    """The st_id of a record with a ``derived_key``: always negative, as no id of a vendor is.
+
+    60 bits of a digest: among a million records the chance that any two meet is below one in a million.
+    PostgreSQL computes the same number from the stored document.
+    """
+    digest = sha256("\x1f".join(parts).encode()).hexdigest()
+    return -1 - int(digest[:15], 16)
 
 
 # Makers ----------------------------------------------------------------------------------------

@@ -75,14 +75,16 @@ class Transition:
     """An event that a change of one record causes.
 
     ``enters``: fires when the condition becomes true. ``changes``: fires when one of these columns of an
-    existing record differs and ``enters`` holds afterwards (used as a guard). ``at`` is the column that says
-    when it happened; without a value the record's modification time is taken.
+    existing record differs and ``enters`` holds afterwards (used as a guard). ``leaves``: in both cases the
+    record before the change has to fulfil this condition, so that only a known record can fire. ``at`` is
+    the column that says when it happened; without a value the record's modification time is taken.
     """
 
     event_type: str
     does: str
     enters: Condition = Exists()
     changes: tuple[str, ...] = ()
+    leaves: Condition | None = None
     at: str = "st_modified_on"
 
 
@@ -136,6 +138,8 @@ def fires(
     """Whether ``rule`` fires for the change from ``before`` (None: the record is new to us) to ``after``."""
     if after.get("deleted_at") is not None or not holds(rule.enters, after, look_up):
         return False
+    if rule.leaves is not None and not holds(rule.leaves, before, look_up):
+        return False
     if rule.changes:
         return before is not None and any(before.get(name) != after.get(name) for name in rule.changes)
     return not holds(rule.enters, before, look_up)
@@ -152,6 +156,13 @@ def appears(event_type: str, does: str, *, when: Condition = Exists()) -> Transi
 def becomes(event_type: str, does: str, column: str, *values: Any, at: str = "st_modified_on") -> Transition:
     """``column`` takes one of ``values``."""
     return Transition(event_type=event_type, does=does, enters=Is(column, values), at=at)
+
+
+def goes(
+    event_type: str, does: str, column: str, *, before: tuple[Any, ...], after: tuple[Any, ...]
+) -> Transition:
+    """``column`` of a record that we already had goes from one of ``before`` to one of ``after``."""
+    return Transition(event_type=event_type, does=does, enters=Is(column, after), leaves=Is(column, before))
 
 
 def changes(event_type: str, does: str, *columns: str, while_: Condition = Exists()) -> Transition:

@@ -38,5 +38,11 @@ class RecordSource(Protocol):
     async def list_page(self, endpoint: str, page: int, size: int, query: Mapping[str, str]) -> Page:
         """Read page ``page`` (the first is 0 here, whatever the vendor counts from) of a list."""
 
+    def takes(self, endpoint: str, parameter: str) -> bool:
+        """Whether the operation documents this query parameter; the vendor ignores others silently."""
+
+    async def count(self, endpoint: str) -> int | None:
+        """How many records a feed has in all, None where the vendor has no way to tell."""
+
     async def one(self, endpoint: str, st_id: int) -> bytes | None:
         """Read one record as JSON, None when the vendor has none by this id."""

@@ -1,0 +1,48 @@
+"""What every command begins with: settings, logging, and words that mean moments."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from perfectcatch.errors import BadArgument, BadSetting
+
+if TYPE_CHECKING:
+    from perfectcatch.settings import Settings
+    from perfectcatch.store.pool import Pool
+
+
+def prepared(**overrides: object) -> "Settings":
+    """Read the settings and start logging."""
+    from perfectcatch.kit import log
+    from perfectcatch.settings import load_settings
+
+    settings = load_settings(**overrides)
+    log.configure(level=settings.log_level, style=settings.log_style, secrets=settings.secrets)
+    return settings
+
+
+@asynccontextmanager
+async def looking() -> "AsyncIterator[tuple[Pool, int]]":
+    """A pool and the company, for commands that only look at the database."""
+    from perfectcatch.app import company_of, open_store
+
+    settings = prepared()
+    async with open_store(settings, application="perfectcatch") as pool:
+        tenant_id = await company_of(settings, pool)
+        if tenant_id is None:
+            raise BadSetting(
+                "SERVICE_TITAN_TENANT_ID is missing and the database holds no single company to choose: set it."
+            )
+        yield pool, tenant_id
+
+
+def moment(text: str) -> datetime:
+    """A moment as a person writes it; without an offset it is UTC."""
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadArgument(
+            f"{text!r} is no moment: write it like 2026-03-01 or 2026-03-01T14:00:00Z."
+        ) from None
+    return value if value.tzinfo else value.replace(tzinfo=UTC)

@@ -1,0 +1,27 @@
+"""What can be set on the sandbox."""
+
+from dataclasses import dataclass, field
+
+from perfectcatch.kit.clock import Clock, SystemClock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Who may ask, how much, and what company answers."""
+
+    seed: int = 7
+    customers: int = 1696
+    tenant_id: int = 1011756844
+    client_id: str = "cid.sandbox-perfectcatch"
+    client_secret: str = "cs1.sandbox-not-a-secret"  # noqa: S105 - opens nothing but this sandbox
+    app_key: str = "ak1.sandbox-perfectcatch"
+    token_seconds: int = 900
+    tokens_per_minute: int = 10
+    rate: float = 60  # requests a second for one app and tenant
+    activity: float = 0  # changes a minute that happen by themselves
+    export_page_size: int = 5000
+    settled_seconds: float = 900  # how long a change takes to reach an export feed by itself
+    repeat_recent: bool = True  # a feed that shows recent changes shows them again until they have settled
+    made_up: int = 30  # records of a resource that the company does not keep
+    ledger: int = 20_000  # requests remembered
+    clock: Clock = field(default_factory=SystemClock)

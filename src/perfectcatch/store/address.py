@@ -1,0 +1,107 @@
+"""A database address as people write it, read with more patience than a URL standard allows.
+
+Passwords come with at-signs, slashes and question marks that nobody has escaped. The address is divided at
+the first place after which everything reads as hosts, database and options.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote
+
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
+
+from perfectcatch.errors import BadSetting
+
+_SCHEME: Final = re.compile(r"(?:postgres|postgresql)(?:\+\w+)?://", re.ASCII)
+_HOST: Final = r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s/?#@:,\[\]]*)(?::\d{0,5})?"
+_REST: Final = re.compile(
+    rf"(?P<hosts>{_HOST}(?:,{_HOST})*)"
+    r"(?:/(?P<database>[^/?#@]*))?"
+    r"(?:\?(?P<options>(?:[A-Za-z_]+=[^&?#]*(?:&(?=.)|$))*))?"
+)
+_PORTS: Final = range(1, 65536)
+_EXAMPLE: Final = "postgresql://user:password@host:5432/database"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a database is. ``conninfo`` is libpq's form and holds the password; ``str()`` does not."""
+
+    conninfo: str
+    host: str
+    database: str
+    user: str
+    password: str
+
+    def __str__(self) -> str:
+        return f"{self.user or 'default user'} at {self.host or 'the local socket'}, database {self.database}"
+
+    def without_password(self, text: str) -> str:
+        """Give ``text`` with the password masked, should a library have put it there."""
+        return text.replace(self.password, "***") if self.password else text
+
+
+def parse(url: str, *, setting: str = "DATABASE_URL") -> Address:
+    """Read a PostgreSQL URL. Raises ``BadSetting``, never with the password in it."""
+    url = url.strip()
+    scheme = _SCHEME.match(url)
+    if scheme is None:
+        raise BadSetting(f"{setting} must begin with postgresql://, as in {_EXAMPLE}")
+    person, parts = _divide(url[scheme.end() :], setting)
+    name, _, password = person.partition(":")
+    hosts, ports = _hosts(parts["hosts"] or "", setting)
+    values = {
+        "host": hosts,
+        "port": ports,
+        "user": unquote(name),
+        "password": unquote(password),
+        "dbname": unquote(parts["database"] or ""),
+    }
+    values |= _options(parts["options"] or "", setting)
+    given = {key: value for key, value in values.items() if value}
+    user = given.get("user", "")
+    return Address(
+        conninfo=make_conninfo("", **given),
+        host=given.get("host", ""),
+        database=given.get("dbname", "") or user or "of the user's name",
+        user=user,
+        password=given.get("password", ""),
+    )
+
+
+def _divide(rest: str, setting: str) -> tuple[str, re.Match[str]]:
+    """Divide into user with password, and the parts behind; no at-sign at all is tried first."""
+    parts = _REST.fullmatch(rest)
+    if parts is not None:
+        return "", parts
+    for sign in re.finditer("@", rest):
+        parts = _REST.fullmatch(rest, sign.end())
+        if parts is not None:
+            return rest[: sign.start()], parts
+    raise BadSetting(f"{setting} cannot be read as {_EXAMPLE}: percent-encode the password if it is unusual")
+
+
+def _hosts(text: str, setting: str) -> tuple[str, str]:
+    hosts, ports = [], []
+    for each in text.split(","):
+        host, _, port = each.rpartition(":") if re.search(r":\d*$", each) else (each, "", "")
+        if port and int(port) not in _PORTS:
+            raise BadSetting(f"{setting} has the port {port}: ports go from 1 to 65535")
+        hosts.append(unquote(host).removeprefix("[").removesuffix("]"))
+        ports.append(port)
+    return ",".join(hosts), ",".join(ports) if any(ports) else ""
+
+
+def _options(text: str, setting: str) -> dict[str, str]:
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    values = {}
+    for part in filter(None, text.split("&")):
+        key, _, value = part.partition("=")
+        if key == "ssl":  # what other languages' drivers call it
+            key, value = "sslmode", "require" if value.lower() in ("true", "1", "require") else "prefer"
+        if key not in known:
+            raise BadSetting(f"{setting} has the option {key}, which PostgreSQL does not know: leave it out")
+        values[key] = unquote(value)
+    return values

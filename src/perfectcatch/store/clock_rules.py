@@ -1,0 +1,75 @@
+"""Events that time causes: once per record and stage, also when nobody was looking at the moment itself."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+
+from perfectcatch.model.entity import Entity
+from perfectcatch.model.event import ClockRule
+from perfectcatch.store import detect
+from perfectcatch.store.extract import literal
+from perfectcatch.store.mirror import announce
+from perfectcatch.store.names import EVENTS, SYNC_STATE, qualified, quote
+from perfectcatch.store.pool import Connection, Pool, run_in_transaction
+from perfectcatch.store.statements import record_json
+
+
+async def evaluate(
+    pool: Pool, tenant_id: int, entities: Mapping[str, Entity], *, now: datetime, zone: str
+) -> Counter[str]:
+    """Write what has fallen due until ``now``; ``zone`` is the company's time zone. Returns counts by type.
+
+    An entity whose first load is not complete is left for later. A stage that passed before the first load
+    was complete, or that a later stage of the same rule has overtaken (after an outage), is historical.
+    """
+    written: Counter[str] = Counter()
+    for entity in entities.values():
+        for rule in entity.clock_rules:
+            statement = statement_of(entity, rule, entities)
+            values = {"tenant": tenant_id, "now": now, "zone": zone}
+
+            async def work(
+                connection: Connection, statement: str = statement, values: dict[str, object] = values
+            ) -> int:
+                found = await connection.execute(statement, values)
+                rows = await found.fetchall()
+                await announce(connection, tenant_id, [event_id for event_id, past in rows if not past])
+                return len(rows)
+
+            number = await run_in_transaction(pool, work)
+            if number:
+                written[rule.event_type] += number
+    return written
+
+
+def statement_of(entity: Entity, rule: ClockRule, entities: Mapping[str, Entity]) -> str:
+    """The statement for one rule. Parameters: ``tenant``, ``now``, ``zone``."""
+    due = detect.due_moment(entity, rule, "%(zone)s")
+    stages = ", ".join(f"({stage.days})" for stage in sorted(rule.stages))
+    first_load = literal(f"{entity.name}_first_load")
+    return f"""
+insert into {EVENTS} (tenant_id, event_type, entity, st_id, version, occurred_at, historical, data)
+select %(tenant)s, {literal(rule.event_type)}, {literal(entity.name)}, passed.st_id,
+  'stage/' || passed.days, passed.at, passed.at < loaded.at or passed.days < passed.latest,
+  {record_json(entity, "m")} || jsonb_build_object('stage_days', passed.days)
+from (
+  select n.st_id, stage.days, due.at, max(stage.days) over (partition by n.st_id) as latest
+  from {qualified(entity.table)} n
+  cross join (values {stages}) stage(days)
+  cross join lateral (select {due} + make_interval(days => stage.days) as at) due
+  where n.tenant_id = %(tenant)s and n.deleted_at is null and n.{quote(rule.column)} is not null
+    and due.at <= %(now)s and {detect.holds(rule.holds, "n", entities)}
+) passed
+join {qualified(entity.table)} m on m.tenant_id = %(tenant)s and m.st_id = passed.st_id
+join (
+  select (value->>'completed_at')::timestamptz as at from {SYNC_STATE}
+  where tenant_id = %(tenant)s and key = {first_load}
+) loaded on true
+where not exists (
+  select 1 from {EVENTS} e where e.tenant_id = %(tenant)s and e.entity = {literal(entity.name)}
+    and e.st_id = passed.st_id and e.event_type = {literal(rule.event_type)}
+    and e.version = 'stage/' || passed.days
+)
+order by passed.at, passed.st_id
+on conflict do nothing
+returning id, historical"""

@@ -1,0 +1,50 @@
+"""Names of PostgreSQL schemas: promises to everybody who reads the database with SQL."""
+
+from typing import Final
+
+MIRROR: Final = "servicetitan"  # mirror tables and the bookkeeping of the sync
+AUTOMATION: Final = "automation"  # business events and what follows from them
+PUBLIC: Final = "public"  # views for people, and what belongs to no company
+
+SCHEMAS: Final = (MIRROR, AUTOMATION)  # those that a migration creates; ``public`` is always there
+
+
+def quote(name: str) -> str:
+    """``name`` as an SQL identifier, quoted whatever it is: a column may be called ``end`` or ``order``."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def split(table: str) -> tuple[str, str]:
+    """``schema.name`` as its two parts; a bare name is in ``public``."""
+    schema, dot, name = table.partition(".")
+    return (schema, name) if dot else (PUBLIC, schema)
+
+
+def qualified(table: str) -> str:
+    """``schema.name`` as an SQL identifier."""
+    schema, name = split(table)
+    return f"{quote(schema)}.{quote(name)}"
+
+
+def beside(table: str, neighbour: str) -> str:
+    """``table`` as an SQL identifier; a bare name lies in the schema of ``neighbour``."""
+    return qualified(table if "." in table else f"{split(neighbour)[0]}.{table}")
+
+
+def schema_of_helpers() -> str:
+    """Name the schema that holds our SQL functions."""
+    return MIRROR
+
+
+HISTORY: Final = qualified(f"{MIRROR}.record_history")
+QUARANTINE: Final = qualified(f"{MIRROR}.sync_quarantine")
+DRIFT: Final = qualified(f"{MIRROR}.schema_drift")
+SYNC_STATE: Final = qualified(f"{MIRROR}.sync_state")
+SYNC_RUNS: Final = qualified(f"{MIRROR}.sync_runs")
+SYNC_LOG: Final = qualified(f"{MIRROR}.st_sync_log")
+SWEEP_IDS: Final = qualified(f"{MIRROR}.sweep_ids")
+HOLDS: Final = qualified(f"{MIRROR}.sync_holds")
+EVENTS: Final = qualified(f"{AUTOMATION}.events")
+
+EVENT_CHANNEL: Final = "perfectcatch_events"  # one note a transaction, sent when it commits
+PROGRESS_CHANNEL: Final = "perfectcatch_progress"

@@ -1,0 +1,183 @@
+"""The record of what was synced: a run, and in it a line for each entity.
+
+A line is written when its entity starts and brought up to date in the transaction of every page, so that a
+killed run tells how far it came. Lines that a dead process left ``running`` are closed by the next run.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from perfectcatch.store.mirror import Outcome
+from perfectcatch.store.names import PROGRESS_CHANNEL, SYNC_LOG, SYNC_RUNS
+from perfectcatch.store.pool import Connection, Pool
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The newest line of the sync log for an entity."""
+
+    entity: str
+    mode: str
+    status: str
+    fetched: int
+    created: int
+    updated: int
+    unchanged: int
+    deactivated: int
+    quarantined: int
+    requests: int
+    started_at: datetime
+    completed_at: datetime | None
+    duration_ms: int | None
+    error: str | None
+    age_seconds: float | None  # since the last successful read of this entity ended
+
+
+async def begin(
+    pool: Pool, tenant_id: int, run_id: UUID, *, mode: str, entities: list[str], trigger: str, owner: str
+) -> None:
+    """Open a run."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            f"""
+            insert into {SYNC_RUNS} (tenant_id, id, mode, entities, trigger, status, owner, started_at, heartbeat_at)
+            values (%s, %s, %s, %s, %s, 'running', %s, now(), now())
+            """,
+            (tenant_id, run_id, mode, entities, trigger, owner),
+        )
+
+
+async def end(pool: Pool, tenant_id: int, run_id: UUID, *, status: str, error: str | None) -> None:
+    """Close a run: ``succeeded``, ``partial`` (some entities failed), ``failed``, ``interrupted``."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            f"""
+            update {SYNC_RUNS} set status = %s, error_message = %s, completed_at = now(), heartbeat_at = now()
+            where tenant_id = %s and id = %s
+            """,
+            (status, error, tenant_id, run_id),
+        )
+
+
+async def begin_entity(pool: Pool, tenant_id: int, run_id: UUID, *, entity: str, mode: str) -> int:
+    """Open a line; close those of the same work that a dead process left open. Returns the line's id."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            f"""
+            update {SYNC_LOG} set status = 'interrupted', completed_at = now(),
+              error_message = 'The process ended before the run did; the next run went on from its checkpoint.'
+            where tenant_id = %s and module = %s and sync_type = %s and status = 'running'
+            """,
+            (tenant_id, entity, mode),
+        )
+        found = await connection.execute(
+            f"""
+            insert into {SYNC_LOG} (tenant_id, run_id, module, sync_type, status, started_at)
+            values (%s, %s, %s, %s, 'running', now()) returning id
+            """,
+            (tenant_id, run_id, entity, mode),
+        )
+        row = await found.fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+async def note_page(
+    connection: Connection, tenant_id: int, run_id: UUID, log_id: int, total: Outcome, requests: int
+) -> None:
+    """Bring a line up to date, in the transaction of the page."""
+    await connection.execute(
+        f"""
+        update {SYNC_LOG} set records_fetched = %(fetched)s, records_created = %(created)s,
+          records_updated = %(updated)s, records_unchanged = %(unchanged)s,
+          records_deactivated = %(deactivated)s, records_quarantined = %(quarantined)s, requests = %(requests)s
+        where tenant_id = %(tenant)s and id = %(id)s
+        """,
+        {
+            "tenant": tenant_id,
+            "id": log_id,
+            "fetched": total.fetched,
+            "created": total.created,
+            "updated": total.updated,
+            "unchanged": total.unchanged + total.stale,
+            "deactivated": total.deactivated,
+            "quarantined": total.quarantined,
+            "requests": requests,
+        },
+    )
+    await connection.execute(
+        f"update {SYNC_RUNS} set heartbeat_at = now() where tenant_id = %s and id = %s", (tenant_id, run_id)
+    )
+
+
+async def end_entity(
+    pool: Pool,
+    tenant_id: int,
+    log_id: int,
+    *,
+    status: str,
+    total: Outcome,
+    requests: int,
+    duration_ms: int,
+    error: str | None,
+) -> None:
+    """Close a line."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            f"""
+            update {SYNC_LOG} set status = %(status)s, completed_at = now(), duration_ms = %(duration)s,
+              error_message = %(error)s, requests = %(requests)s, records_fetched = %(fetched)s,
+              records_created = %(created)s, records_updated = %(updated)s,
+              records_unchanged = %(unchanged)s, records_deactivated = %(deactivated)s,
+              records_quarantined = %(quarantined)s
+            where tenant_id = %(tenant)s and id = %(id)s
+            """,
+            {
+                "tenant": tenant_id,
+                "id": log_id,
+                "status": status,
+                "duration": duration_ms,
+                "error": error,
+                "requests": requests,
+                "fetched": total.fetched,
+                "created": total.created,
+                "updated": total.updated,
+                "unchanged": total.unchanged + total.stale,
+                "deactivated": total.deactivated,
+                "quarantined": total.quarantined,
+            },
+        )
+
+
+async def tell(connection: Connection, progress: dict[str, Any]) -> None:
+    """Send a live progress note when the caller's transaction commits."""
+    payload = json.dumps(progress, separators=(",", ":"), default=str)
+    await connection.execute("select pg_notify(%s, %s)", (PROGRESS_CHANNEL, payload))
+
+
+async def latest(pool: Pool, tenant_id: int) -> list[LastRun]:
+    """The newest line of each entity."""
+    async with pool.connection() as connection, connection.cursor(row_factory=class_row(LastRun)) as cursor:
+        await cursor.execute(
+            f"""
+            select distinct on (l.module) l.module as entity, l.sync_type as mode, l.status,
+              l.records_fetched as fetched, l.records_created as created, l.records_updated as updated,
+              l.records_unchanged as unchanged, l.records_deactivated as deactivated,
+              l.records_quarantined as quarantined, l.requests, l.started_at, l.completed_at,
+              l.duration_ms, l.error_message as error,
+              extract(epoch from now() - good.at)::double precision as age_seconds
+            from {SYNC_LOG} l
+            left join (
+              select module, max(completed_at) as at from {SYNC_LOG}
+              where tenant_id = %(tenant)s and status in ('succeeded', 'held') group by module
+            ) good using (module)
+            where l.tenant_id = %(tenant)s order by l.module, l.started_at desc, l.id desc
+            """,
+            {"tenant": tenant_id},
+        )
+        return await cursor.fetchall()

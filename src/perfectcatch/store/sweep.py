@@ -1,0 +1,137 @@
+"""Deletions that the vendor does not report: a full read shows which of our rows no longer exist.
+
+The ids of a full read are collected page by page, in the transactions of the pages. What is missing at the end is a
+candidate; the caller asks the vendor for each one before it is marked as deleted. A sweep that would remove a
+large share is held for a person, because a wrong answer of the vendor is then likelier than so many deletions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from perfectcatch.model.entity import Entity
+from perfectcatch.store.mirror import prepare_session, statements_of
+from perfectcatch.store.names import HOLDS, QUARANTINE, SWEEP_IDS, qualified
+from perfectcatch.store.pool import Connection, Pool, run_in_transaction
+
+LARGEST_SHARE = 0.02
+LARGEST_NUMBER = 500
+ALWAYS_ALLOWED = 10  # two per cent of a short list is less than one record
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a full read did not bring: our ids that were absent, of ``total`` live rows."""
+
+    ids: list[int]
+    total: int
+
+    @property
+    def too_many(self) -> bool:
+        """Whether a person has to look first."""
+        limit = min(LARGEST_NUMBER, max(ALWAYS_ALLOWED, int(self.total * LARGEST_SHARE)))
+        return len(self.ids) > limit
+
+
+async def note_page(connection: Connection, tenant_id: int, sweep_id: UUID, entity: Entity) -> None:
+    """Keep the ids of the page that was merged in this transaction."""
+    await connection.execute(
+        f"""
+        insert into {SWEEP_IDS} (tenant_id, run_id, entity, st_id)
+        select %s, %s, %s, st_id from plan on conflict do nothing
+        """,
+        (tenant_id, sweep_id, entity.name),
+    )
+
+
+async def missing(
+    pool: Pool, tenant_id: int, sweep_id: UUID, entity: Entity, *, started_at: datetime
+) -> Missing:
+    """Which live rows the full read that began at ``started_at`` did not bring."""
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            f"""
+            select m.st_id from {qualified(entity.table)} m
+            where m.tenant_id = %(tenant)s and m.deleted_at is null and m.local_synced_at < %(started)s
+              and not exists (select 1 from {SWEEP_IDS} s where s.tenant_id = m.tenant_id
+                and s.run_id = %(sweep)s and s.entity = %(entity)s and s.st_id = m.st_id)
+              and not exists (select 1 from {QUARANTINE} q where q.tenant_id = m.tenant_id
+                and q.entity = %(entity)s and q.st_id = m.st_id and q.resolved_at is null)
+            order by m.st_id
+            """,
+            {"tenant": tenant_id, "sweep": sweep_id, "entity": entity.name, "started": started_at},
+        )
+        ids = [row[0] for row in await found.fetchall()]
+        counted = await connection.execute(
+            f"select count(*) from {qualified(entity.table)} where tenant_id = %s and deleted_at is null",
+            (tenant_id,),
+        )
+        row = await counted.fetchone()
+        return Missing(ids, int(row[0]) if row else 0)
+
+
+async def bury(
+    pool: Pool, tenant_id: int, entity: Entity, entities: Mapping[str, Entity], ids: Sequence[int], run_id: UUID
+) -> int:
+    """Mark ``ids`` as deleted, with history and everything that depends on them. Returns how many were live."""
+    statements = statements_of(entity, entities)
+    values = {"tenant": tenant_id, "run": run_id}
+
+    async def work(connection: Connection) -> int:
+        await prepare_session(connection)
+        await connection.execute(statements.lock, values)
+        await connection.execute(
+            f"""
+            insert into plan (st_id, gone, kind) select m.st_id, true, 'c'
+            from {qualified(entity.table)} m
+            where m.tenant_id = %s and m.st_id = any(%s) and m.deleted_at is null
+            """,
+            (tenant_id, list(ids)),
+        )
+        await connection.execute(statements.remember, values)
+        await connection.execute(statements.keep_history, values)
+        buried = await connection.execute(
+            f"""
+            update {qualified(entity.table)} m set deleted_at = now(), revision = m.revision + 1,
+              local_synced_at = now()
+            from plan p where m.tenant_id = %(tenant)s and m.st_id = p.st_id
+            """,
+            values,
+        )
+        for statement in (*statements.owners_look_ups, *statements.links):
+            await connection.execute(statement, values)
+        return buried.rowcount
+
+    return await run_in_transaction(pool, work)
+
+
+async def hold(
+    pool: Pool, tenant_id: int, entity: Entity, run_id: UUID, absent: Missing, *, found_again: int
+) -> None:
+    """Ask a person: write down what the sweep would have removed."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            f"""
+            insert into {HOLDS} (tenant_id, entity, run_id, kind, found, total, detail)
+            values (%s, %s, %s, 'deletions', %s, %s, %s)
+            """,
+            (
+                tenant_id,
+                entity.name,
+                run_id,
+                len(absent.ids),
+                absent.total,
+                Jsonb({"first_ids": absent.ids[:100], "found_again": found_again}),
+            ),
+        )
+
+
+async def forget(connection: Connection, tenant_id: int, sweep_id: UUID, entity: Entity) -> None:
+    """Remove the ids of a sweep that is over."""
+    await connection.execute(
+        f"delete from {SWEEP_IDS} where tenant_id = %s and run_id = %s and entity = %s",
+        (tenant_id, sweep_id, entity.name),
+    )

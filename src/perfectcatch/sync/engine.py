@@ -1,0 +1,141 @@
+"""A run: the entities of a mode in the order of their references, side by side where nothing hinders."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+from perfectcatch.kit.clock import Clock
+from perfectcatch.kit.log import get_logger
+from perfectcatch.model.entity import Entity
+from perfectcatch.model.source import RecordSource
+from perfectcatch.store import clock_rules, runs
+from perfectcatch.store.pool import Pool
+from perfectcatch.sync.modes import Mode, chosen, mode_of
+from perfectcatch.sync.progress import Progress, Silent
+from perfectcatch.sync.pull import Context, pull
+from perfectcatch.sync.report import EntityReport, RunReport
+
+SIDE_BY_SIDE = 4  # entities at once: more only wait for the rate budget and for the disk
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Engine:
+    """Everything that a run needs, composed once per process. ``zone`` is the company's time zone."""
+
+    pool: Pool
+    source: RecordSource
+    entities: Mapping[str, Entity]
+    clock: Clock
+    zone: str
+    progress: Progress = field(default_factory=Silent)
+    side_by_side: int = SIDE_BY_SIDE
+
+    async def run(self, mode_name: str, *, trigger: str = "command") -> RunReport:
+        """Run a mode of ``sync.modes`` now and evaluate the clock rules afterwards."""
+        mode = mode_of(mode_name)
+        return await self._run(mode, chosen(mode, self.entities), trigger=trigger)
+
+    async def run_entities(
+        self,
+        entities: Iterable[Entity],
+        *,
+        full: bool = False,
+        trigger: str = "command",
+        allow_deletions: bool = False,
+    ) -> RunReport:
+        """Run some entities now. ``allow_deletions`` releases what a sweep would hold."""
+        mode = Mode("full" if full else "incremental", "", full=full)
+        return await self._run(mode, list(entities), trigger=trigger, allow_deletions=allow_deletions)
+
+    async def _run(
+        self, mode: Mode, entities: list[Entity], *, trigger: str, allow_deletions: bool = False
+    ) -> RunReport:
+        report = RunReport(run_id=uuid4(), mode=mode.name)
+        tenant_id = self.source.tenant_id
+        began = self.clock.monotonic()
+        await runs.begin(
+            self.pool,
+            tenant_id,
+            report.run_id,
+            mode=mode.name,
+            entities=[entity.name for entity in entities],
+            trigger=trigger,
+            owner=f"{socket.gethostname()}:{os.getpid()}",
+        )
+        context = self._context(report.run_id, allow_deletions=allow_deletions)
+        try:
+            await self._pull_all(context, entities, report, full=mode.full)
+            report.clock_events = await self.clock_rules()
+        except BaseException as error:
+            await asyncio.shield(self._end(report, "interrupted", f"{type(error).__name__}: {error}"))
+            raise
+        report.duration_ms = round((self.clock.monotonic() - began) * 1000)
+        first = report.failures[0] if report.failures else None
+        await self._end(report, report.status, f"{first.entity}: {first.error}" if first else None)
+        log.info("sync run ended", mode=mode.name, status=report.status, **report.totals())
+        return report
+
+    async def _end(self, report: RunReport, status: str, error: str | None) -> None:
+        await runs.end(self.pool, self.source.tenant_id, report.run_id, status=status, error=error)
+
+    def _context(self, run_id: UUID, *, allow_deletions: bool) -> Context:
+        return Context(
+            pool=self.pool,
+            source=self.source,
+            entities=self.entities,
+            clock=self.clock,
+            progress=self.progress,
+            run_id=run_id,
+            allow_deletions=allow_deletions,
+        )
+
+    async def _pull_all(
+        self, context: Context, entities: list[Entity], report: RunReport, *, full: bool
+    ) -> None:
+        """Start each entity when those that it refers to are done, whether well or not."""
+        done = {entity.name: asyncio.Event() for entity in entities}
+        places = asyncio.Semaphore(self.side_by_side)
+
+        async def one(entity: Entity) -> EntityReport:
+            try:
+                for name in entity.needs:
+                    if name in done:
+                        await done[name].wait()
+                async with places:
+                    self.progress.begins(entity.name, await self._expected(entity, full=full))
+                    return await pull(context, entity, full=full)
+            finally:
+                done[entity.name].set()
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(entity)) for entity in entities]
+            for task in tasks:
+                task.add_done_callback(lambda ended: _collect(report, ended))
+
+    async def _expected(self, entity: Entity, *, full: bool) -> int | None:
+        """How many records a full read will bring; an incremental one cannot be foretold."""
+        if not full:
+            return None
+        total = 0
+        for feed in entity.feeds:
+            number = await self.source.count(feed.endpoint)
+            if number is None:
+                return None
+            total += number
+        return total
+
+    async def clock_rules(self) -> "clock_rules.Counter[str]":
+        """Write the events that time has caused; counts by type."""
+        return await clock_rules.evaluate(
+            self.pool, self.source.tenant_id, self.entities, now=self.clock.now(), zone=self.zone
+        )
+
+
+def _collect(report: RunReport, ended: "asyncio.Task[EntityReport]") -> None:
+    if not ended.cancelled() and ended.exception() is None:
+        report.entities.append(ended.result())

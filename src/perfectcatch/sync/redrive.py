@@ -1,0 +1,48 @@
+"""Trying again what was put into quarantine, after a declaration or the vendor's data has been mended."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from perfectcatch.model.entity import Entity
+from perfectcatch.store import mirror, quarantine
+from perfectcatch.store.mirror import Batch, Connection, Outcome
+from perfectcatch.store.pool import Pool
+
+
+async def redrive(
+    pool: Pool, tenant_id: int, entities: Mapping[str, Entity], only: str | None = None
+) -> dict[str, int]:
+    """Merge what waits in quarantine once more; its events are historical. Returns ``stored``, ``still_held``.
+
+    A record that is older than what the mirror has by now is closed as well: it has been overtaken.
+    """
+    waiting: dict[str, list[quarantine.Held]] = defaultdict(list)
+    for held in await quarantine.waiting(pool, tenant_id, only):
+        waiting[held.entity].append(held)
+    stored = still_held = 0
+    for name, rows in waiting.items():
+        if name not in entities:
+            still_held += len(rows)
+            continue
+        for held in rows:
+            outcome = await _try(pool, tenant_id, entities, name, held)
+            stored += not outcome.quarantined
+            still_held += outcome.quarantined
+    return {"stored": stored, "still_held": still_held}
+
+
+async def _try(
+    pool: Pool, tenant_id: int, entities: Mapping[str, Entity], name: str, held: quarantine.Held
+) -> Outcome:
+    async def close(connection: Connection, outcome: Outcome) -> None:
+        if not outcome.quarantined:
+            await quarantine.resolve(connection, tenant_id, [held.id], "stored by a redrive")
+
+    batch = Batch(
+        tenant_id=tenant_id,
+        entity=entities[name],
+        entities=entities,
+        records=[held.raw],
+        historical=True,
+    )
+    return await mirror.merge(pool, batch, close)

@@ -1,0 +1,86 @@
+"""What a run did, entity by entity."""
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from uuid import UUID
+
+from perfectcatch.store.mirror import Outcome
+
+SUCCEEDED = "succeeded"
+FAILED = "failed"
+SKIPPED = "skipped"  # somebody else is doing the same work right now
+HELD = "held"  # read completely, but deletions wait for a person
+
+
+@dataclass(slots=True, kw_only=True)
+class EntityReport:
+    """The line of one entity. ``past_events`` are historical ones, ``events`` may reach people."""
+
+    entity: str
+    mode: str
+    outcome: Outcome = field(default_factory=Outcome)
+    requests: int = 0
+    duration_ms: int = 0
+    status: str = SUCCEEDED
+    error: str | None = None
+    events: Counter[str] = field(default_factory=Counter)
+    past_events: Counter[str] = field(default_factory=Counter)
+
+    def as_row(self) -> dict[str, Any]:
+        """The public shape of ``sync ... --json``."""
+        return {
+            "entity": self.entity,
+            "mode": self.mode,
+            "fetched": self.outcome.fetched,
+            "created": self.outcome.created,
+            "updated": self.outcome.updated,
+            "unchanged": self.outcome.unchanged + self.outcome.stale,
+            "deactivated": self.outcome.deactivated,
+            "quarantined": self.outcome.quarantined,
+            "requests": self.requests,
+            "duration_ms": self.duration_ms,
+            "status": self.status,
+            "error": self.error,
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class RunReport:
+    """A run: its entities in the order in which they ended."""
+
+    run_id: UUID
+    mode: str
+    entities: list[EntityReport] = field(default_factory=list)
+    clock_events: Counter[str] = field(default_factory=Counter)
+    duration_ms: int = 0
+
+    @property
+    def failures(self) -> list[EntityReport]:
+        """Entities that did not end well."""
+        return [each for each in self.entities if each.status == FAILED]
+
+    @property
+    def status(self) -> str:
+        """``succeeded``, ``partial`` or ``failed``."""
+        if not self.failures:
+            return SUCCEEDED
+        return FAILED if len(self.failures) == len(self.entities) else "partial"
+
+    @property
+    def events(self) -> Counter[str]:
+        """Events by type that may reach people."""
+        return sum((each.events for each in self.entities), Counter()) + self.clock_events
+
+    @property
+    def past_events(self) -> Counter[str]:
+        """Historical events by type."""
+        return sum((each.past_events for each in self.entities), Counter())
+
+    def totals(self) -> dict[str, int]:
+        """The sums over all entities."""
+        total = Outcome()
+        for each in self.entities:
+            total += each.outcome
+        numbers = {key: value for key, value in asdict(total).items() if isinstance(value, int)}
+        return numbers | {"requests": sum(each.requests for each in self.entities)}

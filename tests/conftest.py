@@ -1,0 +1,57 @@
+"""The database of the tests: one embedded PostgreSQL a session, a new empty database for each test."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from databases import new_database
+
+from perfectcatch.store.embedded import Server, embedded
+from perfectcatch.store.pool import Pool, open_pool
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A short directory that every user may enter: pytest's own ones are closed to PostgreSQL's user."""
+    with _open_directory() as path:
+        yield Path(path)
+
+
+@pytest.fixture(scope="session")
+async def database() -> AsyncIterator[Server]:
+    """The embedded server of this test session."""
+    async with AsyncExitStack() as stack:
+        data_dir = Path(stack.enter_context(_open_directory()))
+        yield await stack.enter_async_context(embedded(data_dir))
+
+
+@pytest.fixture
+async def fresh_database(database: Server) -> AsyncIterator[str]:
+    """The URL of a new, empty database, gone after the test."""
+    async with new_database(database) as url:
+        yield url
+
+
+@pytest.fixture
+async def pool(fresh_database: str) -> AsyncIterator[Pool]:
+    """Connections to a new, empty database."""
+    async with await open_pool(fresh_database) as opened:
+        yield opened
+
+
+class _open_directory:  # noqa: N801 - used like a function
+    def __enter__(self) -> str:
+        self.path = tempfile.mkdtemp(prefix="pc-", dir="/tmp")
+        Path(self.path).chmod(0o755)
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def as_root() -> bool:
+    return os.geteuid() == 0
