@@ -11,6 +11,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
+# A virtual environment whose Python has gone (a system upgrade) is made anew.
+ifneq ($(wildcard .venv),)
+    $(shell $(BIN)/python -I -c 'import pip' 2>/dev/null || rm -f .venv/.made .venv/.runtime .venv/.dev)
+endif
+
 # Newer versions first, but only one that runs, is new enough and can make a virtual environment.
 FIND_PYTHON := for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python3.14 python; do \
 		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \

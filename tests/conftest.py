@@ -39,7 +39,7 @@ async def fresh_database(database: Server) -> AsyncIterator[str]:
 @pytest.fixture
 async def pool(fresh_database: str) -> AsyncIterator[Pool]:
     """Connections to a new, empty database."""
-    async with await open_pool(fresh_database) as opened:
+    async with open_pool(fresh_database) as opened:
         yield opened
 
 

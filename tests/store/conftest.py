@@ -33,5 +33,5 @@ async def declared_template(database: Server) -> AsyncIterator[str]:
 @pytest.fixture
 async def declared_pool(database: Server, declared_template: str) -> AsyncIterator[Pool]:
     """Connections to a fresh copy of it."""
-    async with new_database(database, declared_template) as url, await open_pool(url) as pool:
+    async with new_database(database, declared_template) as url, open_pool(url) as pool:
         yield pool

@@ -54,7 +54,10 @@ counter = iter(range(1, 10**9))
 
 
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
 )
 @given(versions=st.lists(values, min_size=1, max_size=5))
 async def test_detection_equals_its_definition(pool: Pool, versions: list[dict[str, Any]]) -> None:
@@ -65,7 +68,9 @@ async def test_detection_equals_its_definition(pool: Pool, versions: list[dict[s
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     for version in versions:
         after = converted(version)
-        expected += sorted(rule.event_type for rule in JOBS.transitions if fires(rule, before, after, look_up))
+        expected += sorted(
+            rule.event_type for rule in JOBS.transitions if fires(rule, before, after, look_up)
+        )
         moment += timedelta(minutes=1)
         record = document(st_id, **version, modifiedOn=moment.isoformat())
         batch = Batch(tenant_id=TENANT, entity=JOBS, entities=ENTITIES, records=encoded(record))

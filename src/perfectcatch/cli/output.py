@@ -1,4 +1,4 @@
-"""What a command prints: tables for people on stdout, or one JSON document; errors on stderr in one sentence."""
+"""What a command prints: tables or one JSON document on stdout, errors on stderr in one sentence."""
 
 import json
 import sys

@@ -32,7 +32,8 @@ async def looking() -> "AsyncIterator[tuple[Pool, int]]":
         tenant_id = await company_of(settings, pool)
         if tenant_id is None:
             raise BadSetting(
-                "SERVICE_TITAN_TENANT_ID is missing and the database holds no single company to choose: set it."
+                "SERVICE_TITAN_TENANT_ID is missing, and the database does not hold exactly one company "
+                "to choose: set it."
             )
         yield pool, tenant_id
 

@@ -178,8 +178,7 @@ async def _status() -> None:
     async with looking() as (pool, tenant_id):
         lines = await runs.latest(pool, tenant_id)
     rows = [
-        {name: getattr(line, name) for name in line.__dataclass_fields__}
-        | {"age_seconds": line.age_seconds}
+        {name: getattr(line, name) for name in line.__dataclass_fields__} | {"age_seconds": line.age_seconds}
         for line in lines
     ]
     if Output.json:
@@ -242,7 +241,10 @@ async def _quarantine(entity_name: str | None, *, redrive: bool) -> None:
     if Output.json:
         result(rows)
     elif rows:
-        table(rows, {"entity": "entity", "st_id": "id", "times": "times", "last_seen_at": "seen", "reason": "reason"})
+        table(
+            rows,
+            {"entity": "entity", "st_id": "id", "times": "times", "last_seen_at": "seen", "reason": "reason"},
+        )
     else:
         say("No record is in quarantine.")
 
@@ -256,7 +258,10 @@ async def _drift() -> None:
     if Output.json:
         result(rows)
     elif rows:
-        table(rows, {"entity": "entity", "path": "field", "detail": "what", "example": "example", "times": "times"})
+        table(
+            rows,
+            {"entity": "entity", "path": "field", "detail": "what", "example": "example", "times": "times"},
+        )
     else:
         say("Everything that was read agrees with the vendor's documents.")
 

@@ -62,6 +62,7 @@ class _Shown:
         self._tell()
 
     def ends(self, entity: str, status: str) -> None:
+        _ = status
         self._left.done(entity)
         if entity in self._tasks:
             self._bars.remove_task(self._tasks.pop(entity))
@@ -69,7 +70,9 @@ class _Shown:
 
     def _tell(self) -> None:
         expected = list(self._left.expected.values())
-        known = None if any(number is None for number in expected) else sum(number or 0 for number in expected)
+        known = (
+            None if any(number is None for number in expected) else sum(number or 0 for number in expected)
+        )
         seconds = self._left.seconds
         note = "" if seconds is None else f"about {max(1, round(seconds))} s left"
         fetched = sum(self._left.fetched.values())

@@ -153,6 +153,7 @@ class Breaker:
     @staticmethod
     def _refusal(key: str, circuit: _Circuit, wait: float) -> CircuitOpen:
         return CircuitOpen(
-            f"calls to {key} pause for {wait:.0f} s after repeated failures; the last was: {circuit.last_failure}",
+            f"calls to {key} pause for {wait:.0f} s after repeated failures; "
+            f"the last was: {circuit.last_failure}",
             after_seconds=wait,
         )

@@ -35,7 +35,7 @@ def backoff(attempt: int, rules: Rules, draw: Draw = random.random) -> float:
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:
-    """Read ``Retry-After``: seconds or an HTTP date, from 0 to 300 seconds; None when absent or unreadable."""
+    """Read ``Retry-After``, seconds or an HTTP date, as 0 to 300 seconds; None when absent or unreadable."""
     if header is None:
         return None
     value = header.strip()

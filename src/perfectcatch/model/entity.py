@@ -31,7 +31,7 @@ class Type(StrEnum):
 
 
 class Convert(StrEnum):
-    """How the vendor's value becomes the column's value. All of them turn "" and null into null for typed columns."""
+    """How the vendor's value becomes the column's value; "" and null are null in every typed column."""
 
     PLAIN = "plain"  # read as text, then as the column's type; numbers in strings are numbers
     # digits in E.164 form where they make a North American number, else digits only; null for text with "@"
@@ -256,7 +256,9 @@ def _column(type_: Type, name: str, at: str | None, **more: object) -> Column:
     return replace(Column(name=name, type=type_, at=at or camel(name)), **more)  # type: ignore[arg-type]
 
 
-def big(name: str, at: str | None = None, *, ref: str | None = None, index: bool = False, **more: object) -> Column:
+def big(
+    name: str, at: str | None = None, *, ref: str | None = None, index: bool = False, **more: object
+) -> Column:
     """A 64-bit number, most often the id of another record (``ref`` names its entity and makes an index)."""
     return _column(Type.BIGINT, name, at, references=ref, index=index or ref is not None, **more)
 

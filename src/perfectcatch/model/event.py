@@ -52,7 +52,7 @@ class AtMost:
 
 @dataclass(frozen=True, slots=True)
 class Refers:
-    """``column`` refers to a record of ``entity`` whose ``text_column`` contains ``word``, whatever its case."""
+    """``column`` refers to a record of ``entity`` with ``word`` in its ``text_column``, in any case."""
 
     column: str
     entity: str
@@ -103,7 +103,9 @@ class ClockRule:
     holds: Condition = Exists()
 
 
-def holds(condition: Condition, row: Row | None, look_up: Mapping[tuple[str, Any], Row] | None = None) -> bool:
+def holds(
+    condition: Condition, row: Row | None, look_up: Mapping[tuple[str, Any], Row] | None = None
+) -> bool:
     """Whether ``condition`` is true for ``row`` (a mapping of column to converted value; None: no record).
 
     ``look_up`` gives the referred record for (entity, id). This function is the definition; the statement

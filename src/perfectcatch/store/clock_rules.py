@@ -2,7 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.event import ClockRule
@@ -14,32 +17,39 @@ from perfectcatch.store.pool import Connection, Pool, run_in_transaction
 from perfectcatch.store.statements import record_json
 
 
+@dataclass(slots=True)
+class Fired:
+    """Counts by event type of what was written: ``live`` may reach people, ``past`` is historical."""
+
+    live: Counter[str] = field(default_factory=Counter)
+    past: Counter[str] = field(default_factory=Counter)
+
+
 async def evaluate(
     pool: Pool, tenant_id: int, entities: Mapping[str, Entity], *, now: datetime, zone: str
-) -> Counter[str]:
-    """Write what has fallen due until ``now``; ``zone`` is the company's time zone. Returns counts by type.
+) -> Fired:
+    """Write what has fallen due until ``now``; ``zone`` is the company's time zone.
 
     An entity whose first load is not complete is left for later. A stage that passed before the first load
     was complete, or that a later stage of the same rule has overtaken (after an outage), is historical.
     """
-    written: Counter[str] = Counter()
+    fired = Fired()
+    values = {"tenant": tenant_id, "now": now, "zone": zone}
     for entity in entities.values():
         for rule in entity.clock_rules:
             statement = statement_of(entity, rule, entities)
-            values = {"tenant": tenant_id, "now": now, "zone": zone}
+            written = await run_in_transaction(pool, partial(_write, statement=statement, values=values))
+            for historical in written:
+                (fired.past if historical else fired.live)[rule.event_type] += 1
+    return fired
 
-            async def work(
-                connection: Connection, statement: str = statement, values: dict[str, object] = values
-            ) -> int:
-                found = await connection.execute(statement, values)
-                rows = await found.fetchall()
-                await announce(connection, tenant_id, [event_id for event_id, past in rows if not past])
-                return len(rows)
 
-            number = await run_in_transaction(pool, work)
-            if number:
-                written[rule.event_type] += number
-    return written
+async def _write(connection: Connection, *, statement: str, values: dict[str, Any]) -> list[bool]:
+    """Write one rule's events; whether each is historical."""
+    found = await connection.execute(statement, values)
+    rows = await found.fetchall()
+    await announce(connection, values["tenant"], [event_id for event_id, past in rows if not past])
+    return [past for _, past in rows]
 
 
 def statement_of(entity: Entity, rule: ClockRule, entities: Mapping[str, Entity]) -> str:

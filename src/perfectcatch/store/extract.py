@@ -144,12 +144,10 @@ def fault_function(entity: Entity) -> str:
     checks = [("$", "doc", "jsonb_typeof(doc) is distinct from 'object'", "it is not a JSON object")]
     key = key_of(entity, "doc")
     checks.append((entity.key, key, f"{key} is null", "the record has no id"))
-    for path in (entity.created, entity.modified):
-        if path:
-            checks.append((path, moment_of(path, "doc"), "", ""))
+    moments = [path for path in (entity.created, entity.modified) if path]
+    checks += [(path, moment_of(path, "doc"), "", "") for path in moments]
     checks.append((entity.active or "active", active_of(entity, "doc"), "", ""))
-    for column in entity.vendor_columns:
-        checks.append((column.at, value := read(column, "doc"), *_extra(column, value)))
+    checks += [_value_check(column, column.at, "doc") for column in entity.vendor_columns]
     lines = [_check(*check) for check in checks]
     for child in entity.children:
         lines += _child_checks(child)
@@ -169,12 +167,15 @@ exception when others then
 end $fault$"""
 
 
-def _extra(column: Column, value: str) -> tuple[str, str]:
+def _value_check(column: Column, place: str, doc: str) -> tuple[str, str, str, str]:
+    value = read(column, doc)
     if column.required:
-        return f"{value} is null", "the value is missing"
-    if column.type in (Type.MONEY, Type.NUMBER, Type.DOUBLE):
-        return f"{value} = 'NaN'", "the value is not a number"
-    return "", ""
+        return place, value, f"{value} is null", "the value is missing"
+    if column.type is Type.MONEY:
+        return place, value, f"{value} = 'NaN'", "the value is not a number"
+    if column.type in (Type.NUMBER, Type.DOUBLE):
+        return place, value, f"{value} in ('NaN', 'Infinity', '-Infinity')", "the value is not a number"
+    return place, value, "", ""
 
 
 def _check(place: str, value: str, refuse_when: str, reason: str) -> str:
@@ -185,10 +186,7 @@ def _check(place: str, value: str, refuse_when: str, reason: str) -> str:
 
 
 def _child_checks(child: Child) -> list[str]:
-    inner = [
-        _check(f"{child.at}.{column.at}", value := read(column, "item"), *_extra(column, value))
-        for column in child.columns
-    ]
+    inner = [_check(*_value_check(column, f"{child.at}.{column.at}", "item")) for column in child.columns]
     return [
         f"  place := {literal(child.at)};",
         f"  for item in select jsonb_array_elements({items_of(child, 'doc')}) loop",

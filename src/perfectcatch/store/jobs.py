@@ -8,7 +8,7 @@
 
 The queue is procrastinate's. What is promised on top of it:
 
-* A job runs **at least once**. A worker that dies gives its jobs back after ``Pace.stalled_after``; a job that
+* A job runs **at least once**. Jobs of a dead worker are given back after ``Pace.stalled_after``; a job that
   was taken from a worker that only slept can no longer be ended by it, and ``Run.fence`` stops its writes.
 * Of a schedule, **each tick runs once**, however many workers there are. A tick that comes while the run
   before it still waits is part of that run. Runs of one schedule never overlap. Ticks that nobody was there
@@ -34,11 +34,12 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from perfectcatch.errors import BadArgument, DatabaseUnavailable, PerfectCatchError, Retry
 from perfectcatch.kit.clock import Clock, SystemClock
-from perfectcatch.kit.cron import Cron
+from perfectcatch.kit.cron import Cron, parse
 from perfectcatch.kit.retry import Rules
 from perfectcatch.store.jobs_engine import Again, OwnedJobs
-from perfectcatch.store.jobs_keeper import Pace, Schedule, clean, work_until
 from perfectcatch.store.jobs_schema import TABLES, install
+from perfectcatch.store.jobs_ticker import Schedule
+from perfectcatch.store.jobs_worker import Pace, clean, work_until
 
 __all__ = ["ONCE", "TABLES", "Jobs", "Order", "Pace", "Run", "install", "open_jobs"]
 
@@ -46,6 +47,7 @@ ONCE: Final = Rules(attempts=1)
 RETRIES: Final = Rules(attempts=5, first_wait=4.0, longest_wait=300.0)
 
 _HOUSEKEEPING: Final = "housekeeping"
+_CLEAN: Final = "jobs.clean"
 _LONG_AGO: Final = 14 * 24  # hours that a failed job is kept for a person to look at
 
 log = structlog.get_logger(__name__)
@@ -53,7 +55,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One try at a job. ``attempt`` counts from 1; ``tick`` is the moment of the schedule that it stands for."""
+    """One try at a job. ``attempt`` counts from 1; ``tick`` is the moment of the schedule it stands for."""
 
     name: str
     id: int
@@ -123,7 +125,7 @@ class Jobs:
         queueing_lock: str | None = None,
         retry: Rules = RETRIES,
     ) -> None:
-        """Declare what a job called ``name`` does. Only errors that may pass by themselves are tried again."""
+        """Declare what a job called ``name`` does. Only errors that may pass are tried again."""
         if name in self._tasks:
             raise BadArgument(f"There are two tasks called {name!r}; give each its own name.")
         self._tasks[name] = _Task(queue=queue, lock=lock, queueing_lock=queueing_lock)
@@ -188,8 +190,15 @@ class Jobs:
         a while is waited for. A task must not block the event loop: a worker that cannot send a heartbeat
         for ``pace.stalled_after`` seconds is taken for dead.
         """
-        if "jobs.clean" not in self._tasks:
-            self.task("jobs.clean", self._clean, queue=_HOUSEKEEPING, retry=ONCE)
+        if _CLEAN not in self._tasks:
+            self.every(
+                parse("17 * * * *"),
+                _CLEAN,
+                self._clean,
+                zone=ZoneInfo("UTC"),
+                queue=_HOUSEKEEPING,
+                retry=ONCE,
+            )
         await work_until(
             stop,
             self._app,
@@ -257,6 +266,7 @@ async def open_jobs(url: str, *, clock: Clock | None = None, connections: int = 
         max_size=connections,
         open=False,
         name="jobs",
+        timeout=10,
         configure=_autocommit,  # the pool's own checks and BEGIN/COMMIT cost a worker 30 % of its CPU
     )
     jobs = Jobs(pool, clock or SystemClock())

@@ -7,7 +7,7 @@ worker that is frozen in the middle of its work never holds a lock.
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from importlib import resources
-from typing import Final, LiteralString, cast
+from typing import Final, LiteralString
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
@@ -195,7 +195,7 @@ def _migrations() -> Iterable[tuple[str, str]]:
 async def _apply(connection: AsyncConnection[TupleRow], texts: Iterable[str], names: Iterable[str]) -> None:
     async with connection.transaction():
         for text in texts:
-            await connection.execute(cast("LiteralString", text))
+            await connection.execute(text.encode())
         await connection.cursor().executemany(
             "insert into public.job_engine_versions (name) values (%s)", [(name,) for name in names]
         )

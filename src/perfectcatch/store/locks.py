@@ -1,4 +1,4 @@
-"""One holder at a time for a piece of work, whatever process it runs in; freed by the server if that process dies."""
+"""One holder at a time for a piece of work, in whatever process; freed by the server if that one dies."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,7 +8,7 @@ from perfectcatch.store.pool import Pool
 
 @asynccontextmanager
 async def held(pool: Pool, name: str) -> AsyncIterator[bool]:
-    """Try to hold the lock ``name`` for the length of the block; yields whether we do. Uses one connection."""
+    """Try to hold the lock ``name`` for the length of the block; yields whether we do."""
     async with pool.connection() as connection:
         found = await connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (name,))
         row = await found.fetchone()

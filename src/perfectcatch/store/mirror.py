@@ -9,8 +9,9 @@ import struct
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import psycopg
@@ -19,6 +20,7 @@ from perfectcatch.errors import Crash
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.source import BrokenRecord
 from perfectcatch.store import drift, quarantine
+from perfectcatch.store.names import qualified
 from perfectcatch.store.pool import Connection, Pool, run_in_transaction
 from perfectcatch.store.statements import COPY_IN, NOTIFY, SESSION_TABLES, Merge, merge_of
 
@@ -55,7 +57,7 @@ class Unsettled(Exception):  # noqa: N818 - a signal to the caller, not an error
 
 @dataclass(slots=True)
 class Outcome:
-    """What a merge did. ``deactivated`` counts rows that went inactive or were deleted (also in ``updated``)."""
+    """What a merge did. ``deactivated``: of the updated rows, those that went inactive or were deleted."""
 
     fetched: int = 0
     created: int = 0
@@ -66,7 +68,7 @@ class Outcome:
     quarantined: int = 0
     events: Counter[str] = field(default_factory=Counter)
 
-    def __iadd__(self, other: "Outcome") -> "Outcome":
+    def __iadd__(self, other: "Outcome") -> Self:
         """Add up two outcomes."""
         for name in ("fetched", "created", "updated", "unchanged", "stale", "deactivated", "quarantined"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -150,6 +152,18 @@ async def _merge(connection: Connection, batch: Batch, *, inspect: bool) -> Outc
 
 
 async def _apply(connection: Connection, batch: Batch, merge: Merge, outcome: Outcome) -> None:
+    kinds = await _plan(connection, batch, merge)
+    await _write(connection, batch, merge, kinds, outcome)
+    await quarantine.resolve_merged(connection, batch.tenant_id, batch.entity)
+    outcome.created = kinds["n"]
+    outcome.updated = kinds["c"]
+    outcome.stale = kinds["o"]
+    outcome.unchanged = len(batch.records) - outcome.quarantined + len(batch.broken)
+    outcome.unchanged -= outcome.created + outcome.updated + outcome.stale
+
+
+async def _plan(connection: Connection, batch: Batch, merge: Merge) -> Counter[str]:
+    """Decide what to do with each record; how many there are of each kind."""
     values = batch.values
     await connection.execute(merge.lock, values)
     await connection.execute(merge.classify, values)
@@ -161,6 +175,14 @@ async def _apply(connection: Connection, batch: Batch, merge: Merge, outcome: Ou
         await connection.execute("analyze plan")
     if batch.settle and (kinds["n"] or kinds["c"]):
         await _settle(connection, merge, values)
+    return kinds
+
+
+async def _write(
+    connection: Connection, batch: Batch, merge: Merge, kinds: Counter[str], outcome: Outcome
+) -> None:
+    """Write rows, history, what depends on them, and events."""
+    values = batch.values
     if kinds["s"]:
         await connection.execute(merge.respell, values)
     if kinds["c"]:
@@ -176,12 +198,6 @@ async def _apply(connection: Connection, batch: Batch, merge: Merge, outcome: Ou
             await connection.execute(statement, values)
         await _write_events(connection, batch, merge, outcome)
         await drift.note(connection, batch.tenant_id, batch.entity)
-    await quarantine.resolve_merged(connection, batch.tenant_id, batch.entity)
-    outcome.created = kinds["n"]
-    outcome.updated = kinds["c"]
-    outcome.stale = kinds["o"]
-    outcome.unchanged = len(batch.records) - outcome.quarantined + len(batch.broken)
-    outcome.unchanged -= outcome.created + outcome.updated + outcome.stale
 
 
 async def _settle(connection: Connection, merge: Merge, values: dict[str, Any]) -> None:
@@ -231,7 +247,7 @@ async def prepare_session(connection: Connection) -> None:
 
 
 async def _copy_in(connection: Connection, records: Iterable[Document]) -> None:
-    rows = [_COPY_HEAD]
+    rows: list[Document] = [_COPY_HEAD]
     for ord_, record in enumerate(records):
         hashed = blake2b(record, digest_size=16).digest()
         rows += (_ROW.pack(3, 4, ord_, 16, hashed, len(record) + 1), _JSONB_VERSION, record)
@@ -249,3 +265,18 @@ async def _number(connection: Connection, query: str, values: dict[str, Any]) ->
     cursor = await connection.execute(query, values)
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
+
+
+async def newest(connection: Connection, tenant_id: int, entity: Entity) -> datetime | None:
+    """The latest vendor time that is stored of ``entity``."""
+    found = await connection.execute(
+        f"select max(st_modified_on) from {qualified(entity.table)} where tenant_id = %s", (tenant_id,)
+    )
+    row = await found.fetchone()
+    return row[0] if row else None
+
+
+async def learn(pool: Pool, entity: Entity) -> None:
+    """Give the planner statistics of a table that was just filled: autovacuum comes a minute too late."""
+    async with pool.connection() as connection:
+        await connection.execute(f"analyze {qualified(entity.table)}")

@@ -42,10 +42,11 @@ _REFUSALS: Final = (
 _GONE: Final = ("08", "57P")  # connection exceptions; shutdown, crash, starting up
 
 
+@asynccontextmanager
 async def open_pool(
     url: str, *, max_size: int = 20, application_name: str = "perfectcatch", setting: str = "DATABASE_URL"
-) -> Pool:
-    """Open connections to the database at ``url``; at most ``max_size`` at once. Close it when done.
+) -> AsyncIterator[Pool]:
+    """Keep connections to the database at ``url``, at most ``max_size`` at once, while the context is open.
 
     ``setting`` is the name that errors give for where ``url`` came from. Errors: ``BadSetting`` for an
     address that cannot be read, a refused login, a missing database or a server older than 15;
@@ -70,8 +71,8 @@ async def open_pool(
         name=application_name,
         open=False,
     )
-    await pool.open()
-    return pool
+    async with pool:
+        yield pool
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
 """Records that cannot be stored: kept with their reason, tried again when something has changed.
 
 A record in quarantine does not stop a run, and it is never silently lost: the mirror goes on showing the last
-good version of it, ``sync status`` counts it, and ``sync quarantine --redrive`` sends it through the merge again.
+good version of it, ``sync status`` counts it, and ``sync quarantine --redrive`` sends it through the merge
+again.
 """
 
 from collections.abc import Sequence
@@ -86,7 +87,8 @@ async def put(
             f"""
             insert into {QUARANTINE} as q (tenant_id, entity, st_id, fingerprint, reason, raw, run_id,
               first_seen_at, last_seen_at)
-            values (%(tenant)s, %(entity)s, %(st_id)s, %(fingerprint)s, %(reason)s, %(raw)s, %(run)s, now(), now())
+            values (%(tenant)s, %(entity)s, %(st_id)s, %(fingerprint)s, %(reason)s, %(raw)s, %(run)s,
+              now(), now())
             on conflict (tenant_id, entity, fingerprint) do update set times = q.times + 1,
               last_seen_at = now(), reason = excluded.reason, run_id = excluded.run_id,
               resolved_at = null, resolution = null

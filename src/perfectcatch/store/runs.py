@@ -45,7 +45,8 @@ async def begin(
     async with pool.connection() as connection:
         await connection.execute(
             f"""
-            insert into {SYNC_RUNS} (tenant_id, id, mode, entities, trigger, status, owner, started_at, heartbeat_at)
+            insert into {SYNC_RUNS}
+              (tenant_id, id, mode, entities, trigger, status, owner, started_at, heartbeat_at)
             values (%s, %s, %s, %s, %s, 'running', %s, now(), now())
             """,
             (tenant_id, run_id, mode, entities, trigger, owner),
@@ -70,7 +71,7 @@ async def begin_entity(pool: Pool, tenant_id: int, run_id: UUID, *, entity: str,
         await connection.execute(
             f"""
             update {SYNC_LOG} set status = 'interrupted', completed_at = now(),
-              error_message = 'The process ended before the run did; the next run went on from its checkpoint.'
+              error_message = 'The process ended before the run did; the next one went on from there.'
             where tenant_id = %s and module = %s and sync_type = %s and status = 'running'
             """,
             (tenant_id, entity, mode),
@@ -95,7 +96,8 @@ async def note_page(
         f"""
         update {SYNC_LOG} set records_fetched = %(fetched)s, records_created = %(created)s,
           records_updated = %(updated)s, records_unchanged = %(unchanged)s,
-          records_deactivated = %(deactivated)s, records_quarantined = %(quarantined)s, requests = %(requests)s
+          records_deactivated = %(deactivated)s, records_quarantined = %(quarantined)s,
+          requests = %(requests)s
         where tenant_id = %(tenant)s and id = %(id)s
         """,
         {

@@ -1,7 +1,7 @@
 """Where the sync stands: cursors and checkpoints, one JSON value a key, per company.
 
-Keys of an entity: ``<entity>_cursor`` (where the next incremental read begins), ``<entity>_checkpoint`` (how far
-an unfinished full read has come), ``<entity>_first_load`` (when it was first complete),
+Keys of an entity: ``<entity>_cursor`` (where the next incremental read begins), ``<entity>_checkpoint``
+(how far an unfinished full read has come), ``<entity>_first_load`` (when it was first complete),
 ``<entity>_last_modified`` (the newest vendor time stored).
 """
 

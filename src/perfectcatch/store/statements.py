@@ -353,10 +353,13 @@ def _unsettled(entity: Entity, name: str, entities: Mapping[str, Entity]) -> tup
     column = next(each for each in entity.vendor_columns if each.name == name)
     referred = entities[column.references or ""]
     value = extract.read(column, "i.doc")
-    return referred.name, f"""
+    return (
+        referred.name,
+        f"""
 select exists (select 1 from plan p join incoming i using (ord)
   where p.kind in ('n', 'c') and {value} is not null and not exists (
-    select 1 from {qualified(referred.table)} r where r.tenant_id = %(tenant)s and r.st_id = {value}))"""
+    select 1 from {qualified(referred.table)} r where r.tenant_id = %(tenant)s and r.st_id = {value}))""",
+    )
 
 
 def _switched_off(entity: Entity) -> str:

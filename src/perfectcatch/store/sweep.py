@@ -1,8 +1,9 @@
 """Deletions that the vendor does not report: a full read shows which of our rows no longer exist.
 
-The ids of a full read are collected page by page, in the transactions of the pages. What is missing at the end is a
-candidate; the caller asks the vendor for each one before it is marked as deleted. A sweep that would remove a
-large share is held for a person, because a wrong answer of the vendor is then likelier than so many deletions.
+The ids of a full read are collected page by page, in the transactions of the pages. What is missing at the
+end is a candidate; the caller asks the vendor for each one before it is marked as deleted. A sweep that would
+remove a large share is held for a person, because a wrong answer of the vendor is then likelier than so many
+deletions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,9 +75,14 @@ async def missing(
 
 
 async def bury(
-    pool: Pool, tenant_id: int, entity: Entity, entities: Mapping[str, Entity], ids: Sequence[int], run_id: UUID
+    pool: Pool,
+    tenant_id: int,
+    entity: Entity,
+    entities: Mapping[str, Entity],
+    ids: Sequence[int],
+    run_id: UUID | None,
 ) -> int:
-    """Mark ``ids`` as deleted, with history and everything that depends on them. Returns how many were live."""
+    """Mark ``ids`` as deleted, with history and all that depends on them. Returns how many were live."""
     statements = statements_of(entity, entities)
     values = {"tenant": tenant_id, "run": run_id}
 
@@ -108,9 +114,7 @@ async def bury(
     return await run_in_transaction(pool, work)
 
 
-async def hold(
-    pool: Pool, tenant_id: int, entity: Entity, run_id: UUID, absent: Missing, *, found_again: int
-) -> None:
+async def hold(pool: Pool, tenant_id: int, entity: Entity, run_id: UUID, absent: Missing) -> None:
     """Ask a person: write down what the sweep would have removed."""
     async with pool.connection() as connection:
         await connection.execute(
@@ -124,7 +128,7 @@ async def hold(
                 run_id,
                 len(absent.ids),
                 absent.total,
-                Jsonb({"first_ids": absent.ids[:100], "found_again": found_again}),
+                Jsonb({"first_ids": absent.ids[:100]}),
             ),
         )
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
+import structlog
+
 from perfectcatch.kit.clock import Clock
-from perfectcatch.kit.log import get_logger
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.source import RecordSource
 from perfectcatch.store import clock_rules, runs
@@ -20,7 +21,7 @@ from perfectcatch.sync.report import EntityReport, RunReport
 
 SIDE_BY_SIDE = 4  # entities at once: more only wait for the rate budget and for the disk
 
-log = get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,7 +71,7 @@ class Engine:
         context = self._context(report.run_id, allow_deletions=allow_deletions)
         try:
             await self._pull_all(context, entities, report, full=mode.full)
-            report.clock_events = await self.clock_rules()
+            report.clock = await self.clock_rules()
         except BaseException as error:
             await asyncio.shield(self._end(report, "interrupted", f"{type(error).__name__}: {error}"))
             raise
@@ -129,8 +130,8 @@ class Engine:
             total += number
         return total
 
-    async def clock_rules(self) -> "clock_rules.Counter[str]":
-        """Write the events that time has caused; counts by type."""
+    async def clock_rules(self) -> clock_rules.Fired:
+        """Write the events that time has caused."""
         return await clock_rules.evaluate(
             self.pool, self.source.tenant_id, self.entities, now=self.clock.now(), zone=self.zone
         )

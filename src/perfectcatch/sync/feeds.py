@@ -1,7 +1,7 @@
 """Reading one feed page by page: the next page is under way while the last one is being stored."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -34,7 +34,7 @@ def positions(feed: Feed) -> bool:
 
 async def read(
     source: RecordSource, entity: Entity, feed: Feed, *, position: str | None, since: datetime | None
-) -> AsyncIterator[Step]:
+) -> AsyncGenerator[Step, None]:
     """Every page of ``feed``, from ``position`` (export feeds) or changed since ``since`` (lists)."""
     if feed.source is Source.EXPORT:
         steps = _export(source, feed, position)
@@ -45,7 +45,7 @@ async def read(
             yield step
 
 
-async def _export(source: RecordSource, feed: Feed, token: str | None) -> AsyncIterator[Step]:
+async def _export(source: RecordSource, feed: Feed, token: str | None) -> AsyncGenerator[Step, None]:
     query = {"includeRecentChanges": "true", **dict(feed.query)}
     empty = 0
 
@@ -59,8 +59,8 @@ async def _export(source: RecordSource, feed: Feed, token: str | None) -> AsyncI
             empty = 0 if page.records or page.broken else empty + 1
             if page.has_more and (page.token is None or page.token == token or empty >= EMPTY_PAGES):
                 raise VendorLoop(
-                    f"The feed {feed.endpoint} promises more but does not go on (token {page.token!r} again); "
-                    "nothing further was read, and the next run tries from the same place."
+                    f"The feed {feed.endpoint} promises more but does not go on (token {page.token!r} "
+                    "again); nothing further was read, and the next run tries from the same place."
                 )
             token = page.token or token
             if page.has_more:
@@ -74,7 +74,7 @@ async def _export(source: RecordSource, feed: Feed, token: str | None) -> AsyncI
 
 async def _list(
     source: RecordSource, entity: Entity, feed: Feed, since: datetime | None
-) -> AsyncIterator[Step]:
+) -> AsyncGenerator[Step, None]:
     """Page through a list; when rows moved while it was read, read it again."""
     query = _list_query(source, feed, since)
     size = feed.page_size or 5000
@@ -82,7 +82,7 @@ async def _list(
         seen: set[Any] = set()
         first_total = last_total = None
         fingerprint = b""
-        async with aclosing(_numbered(lambda number: source.list_page(feed.endpoint, number, size, query))) as pages:
+        async with aclosing(_numbered(source, feed, size, query)) as pages:
             async for number, page in pages:
                 digest = blake2b(b"\n".join(page.records), digest_size=16).digest()
                 if page.has_more and (digest == fingerprint or not (page.records or page.broken)):
@@ -100,10 +100,12 @@ async def _list(
             return
 
 
-async def _numbered(fetch: Callable[[int], Awaitable[Page]]) -> AsyncIterator[tuple[int, Page]]:
+async def _numbered(
+    source: RecordSource, feed: Feed, size: int, query: dict[str, str]
+) -> AsyncGenerator[tuple[int, Page], None]:
     number = 0
     while True:
-        page = await fetch(number)
+        page = await source.list_page(feed.endpoint, number, size, query)
         yield number, page
         if not page.has_more:
             return

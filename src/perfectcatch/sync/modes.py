@@ -23,9 +23,9 @@ MODES = {
         Mode("full", "Read every record of every entity again.", full=True),
         Mode("incremental", "Read what changed since the last run.", full=False),
         Mode("reference", "Read the lists that other records refer to.", full=True, groups=("reference",)),
-        Mode("contacts", "Read changed telephone numbers and e-mail addresses.", full=False, groups=("contacts",)),
+        Mode("contacts", "Read changed telephone numbers and addresses.", full=False, groups=("contacts",)),
         Mode("contacts-full", "Read all contacts again.", full=True, groups=("contacts",)),
-        Mode("scheduling", "Read shifts, teams, zones and other time again.", full=True, groups=("scheduling",)),
+        Mode("scheduling", "Read shifts, teams and zones again.", full=True, groups=("scheduling",)),
         Mode("pricebook", "Read the price book again.", full=True, groups=("pricebook",)),
     )
 }

@@ -1,6 +1,4 @@
-"""One entity of a run: read its feeds, merge every page, keep the place, and at the end of a full read look for
-what is gone.
-"""
+"""One entity of a run: read its feeds, merge every page, keep the place, look for what is gone."""
 
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -9,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from perfectcatch.errors import AlreadyRunning, PerfectCatchError
 from perfectcatch.kit.clock import Clock
-from perfectcatch.kit.log import get_logger
 from perfectcatch.model.entity import Entity, Feed, Source
 from perfectcatch.model.source import Page, RecordSource
 from perfectcatch.store import locks, mirror, runs, state, sweep
-from perfectcatch.store.mirror import Batch, Connection, Outcome
-from perfectcatch.store.names import qualified
-from perfectcatch.store.pool import Pool, transaction
+from perfectcatch.store.mirror import Batch, Outcome
+from perfectcatch.store.pool import Connection, Pool, transaction
 from perfectcatch.sync import feeds
 from perfectcatch.sync.progress import Progress
 from perfectcatch.sync.report import FAILED, HELD, SKIPPED, EntityReport
@@ -25,7 +23,7 @@ from perfectcatch.sync.report import FAILED, HELD, SKIPPED, EntityReport
 CHECKPOINT_LIFE = timedelta(hours=24)  # an unfinished full read that is older begins anew
 CONFIRM_LIMIT = 500  # deletions that are confirmed one by one
 
-log = get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,12 +107,14 @@ class Pull:
 
     async def _merge(self, step: feeds.Step) -> Outcome:
         try:
-            return await mirror.merge(self.context.pool, self._batch(step.page, settle=True), self._and_then(step))
+            batch = self._batch(step.page, settle=True)
+            return await mirror.merge(self.context.pool, batch, self._and_then(step))
         except mirror.Unsettled as unsettled:
             for name in unsettled.entities:
                 log.info("reading what a record refers to", entity=self.entity.name, missing=name)
                 await pull(self.context, self.context.entities[name], full=True)
-            return await mirror.merge(self.context.pool, self._batch(step.page, settle=False), self._and_then(step))
+            batch = self._batch(step.page, settle=False)
+            return await mirror.merge(self.context.pool, batch, self._and_then(step))
 
     def _batch(self, page: Page, *, settle: bool) -> Batch:
         return Batch(
@@ -156,7 +156,8 @@ class Pull:
 
     async def _keep_position(self, connection: Connection, position: str) -> None:
         if self.place.full:
-            await state.put(connection, self.tenant_id, _key(self.entity, "checkpoint"), self._as_state(position))
+            key = _key(self.entity, "checkpoint")
+            await state.put(connection, self.tenant_id, key, self._as_state(position))
             return
         tokens = list(self.place.cursor.get("tokens") or [None] * len(self.entity.feeds))
         tokens[self.place.feed] = position
@@ -179,12 +180,8 @@ class Pull:
     async def _finish(self, tokens: list[str | None]) -> None:
         """Keep where the next incremental read begins; a first load is complete from now on."""
         async with transaction(self.context.pool) as connection:
-            table = qualified(self.entity.table)
-            found = await connection.execute(
-                f"select max(st_modified_on) from {table} where tenant_id = %s", (self.tenant_id,)
-            )
-            row = await found.fetchone()
-            newest = row[0].isoformat() if row and row[0] else self.place.cursor.get("modified")
+            latest = await mirror.newest(connection, self.tenant_id, self.entity)
+            newest = latest.isoformat() if latest else self.place.cursor.get("modified")
             cursor = {"tokens": tokens, "modified": newest}
             await state.put(connection, self.tenant_id, _key(self.entity, "cursor"), cursor)
             await state.put(connection, self.tenant_id, _key(self.entity, "last_modified"), newest)
@@ -194,8 +191,7 @@ class Pull:
             if self.place.full:
                 await state.forget(connection, self.tenant_id, _key(self.entity, "checkpoint"))
         if self.place.first_load and self.report.outcome.created:
-            async with self.context.pool.connection() as connection:
-                await connection.execute(f"analyze {table}")
+            await mirror.learn(self.context.pool, self.entity)
 
     async def _sweep(self) -> None:
         """Mark as deleted what the full read did not bring and the vendor does not know either."""
@@ -204,11 +200,11 @@ class Pull:
             context.pool, self.tenant_id, place.sweep_id, self.entity, started_at=place.started_at
         )
         if absent.too_many and not context.allow_deletions:
-            await sweep.hold(context.pool, self.tenant_id, self.entity, context.run_id, absent, found_again=0)
+            await sweep.hold(context.pool, self.tenant_id, self.entity, context.run_id, absent)
             self.report.status = HELD
             self.report.error = (
-                f"{len(absent.ids)} of {absent.total} {self.entity.name} were absent from a full read: too many to "
-                f"delete without a person. Look at them, then run "
+                f"{len(absent.ids)} of {absent.total} {self.entity.name} were absent from a full read: "
+                f"too many to delete without a person. Look at them, then run "
                 f"`perfectcatch sync run {self.entity.name} --full --allow-deletions`."
             )
         elif absent.ids:
@@ -221,7 +217,7 @@ class Pull:
             await sweep.forget(connection, self.tenant_id, place.sweep_id, self.entity)
 
     async def _confirmed(self, ids: list[int]) -> list[int]:
-        """Those of ``ids`` that the vendor does not know; the others are merged, they were only overlooked."""
+        """Those of ``ids`` that the vendor does not know; the others were overlooked, and are merged."""
         endpoint = self.entity.reads_one
         if endpoint is None or len(ids) > CONFIRM_LIMIT:
             return ids
@@ -253,7 +249,9 @@ async def pull(context: Context, entity: Entity, *, full: bool) -> EntityReport:
             report.error = str(AlreadyRunning(f"Another process is reading {entity.name} right now."))
             context.progress.ends(entity.name, report.status)
             return report
-        log_id = await runs.begin_entity(context.pool, tenant_id, context.run_id, entity=entity.name, mode=mode)
+        log_id = await runs.begin_entity(
+            context.pool, tenant_id, context.run_id, entity=entity.name, mode=mode
+        )
         work = Pull(context, entity, full, report, log_id)
         try:
             await work.run()

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 
 from perfectcatch.model.entity import Entity
 from perfectcatch.store import mirror, quarantine
-from perfectcatch.store.mirror import Batch, Connection, Outcome
-from perfectcatch.store.pool import Pool
+from perfectcatch.store.mirror import Batch, Outcome
+from perfectcatch.store.pool import Connection, Pool
 
 
 async def redrive(
     pool: Pool, tenant_id: int, entities: Mapping[str, Entity], only: str | None = None
 ) -> dict[str, int]:
-    """Merge what waits in quarantine once more; its events are historical. Returns ``stored``, ``still_held``.
+    """Merge what waits in quarantine once more, as history. Returns ``stored`` and ``still_held``.
 
     A record that is older than what the mirror has by now is closed as well: it has been overtaken.
     """

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
+from perfectcatch.store.clock_rules import Fired
 from perfectcatch.store.mirror import Outcome
 
 SUCCEEDED = "succeeded"
@@ -52,7 +53,7 @@ class RunReport:
     run_id: UUID
     mode: str
     entities: list[EntityReport] = field(default_factory=list)
-    clock_events: Counter[str] = field(default_factory=Counter)
+    clock: Fired = field(default_factory=Fired)
     duration_ms: int = 0
 
     @property
@@ -70,12 +71,12 @@ class RunReport:
     @property
     def events(self) -> Counter[str]:
         """Events by type that may reach people."""
-        return sum((each.events for each in self.entities), Counter()) + self.clock_events
+        return sum((each.events for each in self.entities), Counter()) + self.clock.live
 
     @property
     def past_events(self) -> Counter[str]:
         """Historical events by type."""
-        return sum((each.past_events for each in self.entities), Counter())
+        return sum((each.past_events for each in self.entities), Counter()) + self.clock.past
 
     def totals(self) -> dict[str, int]:
         """The sums over all entities."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from perfectcatch.kit.clock import Clock, SystemClock
+from perfectcatch.sandbox.servicetitan.company import TENANT_ID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,7 +12,7 @@ class Options:
 
     seed: int = 7
     customers: int = 1696
-    tenant_id: int = 1011756844
+    tenant_id: int = TENANT_ID
     client_id: str = "cid.sandbox-perfectcatch"
     client_secret: str = "cs1.sandbox-not-a-secret"  # noqa: S105 - opens nothing but this sandbox
     app_key: str = "ak1.sandbox-perfectcatch"

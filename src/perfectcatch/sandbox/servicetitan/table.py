@@ -17,8 +17,8 @@ Id = int | str
 Record = dict[str, Any]
 _encode = msgspec.json.encode
 _decode = msgspec.json.decode
-_MODIFIED = (("modifiedOn",), ("leadCall", "modifiedOn"), ("createdOn",), ("leadCall", "createdOn"))
-_CREATED = (("createdOn",), ("leadCall", "createdOn"), ("leadCall", "receivedOn"))
+_MODIFIED = ("modifiedOn", "createdOn")
+_CREATED = ("createdOn", "submittedOn")
 _KEEP = 8
 
 
@@ -130,7 +130,7 @@ class Table:
             self.seen.update(body)
         changed = modified if modified is not None else _moment(record, _MODIFIED, default)
         return Row(
-            id=record["id"] if "id" in record else len(self.rows) + 1,
+            id=record["id"] if record.get("id") is not None else self.next_id(),
             body=_encode(body),
             extra=extra,
             created=_moment(record, _CREATED, changed),
@@ -236,9 +236,9 @@ def dig(record: Any, path: Iterable[str]) -> Any:
     return record
 
 
-def _moment(record: Record, paths: tuple[tuple[str, ...], ...], default: int) -> int:
-    for path in paths:
-        text = record.get(path[0]) if len(path) == 1 else dig(record, path)
+def _moment(record: Record, names: tuple[str, ...], default: int) -> int:
+    for name in names:
+        text = record.get(name)
         if isinstance(text, str):
             return moments.read(text)
     return default

@@ -8,6 +8,7 @@ from perfectcatch.sandbox.servicetitan import moments
 from perfectcatch.sandbox.servicetitan.answers import AnswerError
 from perfectcatch.sandbox.servicetitan.madeup import Maker, number_of
 from perfectcatch.sandbox.servicetitan.options import Options
+from perfectcatch.sandbox.servicetitan.parts import PARTS, follow
 from perfectcatch.sandbox.servicetitan.routes import Routes
 from perfectcatch.sandbox.servicetitan.table import Id, Record, Row, Table, dig
 
@@ -82,6 +83,9 @@ class Tenant:
         if collection in self.tables:
             return self.tables[collection]
         table = self._given(collection)
+        if collection in PARTS:
+            follow(self, table, *PARTS[collection])
+            return table
         fields = self.routes.all_fields(collection)
         routes = self.routes.by_collection.get(collection, ())
         if fields and any(route.method == "GET" and not route.parents for route in routes):
@@ -149,9 +153,7 @@ class Tenant:
     def put(self, collection: str, record: Record, scope: tuple[str, ...] = ()) -> Record:
         """Write a record now: it gets this moment as its modification time."""
         moment = self.now()
-        if isinstance(record.get("leadCall"), dict) and "modifiedOn" in record["leadCall"]:
-            record["leadCall"] = {**record["leadCall"], "modifiedOn": moments.write(moment)}
-        elif "modifiedOn" in record or "modifiedOn" in self.routes.all_fields(collection):
+        if "modifiedOn" in record or "modifiedOn" in self.routes.all_fields(collection):
             record["modifiedOn"] = moments.write(moment)
         self.table(collection).put(record, default=moment, modified=moment, scope=scope)
         return record

@@ -16,7 +16,8 @@ _UNDEPOSITED = 8
 _PAID_SOON, _PAID_AT_ONCE, _PAID_LATE, _PAID_EARLY = 0.92, 0.72, 0.93, 0.4
 _PARTLY, _IN_TWO, _OVERPAID, _CREDIT = 0.35, 0.06, 0.012, 0.4
 _TYPES = (0, 0, 1, 2, 2, 2, 3, 3, 4, 5, 6)
-_CHECK, _ADDRESS = 0, ("street", "unit", "city", "state", "zip", "country")
+_CARDS, _CHECK = (2, 3, 4), 0
+_ADDRESS = ("street", "unit", "city", "state", "zip", "country")
 
 
 @dataclass(slots=True)
@@ -77,7 +78,7 @@ class Bill:
 def choose_lines(world: World, work: Work) -> list[Line]:
     """Return what a finished job is billed for."""
     random, book, kind = world.money, world.pricebook, work.kind
-    count = random.randint(*kind.lines)
+    count = min(random.randint(*kind.lines), random.randint(*kind.lines))
     lines = [Line(random.choice(book.labor[kind.trade, kind.division]), 100, 0)]
     if kind.division == trades.INSTALL:
         lines.append(Line(random.choice(book.units[kind.trade]), 100, 0))
@@ -85,7 +86,9 @@ def choose_lines(world: World, work: Work) -> list[Line]:
         if chance(random, 0.3):
             lines.append(Line(random.choice(book.labor[kind.trade, trades.SERVICE]), 100, 0))
         else:
-            lines.append(Line(random.choice(book.parts[kind.trade]), random.choice((100, 100, 100, 150, 200, 400)), 0))
+            lines.append(
+                Line(random.choice(book.parts[kind.trade]), random.choice((100, 100, 100, 150, 200, 400)), 0)
+            )
     if work.membership_id:
         lines.append(Line(book.by_code["DC-010"], 100, 0))
     elif chance(random, 0.03):
@@ -133,7 +136,7 @@ def bill_sales(world: World, home: Household) -> Iterator[tuple[str, Record]]:
     for number in range(plan.extra_invoices[home.index]):
         membership = random.choice(home.memberships) if home.memberships else None
         began = membership[2] if membership else home.created
-        moment = random.randrange(began, calendar.now)
+        moment = random.randrange(began, calendar.past(membership[3]) if membership else calendar.now)
         bill = Bill(ids.INVOICES[first + number], home.places[0], 0, [], moment, moment)
         if membership:
             bill.membership_id, bill.plan = membership[0], membership[1]
@@ -175,12 +178,16 @@ def invoice_record(world: World, home: Household, bill: Bill) -> Record:
     lead = work.lead if work else None
     created = stamp(bill.made, random)
     modified = stamp(changed, random) if changed > bill.made else created
-    items: list[Record] | None = [_item(world, bill, line, order, unit) for order, line in enumerate(bill.lines, 1)]
+    items: list[Record] | None = [
+        _item(world, bill, line, order, unit) for order, line in enumerate(bill.lines, 1)
+    ]
     if bill.void and chance(random, 0.5):
         items = None
     settled = total > 0 and balance == 0
     return {
-        "summary": f"<p>{sentences.work_done(random, work.kind.trade)}</p>" if work and work.over else None,
+        "summary": f"<p>{work.kind.name}</p><p>{sentences.done(random, work.kind.trade)}</p>"
+        if work and work.over
+        else None,
         "items": items,
         "customFields": [{"name": "Cost Center", "value": trades.UNITS[bill.unit].account}],
         "active": not bill.void,
@@ -194,7 +201,9 @@ def invoice_record(world: World, home: Household, bill: Bill) -> Record:
         "id": bill.id,
         "syncStatus": "Exported" if exported else "Pending",
         "budgetCodeId": None,
-        "referenceNumber": (work.number + ("-A" if bill.adjusts else "")) if work else f"M{bill.id % 10_000_000}",
+        "referenceNumber": (work.number + ("-A" if bill.adjusts else ""))
+        if work
+        else f"M{bill.id % 10_000_000}",
         "invoiceDate": midnight(bill.served),
         "dueDate": midnight(bill.served + days * DAY),
         "subTotal": written(bill.sub_total),
@@ -203,7 +212,10 @@ def invoice_record(world: World, home: Household, bill: Bill) -> Record:
         "taxZoneId": ids.TAX_ZONES[EXEMPT if home.exempt else tax],
         "total": written(total),
         "balance": written(balance),
-        "invoiceType": {"id": 1 + ("Service", "Install", "Membership", "Counter Sale").index(bill.kind), "name": bill.kind},
+        "invoiceType": {
+            "id": 1 + ("Service", "Install", "Membership", "Counter Sale").index(bill.kind),
+            "name": bill.kind,
+        },
         "customer": {"id": home.id, "name": home.who.name},
         "customerAddress": billed,
         "location": {"id": bill.place.id, "name": bill.place.name},
@@ -221,7 +233,9 @@ def invoice_record(world: World, home: Household, bill: Bill) -> Record:
         "royalty": {"status": "Pending", "date": None, "sentOn": None, "memo": None},
         "employeeInfo": {"id": lead.id, "name": lead.name, "modifiedOn": created} if lead else None,
         "commissionEligibilityDate": None,
-        "sentStatus": "NotSent" if bill.void or not bill.lines else random.choice(("Sent", "Opened", "NotSent")),
+        "sentStatus": "NotSent"
+        if bill.void or not bill.lines
+        else random.choice(("Sent", "Opened", "NotSent")),
         "reviewStatus": "Reviewed" if exported else "NeedsReview",
         "assignedTo": None,
     }
@@ -269,12 +283,8 @@ def _payments(world: World, home: Household, bill: Bill) -> list[Record]:
     total = bill.total
     if total == 0 or (bill.work and not bill.work.over):
         return []
-    if total < 0:
-        parts = [total] if chance(random, 0.5) else []
-    else:
-        parts = _parts(world, home, total, bill.served)
     records = []
-    for amount in parts:
+    for amount in _parts(world, home, total, bill.served):
         delay = random.randrange(5 * DAY, 50 * DAY) if home.commercial else random.randrange(60, 3 * HOUR)
         moment = min(bill.served + delay, now)
         bill.paid.append((amount, moment))
@@ -284,6 +294,8 @@ def _payments(world: World, home: Household, bill: Bill) -> list[Record]:
 
 def _parts(world: World, home: Household, total: int, served: int) -> list[int]:
     random, age = world.money, world.calendar.now - served
+    if total < 0:
+        return [total] if chance(random, 0.5) else []
     days = term_name(home)[1]
     if home.commercial:
         share = _PAID_LATE if age > (days + 20) * DAY else _PAID_EARLY if age > 5 * DAY else 0.0
@@ -320,7 +332,7 @@ def payment_record(world: World, home: Household, bill: Bill, amount: int, momen
     return {
         "active": True,
         "appliedTo": [applied],
-        "authCode": f"{random.randrange(100_000, 999_999)}" if "Card" in PAYMENT_TYPES[kind] else None,
+        "authCode": f"{random.randrange(100_000, 999_999)}" if kind in _CARDS else None,
         "batch": _batch(moment) if old else None,
         "businessUnit": {"id": ids.UNITS[bill.unit], "name": trades.UNITS[bill.unit].name},
         "checkNumber": str(random.randrange(1_001, 9_999)) if kind == _CHECK else None,

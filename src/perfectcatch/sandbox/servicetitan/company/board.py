@@ -32,31 +32,41 @@ def records(world: World) -> Iterator[tuple[str, Record]]:
         yield "dispatch.zones", zone_record(office, index)
     for index, name in enumerate(_TEAMS):
         created, modified = office.life()
-        yield "dispatch.teams", {
-            "id": ids.TEAMS[index],
-            "active": True,
-            "name": name,
-            "createdBy": office.manager.id,
-            "createdOn": created,
-            "modifiedOn": modified,
-        }
+        yield (
+            "dispatch.teams",
+            {
+                "id": ids.TEAMS[index],
+                "active": True,
+                "name": name,
+                "createdBy": office.manager.id,
+                "createdOn": created,
+                "modifiedOn": modified,
+            },
+        )
     units = {each["id"]: unit for each, unit in zip(office.business_units, trades.UNITS, strict=True)}
     for technician in office.technicians:
         unit = units[technician["businessUnitId"]]
         skill = f"{unit.trade} {unit.division}"
-        kinds = [ids.KINDS[index] for index, kind in enumerate(trades.KINDS) if f"{kind.trade} {kind.division}" == skill]
+        kinds = [
+            ids.KINDS[index]
+            for index, kind in enumerate(trades.KINDS)
+            if f"{kind.trade} {kind.division}" == skill
+        ]
         created, modified = office.life()
         number = world.next(ids.SKILLS)
         technician["skills"] = [{"id": number, "name": skill}]
-        yield "dispatch.technician_skills", {
-            "id": str(number),
-            "name": skill,
-            "active": True,
-            "technicianId": technician["id"],
-            "jobTypeIds": kinds,
-            "createdOn": created,
-            "modifiedOn": modified,
-        }
+        yield (
+            "dispatch.technician_skills",
+            {
+                "id": str(number),
+                "name": skill,
+                "active": True,
+                "technicianId": technician["id"],
+                "jobTypeIds": kinds,
+                "createdOn": created,
+                "modifiedOn": modified,
+            },
+        )
     for day in range(world.calendar.today - _SHIFTS_BACK, world.calendar.today + AHEAD_DAYS + 1):
         for technician in office.technicians:
             if date.fromordinal(day).weekday() == _SUNDAY:

@@ -10,8 +10,10 @@ from .people import Household, address, digits, identity
 from .work import Work
 from .world import World
 
-_BY_PHONE, _ONLINE = 0.55, 0.12
+_BY_PHONE, _ONLINE, _AS_LEAD = 0.55, 0.12, 0.04
 _STRAY_SHARE = 0.45  # of calls, leads and bookings that come to nothing, for each job
+_STRAYS = (("NotLead", "Abandoned", "Unbooked", "Web lead", "Booking"), (40, 15, 20, 15, 10))
+_FRESH = 3 * DAY
 _COMPANY_LINE = "7275550180"
 _LEADS = [index for index, row in enumerate(trades.CALL_REASONS) if row[1]]
 _OTHERS = [index for index, row in enumerate(trades.CALL_REASONS) if not row[1]]
@@ -32,11 +34,17 @@ def how_it_came(world: World, home: Household, work: Work) -> Iterator[tuple[str
         call["_list"] |= {
             "projectId": work.project_id or 0,
             "businessUnit": {"id": work.unit_id, "name": trades.UNITS[work.kind.unit].name},
-            "type": {"id": ids.KINDS[work.kind_index], "name": work.kind.name, "modifiedOn": call["createdOn"]},
+            "type": {
+                "id": ids.KINDS[work.kind_index],
+                "name": work.kind.name,
+                "modifiedOn": call["createdOn"],
+            },
         }
         yield "telecom.calls", call
     elif roll < _BY_PHONE + _ONLINE:
-        booking = _booking(world, work.booked, home.who.name, home.places[0].address, commercial=home.commercial)
+        booking = _booking(
+            world, work.booked, home.who.name, home.places[0].address, commercial=home.commercial
+        )
         booking |= {
             "status": "Converted",
             "jobId": work.id,
@@ -48,36 +56,49 @@ def how_it_came(world: World, home: Household, work: Work) -> Iterator[tuple[str
         }
         work.booking_id = booking["id"]
         yield "crm.bookings", booking
+    elif roll < _BY_PHONE + _ONLINE + _AS_LEAD:
+        lead = _lead(world, work.booked - 1, home.phone, work.index, None)
+        yield (
+            "crm.leads",
+            lead
+            | {
+                "status": "Converted",
+                "customerId": home.id,
+                "locationId": work.place.id,
+                "followUpDate": None,
+                "dismissingReasonId": None,
+            },
+        )
 
 
 def strays(world: World) -> Iterator[tuple[str, Record]]:
     """Yield calls, leads and bookings that did not become a job, or not yet."""
     random, calendar = world.inbound, world.calendar
     beyond = 2 * world.size.customers
+    span_of_days = calendar.today - calendar.first_day
     for number in range(round(world.size.jobs * _STRAY_SHARE)):
-        moment = int(calendar.opening + (calendar.now - calendar.opening) * random.random() ** 0.8)
+        day = calendar.first_day + int(span_of_days * random.random() ** 0.8)
+        moment = calendar.at(day, 8 + 10 * random.random())
         moment = min(moment, calendar.now - random.randrange(3, 90) * MINUTE)
         ten = digits(beyond + number)
-        roll = random.random()
-        if roll < 0.4:
-            yield "telecom.calls", _call(world, moment, ten, "NotLead", random.choice(_OTHERS))
-        elif roll < 0.55:
-            yield "telecom.calls", _call(world, moment, ten, "Abandoned", None)
-        elif roll < 0.75:
-            call = _call(world, moment, ten, "Unbooked", random.choice(_LEADS))
-            lead = _lead(world, moment, ten, number, call)
-            call["lead"] = {"id": lead["id"]}
-            yield "telecom.calls", call
-            yield "crm.leads", lead
-        elif roll < 0.9:
-            yield "crm.leads", _lead(world, moment, ten, number, None)
-        else:
-            who = identity(world.seed, -1 - number, commercial=False)
-            where, _, _ = address(random)
-            booking = _booking(world, moment, who.name, where, commercial=False)
-            fresh = calendar.now - moment < 3 * DAY
-            booking["status"] = "New" if fresh else "Dismissed"
-            yield "crm.bookings", booking
+        match random.choices(*_STRAYS)[0]:
+            case "Unbooked":
+                call = _call(world, moment, ten, "Unbooked", random.choice(_LEADS))
+                lead = _lead(world, moment, ten, number, call)
+                call["lead"] = {"id": lead["id"]}
+                yield "telecom.calls", call
+                yield "crm.leads", lead
+            case "Web lead":
+                yield "crm.leads", _lead(world, moment, ten, number, None)
+            case "Booking":
+                who = identity(world.seed, -1 - number, commercial=False)
+                where, _, _ = address(random)
+                booking = _booking(world, moment, who.name, where, commercial=False)
+                booking["status"] = "New" if calendar.now - moment < _FRESH else "Dismissed"
+                yield "crm.bookings", booking
+            case kind:
+                reason = random.choice(_OTHERS) if kind == "NotLead" else None
+                yield "telecom.calls", _call(world, moment, ten, kind, reason)
 
 
 def _campaign_name(number: int) -> str:
@@ -138,7 +159,11 @@ def _lead(world: World, moment: int, ten: str, number: int, call: Record | None)
     who = identity(world.seed, -1 - number, commercial=False)
     where, _, _ = address(random)
     age = calendar.now - moment
-    status = "Open" if age < 10 * DAY and chance(random, 0.7) else random.choice(("Dismissed", "Dismissed", "Open"))
+    status = (
+        "Open"
+        if age < 10 * DAY and chance(random, 0.7)
+        else random.choice(("Dismissed", "Dismissed", "Open"))
+    )
     unit = random.choice(_TRADE_UNITS)
     kinds = [index for index, kind in enumerate(trades.KINDS) if kind.unit == unit]
     created = stamp(moment, random)

@@ -10,27 +10,53 @@ PAYMENT_TYPES = ("Check", "Cash", "Visa", "MasterCard", "American Express", "ACH
 TERMS = (("Due Upon Receipt", 0), ("Net 15", 15), ("Net 30", 30))
 # county, rate; the last one is for the exempt
 TAXES = (
-    ("Hillsborough", 0.075), ("Pinellas", 0.07), ("Pasco", 0.07), ("Manatee", 0.07), ("Sarasota", 0.07),
+    ("Hillsborough", 0.075),
+    ("Pinellas", 0.07),
+    ("Pasco", 0.07),
+    ("Manatee", 0.07),
+    ("Sarasota", 0.07),
     ("Exempt", 0.0),
-)  # fmt: skip
+)
 EXEMPT = len(TAXES) - 1
 # where, name, type, options
 CUSTOM_FIELDS = (
-    ("crm.customers_custom_fields", "How did you hear about us", "Dropdown", ("Friend", "Search", "Truck", "Mail")),
-    ("crm.customers_custom_fields", "Preferred Contact Time", "Dropdown", ("Morning", "Afternoon", "Evening")),
+    (
+        "crm.customers_custom_fields",
+        "How did you hear about us",
+        "Dropdown",
+        ("Friend", "Search", "Truck", "Mail"),
+    ),
+    (
+        "crm.customers_custom_fields",
+        "Preferred Contact Time",
+        "Dropdown",
+        ("Morning", "Afternoon", "Evening"),
+    ),
     ("crm.customers_custom_fields", "Legacy Account", "Text", ()),
-    ("crm.locations_custom_fields", "Pool Type", "Dropdown", ("Inground", "Inground with Spa", "Above Ground", "None")),
+    (
+        "crm.locations_custom_fields",
+        "Pool Type",
+        "Dropdown",
+        ("Inground", "Inground with Spa", "Above Ground", "None"),
+    ),
     ("crm.locations_custom_fields", "Pool Volume Gallons", "Numeric", ()),
     ("crm.locations_custom_fields", "Gate Code", "Text", ()),
     ("crm.locations_custom_fields", "Year Built", "Numeric", ()),
     ("jpm.jobs_custom_fields", "Arrival Confirmed By", "Dropdown", ("Call", "Text", "Email")),
     ("jpm.jobs_custom_fields", "Permit Number", "Text", ()),
     ("jpm.jobs_custom_fields", "Reason for Call", "Text", ()),
-    ("jpm.projects_custom_fields", "Permit Status", "Dropdown", ("Not needed", "Applied", "Issued", "Closed")),
+    (
+        "jpm.projects_custom_fields",
+        "Permit Status",
+        "Dropdown",
+        ("Not needed", "Applied", "Issued", "Closed"),
+    ),
     ("accounting.invoices_custom_fields", "Cost Center", "Text", ()),
     ("memberships.memberships_custom_fields", "Route Day", "Dropdown", ("Mon", "Tue", "Wed", "Thu", "Fri")),
 )
-CUSTOM = {name: (ids.CUSTOM_FIELDS[index], options) for index, (_, name, _, options) in enumerate(CUSTOM_FIELDS)}
+CUSTOM = {
+    name: (ids.CUSTOM_FIELDS[index], options) for index, (_, name, _, options) in enumerate(CUSTOM_FIELDS)
+}
 PROJECT_STATUSES = ("New", "In Progress", "Hold", "Completed", "Canceled")
 PROJECT_TYPES = ("Pool Equipment", "HVAC Changeout", "Plumbing Replacement")
 PROVIDERS = ("Website Scheduler", "Google Reserve")
@@ -51,14 +77,17 @@ def records(office: Office) -> Iterator[tuple[str, Record]]:
     yield from _plans(office)
     for index, (where, name, kind, options) in enumerate(CUSTOM_FIELDS):
         created, modified = office.life()
-        yield where, {
-            "id": ids.CUSTOM_FIELDS[index],
-            "name": name,
-            "dataType": kind,
-            "dataTypeOptions": list(options),
-            "createdOn": created,
-            "modifiedOn": modified,
-        }
+        yield (
+            where,
+            {
+                "id": ids.CUSTOM_FIELDS[index],
+                "name": name,
+                "dataType": kind,
+                "dataTypeOptions": list(options),
+                "createdOn": created,
+                "modifiedOn": modified,
+            },
+        )
 
 
 def _named(office: Office, number: int, name: str, **more: object) -> Record:
@@ -72,34 +101,40 @@ def _marketing(office: Office) -> Iterator[tuple[str, Record]]:
     for index, (name, category, source, medium, active) in enumerate(trades.CAMPAIGNS):
         created, modified = office.life()
         number = ids.CAMPAIGN_CATEGORIES[trades.CAMPAIGN_CATEGORIES.index(category)]
-        yield "marketing.campaigns", {
-            "id": ids.CAMPAIGNS[index],
-            "name": name,
-            "modifiedOn": modified,
-            "createdOn": created,
-            "active": active,
-            "isDefaultCampaign": index == 0,
-            "category": {"id": number, "name": category, "active": True},
-            "source": source,
-            "otherSource": None,
-            "businessUnit": None,
-            "medium": medium,
-            "otherMedium": None,
-            "campaignPhoneNumbers": [f"(727) 555-01{80 + index}"],
-        }
+        yield (
+            "marketing.campaigns",
+            {
+                "id": ids.CAMPAIGNS[index],
+                "name": name,
+                "modifiedOn": modified,
+                "createdOn": created,
+                "active": active,
+                "isDefaultCampaign": index == 0,
+                "category": {"id": number, "name": category, "active": True},
+                "source": source,
+                "otherSource": None,
+                "businessUnit": None,
+                "medium": medium,
+                "otherMedium": None,
+                "campaignPhoneNumbers": [f"(727) 555-01{80 + index}"],
+            },
+        )
     for index, (name, lead) in enumerate(trades.CALL_REASONS):
         yield "jbce.call_reasons", _named(office, ids.CALL_REASONS[index], name, isLead=lead)
     for index, name in enumerate(PROVIDERS):
         created, modified = office.life()
-        yield "crm.booking_provider_tags", {
-            "id": ids.PROVIDERS[index],
-            "tagName": name,
-            "description": f"Bookings from {name}",
-            "type": "V2Api",
-            "createdOn": created,
-            "modifiedOn": modified,
-            "active": True,
-        }
+        yield (
+            "crm.booking_provider_tags",
+            {
+                "id": ids.PROVIDERS[index],
+                "tagName": name,
+                "description": f"Bookings from {name}",
+                "type": "V2Api",
+                "createdOn": created,
+                "modifiedOn": modified,
+                "active": True,
+            },
+        )
 
 
 def _work(office: Office) -> Iterator[tuple[str, Record]]:
@@ -111,34 +146,53 @@ def _work(office: Office) -> Iterator[tuple[str, Record]]:
         yield "jpm.job_hold_reasons", _named(office, ids.HOLD_REASONS[index], name)
     for index, name in enumerate(PROJECT_TYPES):
         text = f"{name} projects with more than one visit"
-        yield "jpm.project_types", {
-            "id": ids.PROJECT_TYPES[index], "name": name, "description": text, "createdById": office.manager.id,
-        }  # fmt: skip
+        yield (
+            "jpm.project_types",
+            {
+                "id": ids.PROJECT_TYPES[index],
+                "name": name,
+                "description": text,
+                "createdById": office.manager.id,
+            },
+        )
     for index, name in enumerate(PROJECT_STATUSES):
         status = ids.PROJECT_STATUSES[index]
-        yield "jpm.project_statuses", {"id": status, "name": name, "order": index, "modifiedOn": office.life()[1]}
+        yield (
+            "jpm.project_statuses",
+            {"id": status, "name": name, "order": index, "modifiedOn": office.life()[1]},
+        )
     for index, (start, hours) in enumerate(_WINDOWS):
         units = [ids.UNITS[number] for number, unit in enumerate(trades.UNITS) if unit.active]
-        yield "dispatch.arrival_windows", {
-            "id": ids.WINDOWS[index],
-            "start": f"{start:02d}:00:00",
-            "duration": f"{hours:02d}:00:00",
-            "businessUnitIds": units,
-            "active": True,
-        }
+        yield (
+            "dispatch.arrival_windows",
+            {
+                "id": ids.WINDOWS[index],
+                "start": f"{start:02d}:00:00",
+                "duration": f"{hours:02d}:00:00",
+                "businessUnitIds": units,
+                "active": True,
+            },
+        )
     for index, code in enumerate(_TIMESHEET_CODES):
         created, modified = office.life()
-        yield "payroll.timesheet_codes", {
-            "id": ids.TIMESHEET_CODES[index],
-            "code": code,
-            "description": f"{code}, not on a job",
-            "type": "PaidTimeOff" if code == "Vacation" else "Paid",
-            "applicableEmployeeType": "All",
-            "rateInfo": {"hourlyRate": "EmployeeHourlyRate", "customHourlyRate": None, "rateMultiplier": 1.0},
-            "createdOn": created,
-            "modifiedOn": modified,
-            "active": True,
-        }
+        yield (
+            "payroll.timesheet_codes",
+            {
+                "id": ids.TIMESHEET_CODES[index],
+                "code": code,
+                "description": f"{code}, not on a job",
+                "type": "PaidTimeOff" if code == "Vacation" else "Paid",
+                "applicableEmployeeType": "All",
+                "rateInfo": {
+                    "hourlyRate": "EmployeeHourlyRate",
+                    "customHourlyRate": None,
+                    "rateMultiplier": 1.0,
+                },
+                "createdOn": created,
+                "modifiedOn": modified,
+                "active": True,
+            },
+        )
 
 
 def _job_type(office: Office, index: int, kind: trades.Kind) -> Record:
@@ -174,103 +228,135 @@ def _money(office: Office) -> Iterator[tuple[str, Record]]:
         yield "accounting.payment_types", row
     for index, (name, days) in enumerate(TERMS):
         created, modified = office.life()
-        yield "accounting.payment_terms", {
-            "id": ids.PAYMENT_TERMS[index],
-            "name": name,
-            "dueDayType": "NumberOfDays",
-            "dueDay": days,
-            "isCustomerDefault": index == 0,
-            "isVendorDefault": False,
-            "active": True,
-            "inUse": True,
-            "modifiedOn": modified,
-            "createdOn": created,
-            "paymentTermDiscountModel": dict.fromkeys(
-                ("id", "discountApplyTo", "discount", "discountType", "account", "applyBy", "applyByValue")
-            ),
-            "interestSettings": {
-                "id": None,
-                "rateType": "Flat",
-                "flatRateValue": None,
-                "percentageRateValue": None,
-                "chargeMethod": None,
-                "frequency": "Once",
-                "gracePeriod": None,
-                "targetInvoices": [],
-                "taskId": 0,
-                "taskDisplayName": "",
+        yield (
+            "accounting.payment_terms",
+            {
+                "id": ids.PAYMENT_TERMS[index],
+                "name": name,
+                "dueDayType": "NumberOfDays",
+                "dueDay": days,
+                "isCustomerDefault": index == 0,
+                "isVendorDefault": False,
+                "active": True,
+                "inUse": True,
+                "modifiedOn": modified,
+                "createdOn": created,
+                "paymentTermDiscountModel": dict.fromkeys(
+                    (
+                        "id",
+                        "discountApplyTo",
+                        "discount",
+                        "discountType",
+                        "account",
+                        "applyBy",
+                        "applyByValue",
+                    )
+                ),
+                "interestSettings": {
+                    "id": None,
+                    "rateType": "Flat",
+                    "flatRateValue": None,
+                    "percentageRateValue": None,
+                    "chargeMethod": None,
+                    "frequency": "Once",
+                    "gracePeriod": None,
+                    "targetInvoices": [],
+                    "taskId": 0,
+                    "taskDisplayName": "",
+                },
             },
-        }
+        )
     for index, (county, rate) in enumerate(TAXES):
         created, modified = office.life()
-        yield "accounting.tax_zones", {
-            "id": ids.TAX_ZONES[index],
-            "name": county,
-            "color": index,
-            "isTaxRateSeparated": False,
-            "isMultipleTaxZone": False,
-            "rates": [
-                {
-                    "id": ids.TAX_RATES[index],
-                    "taxName": county,
-                    "taxBaseType": ["Subtotal"],
-                    "taxRate": rate,
-                    "salesTaxItem": None,
-                }
-            ],
-            "createdOn": created,
-            "modifiedOn": modified,
-            "active": True,
-        }
+        yield (
+            "accounting.tax_zones",
+            {
+                "id": ids.TAX_ZONES[index],
+                "name": county,
+                "color": index,
+                "isTaxRateSeparated": False,
+                "isMultipleTaxZone": False,
+                "rates": [
+                    {
+                        "id": ids.TAX_RATES[index],
+                        "taxName": county,
+                        "taxBaseType": ["Subtotal"],
+                        "taxRate": rate,
+                        "salesTaxItem": None,
+                    }
+                ],
+                "createdOn": created,
+                "modifiedOn": modified,
+                "active": True,
+            },
+        )
 
 
 def _plans(office: Office) -> Iterator[tuple[str, Record]]:
     for index, (name, _, frequency, price, discount, unit, visit) in enumerate(trades.MEMBERSHIPS):
         created, modified = office.life()
         common = {
-            "createdOn": created, "createdById": office.manager.id, "modifiedOn": modified, "active": True,
-            "importId": None, "name": name,
-        }  # fmt: skip
+            "createdOn": created,
+            "createdById": office.manager.id,
+            "modifiedOn": modified,
+            "active": True,
+            "importId": None,
+            "name": name,
+        }
         terms = {
-            "duration": 12, "billingFrequency": frequency, "salePrice": float(price), "billingPrice": float(price),
+            "duration": 12,
+            "billingFrequency": frequency,
+            "salePrice": float(price),
+            "billingPrice": float(price),
             "renewalPrice": float(price),
-        }  # fmt: skip
+        }
         visits = {
-            "membershipTypeId": ids.PLANS[index], "recurringServiceTypeId": ids.VISIT_TYPES[index], "offset": 1,
-            "offsetType": "Months", "allocation": 0.0,
-        }  # fmt: skip
-        yield "memberships.membership_types", common | {
-            "id": ids.PLANS[index],
-            "billingTemplateId": None,
-            "discount": float(discount),
-            "durationBilling": [terms],
-            "discounts": [],
-            "recurringServices": [visits],
-            "tagTypeIds": [office.tag_ids["Member"]],
-            "displayName": name,
-            "discountMode": "Basic",
-            "locationTarget": "SingleLocation",
-            "revenueRecognitionMode": "PointOfSale",
-            "autoCalculateInvoiceTemplates": True,
-            "useMembershipPricingTable": False,
-            "showMembershipSavings": True,
+            "membershipTypeId": ids.PLANS[index],
+            "recurringServiceTypeId": ids.VISIT_TYPES[index],
+            "offset": 1,
+            "offsetType": "Months",
+            "allocation": 0.0,
         }
+        yield (
+            "memberships.membership_types",
+            common
+            | {
+                "id": ids.PLANS[index],
+                "billingTemplateId": None,
+                "discount": float(discount),
+                "durationBilling": [terms],
+                "discounts": [],
+                "recurringServices": [visits],
+                "tagTypeIds": [office.tag_ids["Member"]],
+                "displayName": name,
+                "discountMode": "Basic",
+                "locationTarget": "SingleLocation",
+                "revenueRecognitionMode": "PointOfSale",
+                "autoCalculateInvoiceTemplates": True,
+                "useMembershipPricingTable": False,
+                "showMembershipSavings": True,
+            },
+        )
         kind = next(number for number, each in enumerate(trades.KINDS) if each.name == visit)
-        yield "memberships.recurring_service_types", common | {
-            "id": ids.VISIT_TYPES[index],
-            "recurrenceType": "Monthly",
-            "recurrenceInterval": 1 if unit == 0 else 6,
-            "recurrenceMonths": [],
-            "durationType": "Continuous",
-            "durationLength": 0,
-            "invoiceTemplateId": None,
-            "businessUnitId": ids.UNITS[unit],
-            "jobTypeId": ids.KINDS[kind],
-            "priority": "Normal",
-            "campaignId": ids.CAMPAIGNS[0],
-            "jobSummary": f"{visit} under the {name}.",
-            "name": f"{name} Visit",
-        }
+        yield (
+            "memberships.recurring_service_types",
+            common
+            | {
+                "id": ids.VISIT_TYPES[index],
+                "recurrenceType": "Monthly",
+                "recurrenceInterval": 1 if unit == 0 else 6,
+                "recurrenceMonths": [],
+                "durationType": "Continuous",
+                "durationLength": 0,
+                "invoiceTemplateId": None,
+                "businessUnitId": ids.UNITS[unit],
+                "jobTypeId": ids.KINDS[kind],
+                "priority": "Normal",
+                "campaignId": ids.CAMPAIGNS[0],
+                "jobSummary": f"{visit} under the {name}.",
+                "name": f"{name} Visit",
+            },
+        )
 
 
 def zone_record(office: Office, index: int) -> Record:
@@ -293,5 +379,3 @@ def zone_record(office: Office, index: int) -> Record:
         "businessUnits": [ids.UNITS[number] for number, unit in enumerate(trades.UNITS) if unit.active],
         "technicians": [each["id"] for each in office.technicians if ids.ZONES[index] in each["zoneIds"]],
     }
-
-

@@ -92,4 +92,4 @@ class Calendar:
 
     def past(self, second: int) -> int:
         """Return ``second``, or now where that lies ahead."""
-        return second if second < self.now else self.now
+        return min(self.now, second)

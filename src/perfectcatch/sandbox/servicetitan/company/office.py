@@ -17,20 +17,56 @@ SITE = "clearwater-line.example.com"
 _DAY = 86_400
 
 _STAFF = (
-    ("Owner", "Owner"), ("GeneralManager", "Admin"), ("Dispatcher", "Dispatch"), ("Dispatcher", "Dispatch"),
-    ("CSR", "CSR"), ("CSR", "CSR"), ("CSR", "CSR"), ("Bookkeeper", "Accounting"), ("Sales Manager", "SalesManager"),
-    ("Field Manager", "FieldManager"), ("Former CSR", "CSR"),
-)  # fmt: skip
+    "Owner",
+    "Admin",
+    "Dispatch",
+    "Dispatch",
+    "CSR",
+    "CSR",
+    "CSR",
+    "Accounting",
+    "SalesManager",
+    "FieldManager",
+    "CSR",
+)
 _FORMER = len(_STAFF) - 1
 _FIRST_CSR, _LAST_CSR = 4, 6
 _ROLES = (
-    ("Owner", "Employee"), ("Admin", "Employee"), ("Dispatch", "Employee"), ("CSR", "Employee"),
-    ("Accounting", "Employee"), ("Field Manager", "Employee"), ("Technician", "Technician"),
+    ("Owner", "Employee"),
+    ("Admin", "Employee"),
+    ("Dispatch", "Employee"),
+    ("CSR", "Employee"),
+    ("Accounting", "Employee"),
+    ("Field Manager", "Employee"),
+    ("Technician", "Technician"),
     ("Installer", "Technician"),
-)  # fmt: skip
-_ROLE_OF = {"Owner": 0, "Admin": 1, "Dispatch": 2, "CSR": 3, "Accounting": 4, "SalesManager": 1, "FieldManager": 5}
+)
+_ROLE_OF = {
+    "Owner": 0,
+    "Admin": 1,
+    "Dispatch": 2,
+    "CSR": 3,
+    "Accounting": 4,
+    "SalesManager": 1,
+    "FieldManager": 5,
+}
 # Which business units a technician works for, dealt out in this order.
-_CREWS = ((0, 7), (1, 7), (3, 4), (5, 6), (2, 1), (4, 3), (3,), (0, 1), (5,), (6, 5), (2, 7), (4,), (1, 2), (3, 5))
+_CREWS = (
+    (0, 7),
+    (1, 7),
+    (3, 4),
+    (5, 6),
+    (2, 1),
+    (4, 3),
+    (3,),
+    (0, 1),
+    (5,),
+    (6, 5),
+    (2, 7),
+    (4,),
+    (1, 2),
+    (3, 5),
+)
 _FILTERS = ("AllScheduledDispatchedWorkingToday", "NextScheduledDispatchedWorking", "DispatchedWorking")
 
 
@@ -57,7 +93,7 @@ class Office:
         self.random = stream(self.seed, "office")
         self.crews: dict[int, list[Person]] = defaultdict(list)
         self.business_units = [self._unit(index, unit) for index, unit in enumerate(trades.UNITS)]
-        self.employees = [self._employee(index, title, role) for index, (title, role) in enumerate(_STAFF)]
+        self.employees = [self._employee(index, role) for index, role in enumerate(_STAFF)]
         self.technicians = [self._technician(index) for index in range(self.size.technicians)]
         for index in range(len(trades.UNITS)):
             if not self.crews[index]:
@@ -130,8 +166,14 @@ class Office:
             "franchiseId": None,
             "conceptCode": None,
             "corporateContractNumber": None,
-            "trade": {"id": 11 + (trades.POOL, trades.HVAC, trades.PLUMBING).index(unit.trade), "name": unit.trade},
-            "division": {"id": 21 + (trades.SERVICE, trades.INSTALL).index(unit.division), "name": unit.division},
+            "trade": {
+                "id": 11 + (trades.POOL, trades.HVAC, trades.PLUMBING).index(unit.trade),
+                "name": unit.trade,
+            },
+            "division": {
+                "id": 21 + (trades.SERVICE, trades.INSTALL).index(unit.division),
+                "name": unit.division,
+            },
             "tagTypeIds": [],
             "tenant": {
                 "id": TENANT_ID,
@@ -147,7 +189,7 @@ class Office:
             "certifiedSentriconSpecialistCode": None,
         }
 
-    def _employee(self, index: int, title: str, role: str) -> Record:
+    def _employee(self, index: int, role: str) -> Record:
         first, last = self._name()
         created, modified = self.life()
         former = index == _FORMER
@@ -191,7 +233,7 @@ class Office:
         installer = unit.division == trades.INSTALL
         zone = index % len(words.ZONES)
         town, zips, latitude, longitude, _, _ = words.TOWNS[index % len(words.TOWNS)]
-        street = f"{random.randrange(100, 9_900)} {random.choice(words.STREET_NAMES)} {random.choice(words.STREET_KINDS)}"
+        street = words.street(random)
         return {
             "id": person.id,
             "userId": person.id + 7,
@@ -266,7 +308,13 @@ class Office:
     def _role(self, index: int, row: tuple[str, str]) -> Record:
         name, kind = row
         created, _ = self.life()
-        return {"id": ids.ROLES[index], "active": True, "name": name, "createdOn": created, "employeeType": kind}
+        return {
+            "id": ids.ROLES[index],
+            "active": True,
+            "name": name,
+            "createdOn": created,
+            "employeeType": kind,
+        }
 
     def _tag(self, index: int, row: tuple[str, str, str, str, str]) -> Record:
         name, color, code, importance, _ = row
@@ -277,7 +325,7 @@ class Office:
             "color": color,
             "code": code,
             "importance": importance,
-            "isConversionOpportunity": name in {"Second Opinion"},
+            "isConversionOpportunity": name == "Second Opinion",
             "allowToUseOnTimesheetActivity": False,
             "isVisibleOnDispatchBoard": importance == "High",
             "active": True,

@@ -13,6 +13,7 @@ from .world import World
 _LINES = 100  # numbers 555-0100 to 555-0199 are reserved for fiction in each area code
 _NET_30 = 2
 _SECOND_HOME, _NO_EMAIL, _LANDLINE = 0.06, 0.08, 0.3
+_SITE_TAGS = ("Gated Community", "Dog on Property", "Screened Lanai", "Salt Pool")
 _HOURS = ("Morning", "Afternoon", "Evening")
 _HEARD = ("Friend", "Search", "Truck", "Mail")
 _POOLS = ("Inground", "Inground with Spa", "Above Ground", "None")
@@ -56,7 +57,9 @@ class Household:
     places: list[Place] = field(default_factory=list)
     balance: int = 0  # in cents
     last_change: int = 0
-    memberships: list[tuple[int, int, int]] = field(default_factory=list)  # id, plan, moment it began
+    memberships: list[tuple[int, int, int, int]] = field(
+        default_factory=list
+    )  # id, plan, first and last moment
     job_ids: list[int] = field(default_factory=list)
     last_payment: int | None = None
 
@@ -67,7 +70,9 @@ def identity(seed: int, index: int, commercial: bool) -> Identity:
     first, last = random.choice(words.FIRST_NAMES), random.choice(words.LAST_NAMES)
     if not commercial:
         return Identity(f"{first} {last}", first, last)
-    firm = f"{random.choice(words.FIRM_FIRST)} {random.choice(words.FIRM_SECOND)}{random.choice(words.FIRM_END)}"
+    firm = (
+        f"{random.choice(words.FIRM_FIRST)} {random.choice(words.FIRM_SECOND)}{random.choice(words.FIRM_END)}"
+    )
     return Identity(firm, first, last)
 
 
@@ -82,20 +87,25 @@ def spelled(random: Random, ten: str) -> str:
     area, exchange, line = ten[:3], ten[3:6], ten[6:]
     return random.choice(
         (
-            f"({area}) {exchange}-{line}", f"({area}) {exchange}-{line}", f"({area}) {exchange}-{line}",
-            ten, ten, f"{area}-{exchange}-{line}", f"+1 {area} {exchange} {line}", f"{area}.{exchange}.{line}",
+            f"({area}) {exchange}-{line}",
+            f"({area}) {exchange}-{line}",
+            f"({area}) {exchange}-{line}",
+            ten,
+            ten,
+            f"{area}-{exchange}-{line}",
+            f"+1 {area} {exchange} {line}",
+            f"{area}.{exchange}.{line}",
             f"({area}) {exchange}-{line} x{random.randrange(10, 400)}",
         )
-    )  # fmt: skip
+    )
 
 
 def address(random: Random) -> tuple[Record, int, int]:
     """Return an address with its dispatch zone and tax zone."""
     town, codes, latitude, longitude, zone, tax = random.choice(words.TOWNS)
-    street = f"{random.randrange(100, 18_900)} {random.choice(words.STREET_NAMES)} {random.choice(words.STREET_KINDS)}"
     return (
         {
-            "street": street,
+            "street": words.street(random),
             "unit": f"Unit {random.randrange(100, 900)}" if chance(random, 0.08) else None,
             "city": town,
             "state": "FL",
@@ -139,12 +149,12 @@ def meet(world: World, index: int) -> Household:
 
 def _place(world: World, home: Household, number: int) -> Place:
     random = world.people
+    identifier = world.next(ids.LOCATIONS)
     where, zone, tax = address(random)
     name = home.who.name
     if number:
         name = f"{name} - {random.choice(_SITES)}" if home.commercial else f"{name} - Rental"
-    tags = [world.office.tag_ids[tag] for tag in ("Gated Community", "Dog on Property", "Screened Lanai", "Salt Pool")
-            if chance(random, 0.12)]  # fmt: skip
+    tags = [world.office.tag_ids[tag] for tag in _SITE_TAGS if chance(random, 0.12)]
     fields = [custom("Pool Type", random.choice(_POOLS))]
     if chance(random, 0.6):
         fields.append(custom("Pool Volume Gallons", str(random.randrange(7, 32) * 1000)))
@@ -155,7 +165,7 @@ def _place(world: World, home: Household, number: int) -> Place:
     tax = EXEMPT if home.exempt else tax
     record = {
         "taxZoneId": ids.TAX_ZONES[tax],
-        "id": world.next(ids.LOCATIONS),
+        "id": identifier,
         "customerId": home.id,
         "active": active,
         "name": name,
@@ -172,14 +182,22 @@ def _place(world: World, home: Household, number: int) -> Place:
     }
     if chance(random, 0.4):
         record["modifiedOn"] = stamp(random.randrange(home.created, world.calendar.now) + 1, random)
-    return Place(record["id"], name, where, tax, record)
+    return Place(identifier, name, where, tax, record)
 
 
 # How to reach them -----------------------------------------------------------------------------
 
 
 def contact_record(
-    random: Random, number: int, kind: str, value: str, memo: str | None, created: str, modified: str, *, ten: str = ""
+    random: Random,
+    number: int,
+    kind: str,
+    value: str,
+    memo: str | None,
+    created: str,
+    modified: str,
+    *,
+    ten: str = "",
 ) -> Record:
     """Return a contact without its owner: telephone settings are there even for a mail address."""
     reminders = not chance(random, 0.1)
@@ -234,7 +252,14 @@ def _owned(world: World, home: Household, key: str, owner: int, row: tuple[str, 
     if chance(random, 0.2):
         modified = stamp(random.randrange(home.created, world.calendar.now) + 1, random)
     record = contact_record(
-        random, world.next(ids.CONTACTS), kind, value, memo if chance(random, 0.6) else None, created, modified, ten=ten
+        random,
+        world.next(ids.CONTACTS),
+        kind,
+        value,
+        memo if chance(random, 0.6) else None,
+        created,
+        modified,
+        ten=ten,
     )
     record[key] = owner
     record["active"] = not chance(random, 0.02)

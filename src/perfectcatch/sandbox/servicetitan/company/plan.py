@@ -22,7 +22,14 @@ from .trades import COMMERCIAL_UNIT, INSTALL, KINDS, SEASONS, UNITS, WEEKDAYS
 AHEAD_DAYS = 14
 _RECENT_DAYS = 42
 _LONG = 4  # hours; such jobs begin in the morning
-_DEFAULT = (1_696, 3_260, 1_247, 3_597, 4_156, 14)  # customers, jobs, estimates, invoices, visits, technicians
+_DEFAULT = (
+    1_696,
+    3_260,
+    1_247,
+    3_597,
+    4_156,
+    14,
+)  # customers, jobs, estimates, invoices, visits, technicians
 
 _IMPORTED = 0.35  # of the customers were carried over when the company began with the vendor
 _COMMERCIAL = 0.11
@@ -52,12 +59,16 @@ class Size:
         if self.customers < 1 or self.technicians < 1:
             raise BadArgument("A company needs at least one customer and one technician: ask for 1 or more")
         if self.jobs > min(self.invoices, self.appointments):
-            raise BadArgument("Each job has an invoice and an appointment: ask for at least as many of them as of jobs")
+            raise BadArgument(
+                "Each job has an invoice and an appointment: ask for at least as many of them as of jobs"
+            )
         if self.jobs < self.customers - round(self.customers * _IMPORTED):
-            raise BadArgument("Ask for at least two jobs to three customers: most customers came with their first job")
+            raise BadArgument(
+                "Ask for at least two jobs to three customers: most customers came with their first job"
+            )
 
     @classmethod
-    def of(cls, customers: int) -> "Size":
+    def of(cls, customers: int) -> Size:
         """Return the usual proportions for so many customers; technicians grow with the square root."""
         whole, jobs, estimates, invoices, appointments, technicians = _DEFAULT
         share = customers / whole
@@ -110,7 +121,9 @@ def _numbers(count: int) -> array[int]:
     return array("q", bytes(8 * count))
 
 
-def _deal(random: Random, among: Sequence[int], weigh: Callable[[int], float], count: int, into: array[int]) -> bool:
+def _deal(
+    random: Random, among: Sequence[int], weigh: Callable[[int], float], count: int, into: array[int]
+) -> bool:
     """Add ``count`` to ``into``, spread over the indexes ``among`` by weight; false where there are none."""
     if count <= 0:
         return True
@@ -133,7 +146,9 @@ def make_plan(seed: int, size: Size, calendar: Calendar) -> Plan:
         jobs_of[owner].append(job)
 
     visits = array("q", [1]) * size.jobs
-    _deal(random, range(size.jobs), lambda job: _visit_weight(kinds[job]), size.appointments - size.jobs, visits)
+    _deal(
+        random, range(size.jobs), lambda job: _visit_weight(kinds[job]), size.appointments - size.jobs, visits
+    )
     merged_to = _merges(random, jobs_of)
     member = bytearray(bool(jobs) and chance(random, _MEMBERS) for jobs in jobs_of)
     inactive = _inactive(random, jobs_of, merged_to, starts, calendar)
@@ -187,7 +202,8 @@ def _schedule(
     usual = [
         list(
             accumulate(
-                0 if kind.unit == COMMERCIAL_UNIT else kind.weight * SEASONS[kind.trade][month] for kind in KINDS
+                0 if kind.unit == COMMERCIAL_UNIT else kind.weight * SEASONS[kind.trade][month]
+                for kind in KINDS
             )
         )
         for month in range(12)
@@ -196,23 +212,31 @@ def _schedule(
     rows = []
     for day in random.choices(days, cum_weights=totals, k=count):
         kind = random.choices(everything, cum_weights=usual[date.fromordinal(day).month - 1])[0]
-        start = calendar.at(day, 8 + 0.5 * random.randrange(17 if KINDS[kind].hours < _LONG else 5))
+        hour = 8 + 0.5 * random.randrange(17 if KINDS[kind].hours < _LONG else 5)
         roll = random.random()
         fate = CANCELED if roll < _CANCELED else HELD if roll < _CANCELED + _HELD else DONE
-        rows.append((_booking(random, start, KINDS[kind].priority, calendar), start, kind, fate))
+        rows.append(
+            (
+                _booking(random, (day, hour), KINDS[kind].priority, calendar),
+                calendar.at(day, hour),
+                kind,
+                fate,
+            )
+        )
     rows.sort()
     booked, starts, kinds, fates = zip(*rows, strict=True) if rows else ((), (), (), ())
     return array("q", starts), array("q", booked), array("q", kinds), array("q", fates)
 
 
-def _booking(random: Random, start: int, priority: str, calendar: Calendar) -> int:
+def _booking(random: Random, start: tuple[int, float], priority: str, calendar: Calendar) -> int:
+    day, hour = start
     if priority == "Urgent":
-        booked = start - random.randrange(40 * MINUTE, 20 * HOUR)
+        booked = calendar.at(day, hour) - random.randrange(40 * MINUTE, 6 * HOUR)
     else:
-        booked = start - random.randrange(3 * HOUR, 9 * DAY)
+        booked = calendar.at(day - random.randrange(1, 10), 7.5 + 10.5 * random.random())
     if booked > calendar.now:
         return calendar.now - int(random.random() ** 2 * 5 * DAY) - 2 * MINUTE
-    return booked if booked > calendar.opening + DAY else calendar.opening + DAY
+    return max(calendar.opening + DAY, booked)
 
 
 # Whose jobs they are ---------------------------------------------------------------------------
@@ -266,7 +290,11 @@ def _merges(random: Random, jobs_of: list[list[int]]) -> dict[int, int]:
 
 
 def _inactive(
-    random: Random, jobs_of: list[list[int]], merged_to: dict[int, int], starts: array[int], calendar: Calendar
+    random: Random,
+    jobs_of: list[list[int]],
+    merged_to: dict[int, int],
+    starts: array[int],
+    calendar: Calendar,
 ) -> bytearray:
     flags = bytearray(len(jobs_of))
     for loser in merged_to:

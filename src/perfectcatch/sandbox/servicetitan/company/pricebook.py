@@ -40,6 +40,10 @@ ACCOUNTS = (
 _REVENUE = {"Service": 0, "Equipment": 1, "Material": 2, "Plan": 3, "PriceModifier": 4}
 _COST = {"Service": 5, "Equipment": 7, "Material": 6, "Plan": 5, "PriceModifier": 5}
 _ASSET = 9
+_NOT_OF_MODIFIERS = frozenset(
+    ("price", "memberPrice", "addOnPrice", "addOnMemberPrice", "cost", "source", "externalId")
+    + ("defaultAssetUrl", "isPriceLocked")
+)
 _VENDORS = ("Sun State Pool Supply", "Gulf HVAC Distributors", "Bay Plumbing Wholesale")
 VENDOR_OF = {trades.POOL: 0, trades.HVAC: 1, trades.PLUMBING: 2}
 
@@ -83,7 +87,7 @@ class Priced:
             "isChargeable": True,
             "generalLedgerAccount": account(revenue),
             "costOfSaleAccount": account(_COST[ledger]),
-            "assetAccount": account(_ASSET) if self.taxable else None,
+            "assetAccount": account(_ASSET) if sku.type == "Equipment" else None,
             "displayName": sku.name,
             "displayInAmount": False,
             "importId": None,
@@ -216,7 +220,9 @@ class Pricebook:
             "isLabor": True,
             "recommendations": [random.choice(others).id],
             "upgrades": [],
-            "serviceMaterials": [{"skuId": random.choice(parts).id, "quantity": float(random.randrange(1, 4))}],
+            "serviceMaterials": [
+                {"skuId": random.choice(parts).id, "quantity": float(random.randrange(1, 4))}
+            ],
             "serviceEquipment": [],
             "crossSaleGroup": None,
             "businessUnitId": None,
@@ -284,12 +290,8 @@ class Pricebook:
         }  # fmt: skip
 
     def _modifier(self, line: Priced, life: tuple[str, str]) -> Record:
-        keep = (
-            "id code displayName description active hours bonus commissionBonus paysCommission account taxable "
-            "assets externalData budgetCostCode budgetCostType createdOn modifiedOn"
-        ).split()
         common = self._common(line, life)
-        return {name: common[name] for name in keep} | {
+        return {name: value for name, value in common.items() if name not in _NOT_OF_MODIFIERS} | {
             "type": "Discount" if line.sku.price < 0 else "Fee",
             "amountType": "Fixed",
             "amount": abs(line.sku.price) / 100,

@@ -15,6 +15,7 @@ OPEN, SOLD, DISMISSED = (0, "Open"), (1, "Sold"), (2, "Dismissed")
 _OPTIONS = ("Good", "Better", "Best", "Premium")
 _SOLD_SHARE, _DISMISSED_SHARE = 0.45, 0.25
 _SOON = 20 * DAY
+_DEPOSIT_FROM = 300_000  # cents
 
 
 def estimates_of_job(world: World, home: Household, work: Work) -> Iterator[tuple[str, Record]]:
@@ -39,7 +40,9 @@ def estimates_of_job(world: World, home: Household, work: Work) -> Iterator[tupl
             "isRecommended": option == 0,
         }
         lines = _lines(world, work.kind.trade, option)
-        record = estimate_record(world, home, work.place, (number, moment, status, seller, work.kind.unit), lines)
+        record = estimate_record(
+            world, home, work.place, (number, moment, status, seller, work.kind.unit), lines
+        )
         yield "sales.estimates", record | about
 
 
@@ -80,9 +83,8 @@ def _lines(world: World, trade: str, option: int) -> list[tuple[Priced, int]]:
     lines = [(random.choice(book.labor[trade, division]), 1)]
     if install:
         lines.append((random.choice(book.units[trade]), 1))
-    for _ in range(random.randrange(0, 3) + min(option, 2)):
-        lines.append((random.choice(book.parts[trade]), random.randrange(1, 5)))
-    return lines
+    further = random.randrange(0, 3) + min(option, 2)
+    return lines + [(random.choice(book.parts[trade]), random.randrange(1, 5)) for _ in range(further)]
 
 
 def estimate_record(
@@ -102,7 +104,7 @@ def estimate_record(
     cents = sum(priced.sku.price * quantity for priced, quantity in lines)
     taxed = sum(priced.sku.price * quantity for priced, quantity in lines if priced.taxable)
     main = lines[0][0].sku
-    deposit = cents > 300_000
+    deposit = cents > _DEPOSIT_FROM
     return {
         "id": number,
         "jobId": None,

@@ -36,32 +36,52 @@ SYMPTOMS = {
         "Gurgling in the tub when the washing machine drains.",
         "Hose bib snapped off at the wall and the shut-off valve will not close.",
     ),
-}  # fmt: skip
+}
 _INSTALL_REASONS = {
     POOL: "Approved quote for new pool equipment. Old unit is out of warranty and parts are discontinued.",
     HVAC: "Approved system replacement. Existing equipment is fourteen years old and uses phased-out refrigerant.",
     PLUMBING: "Approved installation from the quote. Existing unit failed and has been isolated.",
 }
 _OPENINGS = (
-    "Customer called in.", "Booked online.", "Owner called from out of state.", "Tenant called, owner approved.",
-    "Follow-up from last visit.", "Property manager sent a work order.", "Referred by a neighbor.",
-)  # fmt: skip
+    "Customer called in.",
+    "Booked online.",
+    "Owner called from out of state.",
+    "Tenant called, owner approved.",
+    "Follow-up from last visit.",
+    "Property manager sent a work order.",
+    "Referred by a neighbor.",
+)
 _ACCESS = (
-    "Gate on the left side, please latch it behind you.", "Dog is friendly but has to be put inside first.",
-    "Call thirty minutes ahead.", "Text on the way, doorbell does not work.", "Key is with the leasing office.",
-    "Park on the street, driveway was just sealed.", "Equipment is behind the screened lanai.",
-    "Gate code is on the location record.", "Somebody is home after 2 PM only.", "Please wear shoe covers.",
-    "Attic access in the garage.", "Shut-off is in the planter by the front door.",
-)  # fmt: skip
+    "Gate on the left side, please latch it behind you.",
+    "Dog is friendly but has to be put inside first.",
+    "Call thirty minutes ahead.",
+    "Text on the way, doorbell does not work.",
+    "Key is with the leasing office.",
+    "Park on the street, driveway was just sealed.",
+    "Equipment is behind the screened lanai.",
+    "Gate code is on the location record.",
+    "Somebody is home after 2 PM only.",
+    "Please wear shoe covers.",
+    "Attic access in the garage.",
+    "Shut-off is in the planter by the front door.",
+)
 _EXTRAS = (
-    "Wants a quote for replacement as well.", "Asked about the membership price.", "Second visit for this problem.",
-    "Had another company out last month.", "Unit was replaced in 2019 by the previous owner.", "Elderly customer.",
-    "Wants pictures of the old parts.", "Will pay by card on site.", "Invoice to the property manager.",
-    "Asked for the same technician as last time.", "Needs to leave by noon.", "Selling the house next month.",
-)  # fmt: skip
+    "Wants a quote for replacement as well.",
+    "Asked about the membership price.",
+    "Second visit for this problem.",
+    "Had another company out last month.",
+    "Unit was replaced in 2019 by the previous owner.",
+    "Elderly customer.",
+    "Wants pictures of the old parts.",
+    "Will pay by card on site.",
+    "Invoice to the property manager.",
+    "Asked for the same technician as last time.",
+    "Needs to leave by noon.",
+    "Selling the house next month.",
+)
 _DONE = {
     POOL: (
-        "Tested water: free chlorine {a}.{b}, pH 7.{b}, alkalinity {c}0, salt {c}{a}0 ppm.",
+        "Tested water: free chlorine {a}.{b}, pH 7.{b}, alkalinity {c}, salt 3{a}{b}0 ppm.",
         "Opened pump, removed debris from impeller, replaced worn seal and lubricated lid o-ring.",
         "Cleaned cartridges and recorded {a}{b} psi clean pressure on the gauge.",
         "Cycled heater through ignition four times, temperature rise {a} degrees, no faults.",
@@ -84,26 +104,44 @@ _DONE = {
         "Soldered new coupling, pressure tested for {a}{b} minutes, no loss.",
         "Camera shows a belly at {c} feet, recommended to watch it.",
     ),
-}  # fmt: skip
+}
 _CLOSINGS = (
-    "Customer was shown the result and signed.", "Area left clean.", "Advised on maintenance interval.",
-    "Left door hanger, nobody home.", "Pictures attached to the job.", "Recommended a follow-up in six months.",
-    "System running on departure.", "Old parts left with the customer.",
-)  # fmt: skip
+    "Customer was shown the result and signed.",
+    "Area left clean.",
+    "Advised on maintenance interval.",
+    "Left door hanger, nobody home.",
+    "Pictures attached to the job.",
+    "Recommended a follow-up in six months.",
+    "System running on departure.",
+    "Old parts left with the customer.",
+)
 _NOTES = (
-    "Left voicemail to confirm the time window.", "Customer moved the visit to the afternoon.", "Part is on the van.",
-    "Spoke with the owner, approved up to the quoted amount.", "Sent the invoice again on request.",
-    "Warranty checked with the manufacturer, labor is not covered.", "Technician running forty minutes late.",
-    "Customer is very happy, asked for a review.", "Permit number received, inspection to be booked.",
-    "Please bring the long ladder.", "Part ordered, expected within three days.", "Price objection, follow up Friday.",
-)  # fmt: skip
+    "Left voicemail to confirm the time window.",
+    "Customer moved the visit to the afternoon.",
+    "Part is on the van.",
+    "Spoke with the owner, approved up to the quoted amount.",
+    "Sent the invoice again on request.",
+    "Warranty checked with the manufacturer, labor is not covered.",
+    "Technician running forty minutes late.",
+    "Customer is very happy, asked for a review.",
+    "Permit number received, inspection to be booked.",
+    "Please bring the long ladder.",
+    "Part ordered, expected within three days.",
+    "Price objection, follow up Friday.",
+)
 _QUOTES = (
-    "Includes removal of the old unit and haul away.", "One year labor warranty, manufacturer warranty on parts.",
-    "Price is good for thirty days.", "Permit is included where required.", "Financing available on request.",
-    "Work takes about one day, water or power will be off for part of it.", "Member pricing applied.",
-    "Customer wants to talk to the spouse first.", "Options explained on site with pictures.",
-    "Best value for the age of the system.", "Does not include electrical upgrades beyond the disconnect.",
-)  # fmt: skip
+    "Includes removal of the old unit and haul away.",
+    "One year labor warranty, manufacturer warranty on parts.",
+    "Price is good for thirty days.",
+    "Permit is included where required.",
+    "Financing available on request.",
+    "Work takes about one day, water or power will be off for part of it.",
+    "Member pricing applied.",
+    "Customer wants to talk to the spouse first.",
+    "Options explained on site with pictures.",
+    "Best value for the age of the system.",
+    "Does not include electrical upgrades beyond the disconnect.",
+)
 
 
 def job_summary(random: Random, trade: str, division: str) -> str:
@@ -123,6 +161,12 @@ def work_done(random: Random, trade: str) -> str:
     numbers = {"a": random.randrange(1, 10), "b": random.randrange(10), "c": random.randrange(41, 99)}
     text = f"{first} {second} {third} {random.choice(_CLOSINGS)}"
     return text.format_map(numbers)
+
+
+def done(random: Random, trade: str) -> str:
+    """Write one thing that a technician did, as an invoice sums it up."""
+    numbers = {"a": random.randrange(1, 10), "b": random.randrange(10), "c": random.randrange(41, 99)}
+    return random.choice(_DONE[trade]).format_map(numbers)
 
 
 def instructions(random: Random) -> str:

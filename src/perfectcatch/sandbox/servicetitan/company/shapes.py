@@ -31,6 +31,8 @@ def list_shape(collection: str, record: Record) -> Record:
     """Return the record as the current list shows it; calls in version 3."""
     if collection == "telecom.calls":
         return call_in_v3(record)
+    if collection == "pricebook.services":
+        return {**record, "calculatedPrice": record["price"], "useStaticPrices": True}
     hidden = _EXPORT_ONLY.get(collection)
     if hidden is None:
         return record

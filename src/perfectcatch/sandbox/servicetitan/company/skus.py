@@ -29,12 +29,30 @@ class Sku:
 
 _POOL_SERVICE: tuple[_Service, ...] = (
     ("PS-100", "Pool Service Call", "Diagnose pool equipment, test water and report findings.", 119, 0.75),
-    ("PS-110", "Chemical Balance", "Test and balance chlorine, pH, alkalinity, stabilizer and calcium.", 89, 0.5),
+    (
+        "PS-110",
+        "Chemical Balance",
+        "Test and balance chlorine, pH, alkalinity, stabilizer and calcium.",
+        89,
+        0.5,
+    ),
     ("PS-120", "Full Clean and Vacuum", "Brush walls, skim, vacuum floor, empty baskets, backwash.", 145, 1),
     ("PS-130", "Cartridge Filter Clean", "Remove, rinse and reseat cartridges; lubricate o-rings.", 129, 1),
-    ("PS-140", "Salt Cell Clean", "Acid wash of salt cell, flow switch check, output calibration.", 139, 0.75),
+    (
+        "PS-140",
+        "Salt Cell Clean",
+        "Acid wash of salt cell, flow switch check, output calibration.",
+        139,
+        0.75,
+    ),
     ("PS-150", "Algae Treatment", "Shock treatment with algaecide and two day follow-up.", 289, 2),
-    ("PS-210", "Pump Seal Replacement", "Replace shaft seal, gasket and diffuser o-ring; pressure test.", 285, 1.5),
+    (
+        "PS-210",
+        "Pump Seal Replacement",
+        "Replace shaft seal, gasket and diffuser o-ring; pressure test.",
+        285,
+        1.5,
+    ),
     ("PS-220", "Pump Motor Replacement", "Replace motor and seal kit, wire and test under load.", 465, 2),
     ("PS-230", "Heater Ignition Repair", "Clean burner tray, replace igniter, check gas pressure.", 395, 2),
     ("PS-240", "Pressure Leak Test", "Isolate and pressure test suction and return lines.", 425, 2.5),
@@ -42,27 +60,75 @@ _POOL_SERVICE: tuple[_Service, ...] = (
 )
 _POOL_INSTALL: tuple[_Service, ...] = (
     ("PI-310", "Install Variable Speed Pump", "Set pump, plumb unions, wire, program three speeds.", 695, 3),
-    ("PI-320", "Install Pool Heater", "Set heater on pad, plumb bypass, gas or electric connection.", 1450, 6),
+    (
+        "PI-320",
+        "Install Pool Heater",
+        "Set heater on pad, plumb bypass, gas or electric connection.",
+        1450,
+        6,
+    ),
     ("PI-330", "Install Salt System", "Mount control, plumb cell, add salt and start up.", 785, 4),
     ("PI-340", "Install Automation Panel", "Mount panel, move circuits, commission app control.", 1895, 7),
     ("PI-350", "Equipment Pad Replumb", "Rebuild pad plumbing with new valves and unions.", 1290, 5),
 )
 _HVAC_SERVICE: tuple[_Service, ...] = (
     ("HS-100", "AC Diagnostic", "Full system diagnosis with readings and written findings.", 99, 0.75),
-    ("HS-110", "Precision Tune-Up", "Clean coil, check charge, amperage, drain and safety controls.", 149, 1.25),
-    ("HS-120", "Capacitor Replacement", "Replace run capacitor, check compressor and fan amperage.", 289, 0.75),
+    (
+        "HS-110",
+        "Precision Tune-Up",
+        "Clean coil, check charge, amperage, drain and safety controls.",
+        149,
+        1.25,
+    ),
+    (
+        "HS-120",
+        "Capacitor Replacement",
+        "Replace run capacitor, check compressor and fan amperage.",
+        289,
+        0.75,
+    ),
     ("HS-130", "Contactor Replacement", "Replace contactor, tighten lugs, verify voltage drop.", 265, 0.75),
-    ("HS-140", "Drain Line Clear", "Clear condensate line, flush with treatment, test float switch.", 189, 0.75),
+    (
+        "HS-140",
+        "Drain Line Clear",
+        "Clear condensate line, flush with treatment, test float switch.",
+        189,
+        0.75,
+    ),
     ("HS-150", "Refrigerant Leak Search", "Electronic and dye leak search with report.", 425, 2),
-    ("HS-160", "Blower Motor Replacement", "Replace motor and module, balance wheel, set speed taps.", 685, 2),
+    (
+        "HS-160",
+        "Blower Motor Replacement",
+        "Replace motor and module, balance wheel, set speed taps.",
+        685,
+        2,
+    ),
     ("HS-170", "Evaporator Coil Clean", "Pull and chemically clean the evaporator coil.", 595, 3),
     ("HS-180", "Thermostat Replacement", "Install, wire and configure a programmable thermostat.", 245, 1),
 )
 _HVAC_INSTALL: tuple[_Service, ...] = (
-    ("HI-310", "System Changeout Labor", "Recover refrigerant, remove old system, set and commission new.", 2450, 9),
+    (
+        "HI-310",
+        "System Changeout Labor",
+        "Recover refrigerant, remove old system, set and commission new.",
+        2450,
+        9,
+    ),
     ("HI-320", "Mini Split Labor", "Mount heads, run line set, electrical whip and start up.", 1650, 7),
-    ("HI-330", "Duct Replacement Labor", "Remove and replace supply and return runs, seal with mastic.", 2250, 9),
-    ("HI-340", "Permit and Inspection", "Mechanical permit, load calculation and inspection meeting.", 325, 0.5),
+    (
+        "HI-330",
+        "Duct Replacement Labor",
+        "Remove and replace supply and return runs, seal with mastic.",
+        2250,
+        9,
+    ),
+    (
+        "HI-340",
+        "Permit and Inspection",
+        "Mechanical permit, load calculation and inspection meeting.",
+        325,
+        0.5,
+    ),
 )
 _PLUMBING_SERVICE: tuple[_Service, ...] = (
     ("PL-100", "Plumbing Diagnostic", "Locate the problem, test pressure, quote repair options.", 89, 0.5),
@@ -76,8 +142,20 @@ _PLUMBING_SERVICE: tuple[_Service, ...] = (
     ("PL-180", "Pressure Regulator", "Replace pressure reducing valve and set to 60 psi.", 415, 1.5),
 )
 _PLUMBING_INSTALL: tuple[_Service, ...] = (
-    ("PN-310", "Water Heater Changeout", "Drain, haul away, set new heater with pan and expansion tank.", 785, 4),
-    ("PN-320", "Repipe Labor per Day", "Run new lines, connect fixtures, pressure test, patch openings.", 1950, 8),
+    (
+        "PN-310",
+        "Water Heater Changeout",
+        "Drain, haul away, set new heater with pan and expansion tank.",
+        785,
+        4,
+    ),
+    (
+        "PN-320",
+        "Repipe Labor per Day",
+        "Run new lines, connect fixtures, pressure test, patch openings.",
+        1950,
+        8,
+    ),
     ("PN-330", "Softener Installation", "Set softener, plumb bypass, drain and program.", 695, 4),
 )
 _POOL_PARTS: tuple[_Part, ...] = (
@@ -136,7 +214,7 @@ _EQUIPMENT = (
 
 def _services(rows: tuple[_Service, ...], trade: str, division: str) -> list[Sku]:
     return [
-        Sku(code, name, text, price * 100, round(hours * 3_400), hours, "Service", trade, division)
+        Sku(code, name, text, price * 100, round(hours * 3_400), float(hours), "Service", trade, division)
         for code, name, text, price, hours in rows
     ]
 
@@ -163,9 +241,29 @@ EQUIPMENT = tuple(
     for code, name, price, cost, trade, maker, model in _EQUIPMENT
 )  # fmt: skip
 DISCOUNTS = (
-    Sku("DC-010", "Member Discount", "Membership discount on labor and parts.", -2500, 0, 0.0, "PriceModifier", "", ""),
+    Sku(
+        "DC-010",
+        "Member Discount",
+        "Membership discount on labor and parts.",
+        -2500,
+        0,
+        0.0,
+        "PriceModifier",
+        "",
+        "",
+    ),
     Sku("DC-020", "Senior Discount", "Courtesy discount.", -2000, 0, 0.0, "PriceModifier", "", ""),
-    Sku("FE-010", "After Hours Fee", "Dispatch outside of business hours.", 8900, 0, 0.0, "PriceModifier", "", ""),
+    Sku(
+        "FE-010",
+        "After Hours Fee",
+        "Dispatch outside of business hours.",
+        8900,
+        0,
+        0.0,
+        "PriceModifier",
+        "",
+        "",
+    ),
 )
 # The services by which memberships are billed.
 PLANS = tuple(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from . import billing, board, ids, inbound, lists, people, selling, upkeep, work
-from .moments import DAY, chance
+from .moments import DAY, chance, plain
 from .office import Record
 from .people import Household
 from .plan import Size
@@ -16,6 +16,7 @@ Filed = tuple[str, Record]
 
 _IN_PROJECT, _FROM_ESTIMATE, _MEMBER_VISIT = 0.4, 0.5, 0.4
 _PROJECT_OPEN = 90 * DAY
+_SECONDS = len("2026-01-01T00:00:00")
 
 
 def tell(seed: int, size: Size, now: datetime) -> Iterator[Filed]:
@@ -37,7 +38,7 @@ def _customer(world: World, index: int) -> Iterator[Filed]:
     yield from upkeep.memberships(world, home)
     yield from upkeep.found(world, home)
     projects: list[Project] = []
-    sold: list[int] = []
+    sold: list[Record] = []
     for number in world.plan.jobs_of[index]:
         job = work.undertake(world, home, number)
         _relate(world, home, job, projects, sold)
@@ -52,12 +53,16 @@ def _customer(world: World, index: int) -> Iterator[Filed]:
     yield "crm.customers", people.customer_record(world, home)
 
 
-def _relate(world: World, home: Household, job: Work, projects: list[Project], sold: list[int]) -> None:
+def _relate(world: World, home: Household, job: Work, projects: list[Project], sold: list[Record]) -> None:
     """Tie a job to the customer's project, membership, earlier job and sold estimate."""
     random = world.work
     if job.kind.division == INSTALL:
-        if sold and chance(random, _FROM_ESTIMATE):
-            job.sold_from_id = sold.pop()
+        if (
+            sold
+            and sold[-1]["soldOn"][:_SECONDS] < plain(job.booked)[:_SECONDS]
+            and chance(random, _FROM_ESTIMATE)
+        ):
+            job.sold_from_id = sold.pop()["id"]
         last = projects[-1] if projects else None
         if last and job.booked - last.began < _PROJECT_OPEN:
             last.jobs.append(job)
@@ -66,13 +71,17 @@ def _relate(world: World, home: Household, job: Work, projects: list[Project], s
             project = Project(world.next(ids.PROJECTS), job.place, job.booked, job.kind.trade, [job])
             projects.append(project)
             job.project_id = project.id
-    elif home.memberships and home.memberships[0][2] <= job.booked and chance(random, _MEMBER_VISIT):
+    elif _covered(home, job) and chance(random, _MEMBER_VISIT):
         job.membership_id = home.memberships[0][0]
     if job.kind.no_charge and home.job_ids:
         job.recall_for_id = home.job_ids[-1]
 
 
-def _job(world: World, home: Household, job: Work, sold: list[int]) -> Iterator[Filed]:
+def _covered(home: Household, job: Work) -> bool:
+    return any(began <= job.booked < ends for _, _, began, ends in home.memberships)
+
+
+def _job(world: World, home: Household, job: Work, sold: list[Record]) -> Iterator[Filed]:
     yield from inbound.how_it_came(world, home, job)
     for filed in billing.bill_job(world, home, job):
         if filed[0] == "accounting.invoices":
@@ -80,7 +89,7 @@ def _job(world: World, home: Household, job: Work, sold: list[int]) -> Iterator[
         yield filed
     for filed in selling.estimates_of_job(world, home, job):
         if filed[1]["soldBy"]:
-            sold.append(filed[1]["id"])
+            sold.append(filed[1])
         yield filed
     yield from work.visit_records(world, home, job)
     yield from work.paper_records(world, job)

@@ -32,47 +32,52 @@ def memberships(world: World, home: Household) -> Iterator[tuple[str, Record]]:
     changed = min(ends, calendar.now) if status != "Active" else random.randrange(began, calendar.now) + 1
     modified = stamp(changed, random) if changed > began else created
     if status != "Canceled":
-        home.memberships.append((number, kind, began))
-    yield "memberships.memberships", {
-        "id": number,
-        "createdOn": created,
-        "createdById": random.choice(world.office.clerks).id,
-        "modifiedOn": modified,
-        "followUpOn": midnight(ends - 30 * DAY),
-        "cancellationDate": midnight(ends) if status == "Canceled" else None,
-        "from": midnight(began),
-        "nextScheduledBillDate": midnight(calendar.now + random.randrange(1, 28) * DAY) if status == "Active" else None,
-        "to": midnight(ends),
-        "billingFrequency": frequency,
-        "renewalBillingFrequency": frequency,
-        "status": status,
-        "followUpStatus": "Contacted" if status == "Expired" and chance(random, 0.5) else "NotAttempted",
-        # The vendor leaves expired memberships active; only the status tells.
-        "active": status != "Canceled",
-        "initialDeferredRevenue": 0.0,
-        "duration": 12,
-        "renewalDuration": 12,
-        "businessUnitId": ids.UNITS[unit],
-        "customerId": home.id,
-        "membershipTypeId": ids.PLANS[kind],
-        "activatedById": random.choice(world.office.clerks).id,
-        "activatedFromId": None,
-        "billingTemplateId": None,
-        "cancellationBalanceInvoiceId": None,
-        "cancellationInvoiceId": None,
-        "followUpCustomStatusId": None,
-        "locationId": place.id,
-        "paymentMethodId": None,
-        "paymentTypeId": ids.PAYMENT_TYPES[2],
-        "recurringLocationId": None,
-        "renewalMembershipTaskId": None,
-        "renewedById": None,
-        "soldById": random.choice(world.office.crews[unit]).id,
-        "customerPo": None,
-        "importId": None,
-        "memo": f"{name}, {price} {frequency.lower()}",
-        "customFields": [custom("Route Day", random.choice(("Mon", "Tue", "Wed", "Thu", "Fri")))],
-    }
+        home.memberships.append((number, kind, began, ends))
+    yield (
+        "memberships.memberships",
+        {
+            "id": number,
+            "createdOn": created,
+            "createdById": random.choice(world.office.clerks).id,
+            "modifiedOn": modified,
+            "followUpOn": midnight(ends - 30 * DAY),
+            "cancellationDate": midnight(ends) if status == "Canceled" else None,
+            "from": midnight(began),
+            "nextScheduledBillDate": midnight(calendar.now + random.randrange(1, 28) * DAY)
+            if status == "Active"
+            else None,
+            "to": midnight(ends),
+            "billingFrequency": frequency,
+            "renewalBillingFrequency": frequency,
+            "status": status,
+            "followUpStatus": "Contacted" if status == "Expired" and chance(random, 0.5) else "NotAttempted",
+            # The vendor leaves expired memberships active; only the status tells.
+            "active": status != "Canceled",
+            "initialDeferredRevenue": 0.0,
+            "duration": 12,
+            "renewalDuration": 12,
+            "businessUnitId": ids.UNITS[unit],
+            "customerId": home.id,
+            "membershipTypeId": ids.PLANS[kind],
+            "activatedById": random.choice(world.office.clerks).id,
+            "activatedFromId": None,
+            "billingTemplateId": None,
+            "cancellationBalanceInvoiceId": None,
+            "cancellationInvoiceId": None,
+            "followUpCustomStatusId": None,
+            "locationId": place.id,
+            "paymentMethodId": None,
+            "paymentTypeId": ids.PAYMENT_TYPES[2],
+            "recurringLocationId": None,
+            "renewalMembershipTaskId": None,
+            "renewedById": None,
+            "soldById": random.choice(world.office.crews[unit]).id,
+            "customerPo": None,
+            "importId": None,
+            "memo": f"{name}, {price} {frequency.lower()}",
+            "customFields": [custom("Route Day", random.choice(("Mon", "Tue", "Wed", "Thu", "Fri")))],
+        },
+    )
     yield from _visits(world, home, number, kind, (began, ends, status), visit)
 
 
@@ -100,62 +105,70 @@ def _visits(
     created = stamp(began, random)
     name = f"{visit} ({home.who.last})"
     clerk = random.choice(world.office.clerks).id
-    yield "memberships.recurring_services", {
-        "id": number,
-        "name": name,
-        "active": status == "Active",
-        "createdOn": created,
-        "createdById": clerk,
-        "modifiedOn": created,
-        "importId": None,
-        "membershipId": membership,
-        "locationId": home.places[0].id,
-        "recurringServiceTypeId": ids.VISIT_TYPES[kind],
-        "durationType": "Continuous",
-        "durationLength": 0,
-        "from": midnight(began),
-        "to": midnight(ends),
-        "memo": None,
-        "invoiceTemplateId": None,
-        "invoiceTemplateForFollowingYearsId": None,
-        "firstVisitComplete": now - began > 30 * DAY,
-        "activatedFromId": None,
-        "allocation": 0.0,
-        "businessUnitId": ids.UNITS[unit],
-        "jobTypeId": ids.KINDS[next(index for index, each in enumerate(trades.KINDS) if each.name == visit)],
-        "campaignId": ids.CAMPAIGNS[0],
-        "priority": "Normal",
-        "jobSummary": f"{visit}: routine visit under the membership.",
-        "recurrenceType": "Monthly",
-        "recurrenceInterval": months,
-        "recurrenceMonths": _ALL_YEAR_MONTHS,
-        "recurrenceDaysOfWeek": [],
-        "recurrenceWeek": "None",
-        "recurrenceDayOfNthWeek": None,
-        "recurrenceDaysOfMonth": [random.randrange(1, 28)],
-        "jobStartTime": "09:00:00",
-        "estimatedPayrollCost": None,
-        "preferredTechnicianIds": [],
-        "tagTypeIds": [],
-    }
+    yield (
+        "memberships.recurring_services",
+        {
+            "id": number,
+            "name": name,
+            "active": status == "Active",
+            "createdOn": created,
+            "createdById": clerk,
+            "modifiedOn": created,
+            "importId": None,
+            "membershipId": membership,
+            "locationId": home.places[0].id,
+            "recurringServiceTypeId": ids.VISIT_TYPES[kind],
+            "durationType": "Continuous",
+            "durationLength": 0,
+            "from": midnight(began),
+            "to": midnight(ends),
+            "memo": None,
+            "invoiceTemplateId": None,
+            "invoiceTemplateForFollowingYearsId": None,
+            "firstVisitComplete": now - began > 30 * DAY,
+            "activatedFromId": None,
+            "allocation": 0.0,
+            "businessUnitId": ids.UNITS[unit],
+            "jobTypeId": ids.KINDS[
+                next(index for index, each in enumerate(trades.KINDS) if each.name == visit)
+            ],
+            "campaignId": ids.CAMPAIGNS[0],
+            "priority": "Normal",
+            "jobSummary": f"{visit}: routine visit under the membership.",
+            "recurrenceType": "Monthly",
+            "recurrenceInterval": months,
+            "recurrenceMonths": _ALL_YEAR_MONTHS,
+            "recurrenceDaysOfWeek": [],
+            "recurrenceWeek": "None",
+            "recurrenceDayOfNthWeek": None,
+            "recurrenceDaysOfMonth": [random.randrange(1, 28)],
+            "jobStartTime": "09:00:00",
+            "estimatedPayrollCost": None,
+            "preferredTechnicianIds": [],
+            "tagTypeIds": [],
+        },
+    )
     for number_of_visit in range(3):
         due = began + (number_of_visit + 1) * months * 30 * DAY
         if due > ends:
             return
-        yield "memberships.recurring_service_events", {
-            "id": world.next(ids.VISIT_EVENTS),
-            "locationRecurringServiceId": number,
-            "locationRecurringServiceName": name,
-            "membershipId": membership,
-            "membershipName": trades.MEMBERSHIPS[kind][0],
-            "status": "Won" if due < now else "NotAttempted",
-            "date": midnight(due),
-            "createdOn": created,
-            "jobId": None,
-            "createdById": clerk,
-            "modifiedOn": created,
-            "active": True,
-        }
+        yield (
+            "memberships.recurring_service_events",
+            {
+                "id": world.next(ids.VISIT_EVENTS),
+                "locationRecurringServiceId": number,
+                "locationRecurringServiceName": name,
+                "membershipId": membership,
+                "membershipName": trades.MEMBERSHIPS[kind][0],
+                "status": "Won" if due < now else "NotAttempted",
+                "date": midnight(due),
+                "createdOn": created,
+                "jobId": None,
+                "createdById": clerk,
+                "modifiedOn": created,
+                "active": True,
+            },
+        )
 
 
 def installed(world: World, home: Household, work: Work, invoice: Record) -> Iterator[tuple[str, Record]]:
@@ -182,8 +195,9 @@ def found(world: World, home: Household) -> Iterator[tuple[str, Record]]:
         trade = random.choice((trades.POOL, trades.HVAC, trades.PLUMBING))
         priced = random.choice(world.pricebook.units[trade])
         age = random.randrange(1, 12) * _YEAR
-        yield "equipmentsystems.installed_equipment", _equipment(
-            world, home, place, priced, (home.created, home.created - age)
+        yield (
+            "equipmentsystems.installed_equipment",
+            _equipment(world, home, place, priced, (home.created, home.created - age)),
         )
 
 

@@ -166,7 +166,9 @@ def job_record(world: World, home: Household, work: Work) -> Record:
     tags = [world.office.tag_ids[tag] for tag in _TAGGED if chance(random, 0.06)]
     if work.membership_id:
         tags.append(world.office.tag_ids["Member"])
-    order = f"PO-{random.randrange(1_000, 99_999)}" if home.commercial and chance(random, _PURCHASE_ORDER) else ""
+    order = (
+        f"PO-{random.randrange(1_000, 99_999)}" if home.commercial and chance(random, _PURCHASE_ORDER) else ""
+    )
     return {
         "summary": sentences.job_summary(random, kind.trade, kind.division),
         "customFields": fields,
@@ -188,7 +190,9 @@ def job_record(world: World, home: Household, work: Work) -> Record:
         "lastAppointmentId": work.visits[-1].id,
         "recallForId": work.recall_for_id,
         "warrantyId": None,
-        "jobGeneratedLeadSource": {"jobId": None, "employeeId": work.lead.id} if chance(random, 0.04) else None,
+        "jobGeneratedLeadSource": {"jobId": None, "employeeId": work.lead.id}
+        if chance(random, 0.04)
+        else None,
         "noCharge": kind.no_charge,
         "notificationsEnabled": not chance(random, 0.05),
         "createdOn": created,
@@ -218,28 +222,33 @@ def visit_records(world: World, home: Household, work: Work) -> Iterator[tuple[s
     for position, visit in enumerate(work.visits, start=1):
         made = work.booked if position == 1 else min(work.visits[position - 2].end, now - MINUTE)
         made = max(made, work.booked)
-        changed = min(max(made + 1, visit.end if visit.status == "Done" else made + random.randrange(1, DAY)), now)
+        changed = min(
+            max(made + 1, visit.end if visit.status == "Done" else made + random.randrange(1, DAY)), now
+        )
         opens = visit.start - visit.start % HOUR
         created = stamp(made, random)
-        yield "jpm.appointments", {
-            "appointmentSummaries": _summaries(world, work, visit),
-            "id": visit.id,
-            "jobId": work.id,
-            "appointmentNumber": f"{work.number}-{position}",
-            "start": plain(visit.start),
-            "end": plain(visit.end),
-            "arrivalWindowStart": plain(opens),
-            "arrivalWindowEnd": plain(opens + 2 * HOUR),
-            "status": visit.status,
-            "specialInstructions": sentences.instructions(random),
-            "createdOn": created,
-            "modifiedOn": stamp(changed, random) if changed > made else created,
-            "customerId": home.id,
-            "unused": visit.status == "Canceled" and chance(random, 0.5),
-            "createdById": random.choice(clerks).id,
-            "isConfirmed": visit.status != "Canceled" and chance(random, 0.7),
-            "active": True,
-        }
+        yield (
+            "jpm.appointments",
+            {
+                "appointmentSummaries": _summaries(world, work, visit),
+                "id": visit.id,
+                "jobId": work.id,
+                "appointmentNumber": f"{work.number}-{position}",
+                "start": plain(visit.start),
+                "end": plain(visit.end),
+                "arrivalWindowStart": plain(opens),
+                "arrivalWindowEnd": plain(opens + 2 * HOUR),
+                "status": visit.status,
+                "specialInstructions": sentences.instructions(random),
+                "createdOn": created,
+                "modifiedOn": stamp(changed, random) if changed > made else created,
+                "customerId": home.id,
+                "unused": visit.status == "Canceled" and chance(random, 0.5),
+                "createdById": random.choice(clerks).id,
+                "isConfirmed": visit.status != "Canceled" and chance(random, 0.7),
+                "active": True,
+            },
+        )
         if visit.status == "Scheduled" and chance(random, _UNASSIGNED):
             continue
         for person in visit.crew:
@@ -294,30 +303,36 @@ def paper_records(world: World, work: Work) -> Iterator[tuple[str, Record]]:
     for _ in range(random.choice((0, 0, 1, 1, 2))):
         moment = calendar.past(work.booked + random.randrange(60, 3 * DAY))
         written = stamp(moment, random)
-        yield "jpm.job_notes", {
-            "id": world.next(ids.NOTES),
-            "active": not chance(random, 0.02),
-            "text": sentences.note(random),
-            "isPinned": chance(random, 0.08),
-            "createdById": clerk,
-            "createdOn": written,
-            "modifiedOn": written,
-            "jobId": work.id,
-        }
+        yield (
+            "jpm.job_notes",
+            {
+                "id": world.next(ids.NOTES),
+                "active": not chance(random, 0.02),
+                "text": sentences.note(random),
+                "isPinned": chance(random, 0.08),
+                "createdById": clerk,
+                "createdOn": written,
+                "modifiedOn": written,
+                "jobId": work.id,
+            },
+        )
     if work.status == "Canceled":
         index = random.randrange(len(trades.CANCEL_REASONS))
         name, number = trades.CANCEL_REASONS[index], ids.CANCEL_REASONS[index]
         text = sentences.note(random)
         yield "jpm.jobs_cancel_reasons", {"jobId": work.id, "reasonId": number, "name": name, "text": text}
-        yield "jpm.job_canceled_logs", {
-            "id": world.next(ids.CANCELLATIONS),
-            "jobId": work.id,
-            "reasonId": number,
-            "memo": text,
-            "createdOn": stamp(calendar.past(work.booked + random.randrange(60, DAY)), random),
-            "createdById": clerk,
-            "active": True,
-        }
+        yield (
+            "jpm.job_canceled_logs",
+            {
+                "id": world.next(ids.CANCELLATIONS),
+                "jobId": work.id,
+                "reasonId": number,
+                "memo": text,
+                "createdOn": stamp(calendar.past(work.booked + random.randrange(60, DAY)), random),
+                "createdById": clerk,
+                "active": True,
+            },
+        )
     if work.status == "Hold":
         index = random.randrange(len(trades.HOLD_REASONS))
         reason = {"reasonId": ids.HOLD_REASONS[index], "name": trades.HOLD_REASONS[index]}
@@ -364,7 +379,9 @@ def project_record(world: World, home: Household, project: Project) -> Record:
         "actualCompletionDate": midnight(done) if done else None,
         "modifiedOn": stamp(calendar.past(max(done or 0, project.began) + random.randrange(1, DAY)), random),
         "createdOn": stamp(project.began, random),
-        "customFields": [custom("Permit Status", random.choice(("Not needed", "Applied", "Issued", "Closed")))],
+        "customFields": [
+            custom("Permit Status", random.choice(("Not needed", "Applied", "Issued", "Closed")))
+        ],
         "externalData": [],
         "jobIds": [work.id for work in jobs],
         "active": True,

@@ -17,6 +17,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
+from perfectcatch.store.names import AUTOMATION, MIRROR
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -49,14 +51,14 @@ def upgrade() -> None:
             "version",
             name="events_tenant_id_entity_st_id_event_type_version_key",
         ),
-        schema="automation",
+        schema=AUTOMATION,
         comment="Business events, once per record, type and version",
     )
     op.create_index(
         "events_tenant_id_event_type_occurred_at_idx",
         "events",
         ["tenant_id", "event_type", "occurred_at"],
-        schema="automation",
+        schema=AUTOMATION,
     )
     op.create_table(
         "rate_budgets",
@@ -78,7 +80,7 @@ def upgrade() -> None:
         Column("added", Text),
         Column("filled_at", MOMENT),
         PrimaryKeyConstraint("id", name="mirror_migrations_pkey"),
-        schema="servicetitan",
+        schema=MIRROR,
         comment="Each statement that brought a mirror table to its declared shape",
     )
     op.create_table(
@@ -96,7 +98,7 @@ def upgrade() -> None:
         Column("recorded_at", MOMENT, server_default=text("now()"), nullable=False),
         Column("full_data", JSONB),
         PrimaryKeyConstraint("tenant_id", "entity", "st_id", "revision", name="record_history_pkey"),
-        schema="servicetitan",
+        schema=MIRROR,
         comment="Superseded versions of records; the current one is the mirror row itself",
     )
     op.create_table(
@@ -111,7 +113,7 @@ def upgrade() -> None:
         Column("first_seen_at", MOMENT, server_default=text("now()"), nullable=False),
         Column("last_seen_at", MOMENT, server_default=text("now()"), nullable=False),
         PrimaryKeyConstraint("tenant_id", "entity", "path", "kind", name="schema_drift_pkey"),
-        schema="servicetitan",
+        schema=MIRROR,
         comment="Where records differ from the documented shape",
     )
     op.create_table(
@@ -142,17 +144,17 @@ def upgrade() -> None:
         Column("duration_ms", BigInteger),
         Column("error_message", Text),
         PrimaryKeyConstraint("tenant_id", "id", name="st_sync_log_pkey"),
-        schema="servicetitan",
+        schema=MIRROR,
         comment="One row per entity and run: what was read and what became of it",
     )
     op.create_index(
         "st_sync_log_tenant_id_module_idx",
         "st_sync_log",
         ["tenant_id", "module", text("started_at DESC")],
-        schema="servicetitan",
+        schema=MIRROR,
     )
     op.create_index(
-        "st_sync_log_tenant_id_run_id_idx", "st_sync_log", ["tenant_id", "run_id"], schema="servicetitan"
+        "st_sync_log_tenant_id_run_id_idx", "st_sync_log", ["tenant_id", "run_id"], schema=MIRROR
     )
     op.create_table(
         "sweep_ids",
@@ -161,7 +163,7 @@ def upgrade() -> None:
         Column("entity", Text, nullable=False),
         Column("st_id", BigInteger, nullable=False),
         PrimaryKeyConstraint("tenant_id", "run_id", "entity", "st_id", name="sweep_ids_pkey"),
-        schema="servicetitan",
+        schema=MIRROR,
         comment="Ids that a full reading has seen, until it ends",
     )
     op.create_table(
@@ -178,14 +180,14 @@ def upgrade() -> None:
         Column("decided_at", MOMENT),
         Column("decision", Text),
         PrimaryKeyConstraint("tenant_id", "id", name="sync_holds_pkey"),
-        schema="servicetitan",
+        schema=MIRROR,
         comment="Steps that looked too large to be right and wait for a person",
     )
     op.create_index(
         "sync_holds_undecided_idx",
         "sync_holds",
         ["tenant_id", "entity"],
-        schema="servicetitan",
+        schema=MIRROR,
         postgresql_where=text("decided_at IS NULL"),
     )
     op.create_table(
@@ -207,14 +209,14 @@ def upgrade() -> None:
         UniqueConstraint(
             "tenant_id", "entity", "fingerprint", name="sync_quarantine_tenant_id_entity_fingerprint_key"
         ),
-        schema="servicetitan",
+        schema=MIRROR,
         comment="Records that could not be kept as they came, with the reason and the bytes",
     )
     op.create_index(
         "sync_quarantine_unresolved_idx",
         "sync_quarantine",
         ["tenant_id", "entity", "st_id"],
-        schema="servicetitan",
+        schema=MIRROR,
         postgresql_where=text("resolved_at IS NULL"),
     )
     op.create_table(
@@ -232,11 +234,11 @@ def upgrade() -> None:
         Column("error_message", Text),
         Column("progress", JSONB, server_default=text("'{}'::jsonb"), nullable=False),
         PrimaryKeyConstraint("tenant_id", "id", name="sync_runs_pkey"),
-        schema="servicetitan",
+        schema=MIRROR,
         comment="One row per run of the sync, over one or several entities",
     )
     op.create_index(
-        "sync_runs_tenant_id_started_at_idx", "sync_runs", ["tenant_id", "started_at"], schema="servicetitan"
+        "sync_runs_tenant_id_started_at_idx", "sync_runs", ["tenant_id", "started_at"], schema=MIRROR
     )
     op.create_table(
         "sync_state",
@@ -245,6 +247,6 @@ def upgrade() -> None:
         Column("value", JSONB, nullable=False),
         Column("updated_at", MOMENT, server_default=text("now()"), nullable=False),
         PrimaryKeyConstraint("tenant_id", "key", name="sync_state_pkey"),
-        schema="servicetitan",
+        schema=MIRROR,
         comment="Where each reading continues: one value per key and company",
     )

@@ -3,7 +3,7 @@
 A query is a run of families (``PAGING``, ``CREATED``, ...) and words. A word is
 ``[!]name[:type][=choice|choice]``: the exclamation mark says required, the type is string unless given.
 A path parameter is ``{name}`` for an integer and ``{name:string}`` otherwise. A schema that begins with
-a dot lies in the module's own namespace, as in a relative import.
+a dot lies in the module's own namespace, as in a relative import; ``binary`` stands for bytes.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,6 @@ Query = tuple[Parameter, ...] | str
 class Facts(TypedDict, total=False):
     """What only a few rows say; the meaning is that of the fields of ``Endpoint``."""
 
-    answer: str | None
     current: bool
     first_page: int
     max_page_size: int
@@ -87,28 +86,60 @@ class Module:
         self._schemas = schemas
 
     def page(
-        self, name: str, path: str, does: str, scope: str, record: str | None, *query: Query, **facts: Unpack[Facts]
+        self,
+        name: str,
+        path: str,
+        does: str,
+        scope: str,
+        record: str | None,
+        *query: Query,
+        answer: str | None = None,
+        **facts: Unpack[Facts],
     ) -> Endpoint:
         """A list read page by page; ``answer`` is given where the envelope is not the usual one."""
-        answer = facts.pop("answer", f"PaginatedResponse_Of_{self._full(record)}" if record else None)
-        return self._row(Kind.PAGE, name, f"GET {path}", does, scope, query, None, answer, record, facts)
+        envelope = answer or self._wrapped("PaginatedResponse_Of_{}", record)
+        return self._row(Kind.PAGE, name, f"GET {path}", does, scope, query, None, envelope, record, facts)
 
     def export(
-        self, name: str, path: str, does: str, scope: str, record: str | None, *query: Query, **facts: Unpack[Facts]
+        self,
+        name: str,
+        path: str,
+        does: str,
+        scope: str,
+        record: str | None,
+        *query: Query,
+        answer: str | None = None,
+        **facts: Unpack[Facts],
     ) -> Endpoint:
         """A feed of every record and every later change, read by continuation token."""
-        answer = facts.pop("answer", f"ExportResponse_Of_{self._full(record)}" if record else None)
-        return self._row(Kind.EXPORT, name, f"GET {path}", does, scope, (FEED, *query), None, answer, record, facts)
+        query = (FEED, *query)
+        envelope = answer or self._wrapped("ExportResponse_Of_{}", record)
+        return self._row(Kind.EXPORT, name, f"GET {path}", does, scope, query, None, envelope, record, facts)
 
     def whole(
-        self, name: str, path: str, does: str, scope: str, record: str | None, *query: Query, **facts: Unpack[Facts]
+        self,
+        name: str,
+        path: str,
+        does: str,
+        scope: str,
+        record: str | None,
+        *query: Query,
+        answer: str | None = None,
+        **facts: Unpack[Facts],
     ) -> Endpoint:
         """A list that comes at once: a bare array unless ``answer`` names an envelope with ``data``."""
-        answer = facts.pop("answer", f"array<{self._full(record)}>" if record else None)
-        return self._row(Kind.LIST, name, f"GET {path}", does, scope, query, None, answer, record, facts)
+        envelope = answer or self._wrapped("array<{}>", record)
+        return self._row(Kind.LIST, name, f"GET {path}", does, scope, query, None, envelope, record, facts)
 
     def item(
-        self, name: str, path: str, does: str, scope: str, answer: str | None, *query: Query, **facts: Unpack[Facts]
+        self,
+        name: str,
+        path: str,
+        does: str,
+        scope: str,
+        answer: str | None,
+        *query: Query,
+        **facts: Unpack[Facts],
     ) -> Endpoint:
         """One document."""
         return self._row(Kind.ITEM, name, f"GET {path}", does, scope, query, None, answer, None, facts)
@@ -119,11 +150,15 @@ class Module:
         """One document asked for with POST; nothing changes."""
         return self._row(Kind.ITEM, name, f"POST {path}", does, scope, (), body, answer, None, facts)
 
-    def file(self, name: str, path: str, does: str, scope: str, answer: str | None, *query: Query) -> Endpoint:
+    def file(
+        self, name: str, path: str, does: str, scope: str, answer: str | None, *query: Query
+    ) -> Endpoint:
         """Bytes, or a redirect to where they lie."""
         return self._row(Kind.FILE, name, f"GET {path}", does, scope, query, None, answer, None, {})
 
-    def report(self, name: str, path: str, does: str, scope: str, body: str, answer: str, *query: Query) -> Endpoint:
+    def report(
+        self, name: str, path: str, does: str, scope: str, body: str, answer: str, *query: Query
+    ) -> Endpoint:
         """A run of a report, asked for with POST; nothing changes."""
         return self._row(Kind.REPORT, name, f"POST {path}", does, scope, query, body, answer, None, {})
 
@@ -175,6 +210,9 @@ class Module:
         if ":" in scope:
             return f"{self._scopes}{scope}"
         return f"{self._scopes}{scope}:{'r' if method == 'GET' else 'w'}"
+
+    def _wrapped(self, envelope: str, record: str | None) -> str | None:
+        return envelope.format(self._full(record)) if record else None
 
     def _full(self, schema: str | None) -> str | None:
         """Put the namespace before a leading dot, also within ``array<...>``."""

@@ -1,12 +1,9 @@
-"""What a worker does besides jobs: it starts scheduled runs, gives back jobs of the dead, waits for the database.
+"""Schedules: which tick is due, and who starts its run.
 
-The reaper is no job itself: it must run when every place of every worker is taken by a job that hangs.
-All of it reckons with the clock of the database, the one clock that workers on several hosts share.
+Reckoned with the clock of the database, the one clock that workers on several hosts share.
 """
 
-import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -14,39 +11,18 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import structlog
-from procrastinate import App
-from procrastinate.exceptions import ConnectorException
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from perfectcatch.kit.clock import Clock
 from perfectcatch.kit.cron import Cron
-from perfectcatch.kit.retry import Rules, backoff
 
-DATABASE_AWAY: Final = (psycopg.OperationalError, ConnectorException, OSError)
-
-_PATIENCE: Final = timedelta(seconds=10)
+_PATIENCE: Final = timedelta(seconds=10)  # a worker so late is only slow: every tick gets its run
 _SET_BACK: Final = timedelta(minutes=1)
 _LONGEST_SLEEP: Final = 30.0  # so that a clock that was set is noticed
-_BATCH: Final = 1000
-_RECONNECT: Final = Rules(first_wait=1.0, longest_wait=15.0)
+_SHORTEST_SLEEP: Final = 0.002
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """Seconds. A worker that is silent for ``stalled_after``, three heartbeats, is taken for dead.
-
-    ``poll`` finds jobs whose moment has come; new ones are announced. A job that has killed its worker
-    ``give_up_after`` times is not tried again.
-    """
-
-    heartbeat: float = 5.0
-    stalled_after: float = 15.0
-    reap: float = 3.0
-    poll: float = 1.0
-    give_up_after: int = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +36,7 @@ class Schedule:
 
 
 def due(schedule: Schedule, last: datetime, now: datetime) -> Iterator[datetime]:
-    """Ticks to run now, if ``last`` was the last that ran: those just passed, or one for all that were missed."""
+    """Ticks to run now, ``last`` having been the last: those just passed, or one for all that were missed."""
     tick = schedule.cron.next_after(last, schedule.zone)
     if now - tick > _PATIENCE:
         yield schedule.cron.latest_at(now, schedule.zone)
@@ -81,7 +57,7 @@ class Ticker:
     async def run(self) -> None:
         """Run until cancelled."""
         await self.register()
-        while self._schedules:
+        while True:
             await self._clock.sleep(await self.turn())
 
     async def register(self, now: datetime | None = None) -> None:
@@ -107,7 +83,7 @@ class Ticker:
                 )
 
     async def turn(self, now: datetime | None = None) -> float:
-        """Start what is due; seconds until something is due again. ``now`` defaults to the database's time."""
+        """Start what is due; seconds until something is due again. ``now`` defaults to the database's."""
         async with self._pool.connection() as connection:
             found = await connection.execute(
                 """
@@ -122,7 +98,7 @@ class Ticker:
                 if schedule.name in known:
                     last, seen_at = known[schedule.name]
                     waits.append(await self._turn_of(connection, schedule, last, seen_at))
-        return max(min(waits), 0.002)
+        return max(min(waits), _SHORTEST_SLEEP)
 
     async def _turn_of(
         self, connection: psycopg.AsyncConnection[Any], schedule: Schedule, last: datetime, now: datetime
@@ -157,90 +133,3 @@ class Ticker:
         )
         log.warning("the clock was set back; the schedule goes on from now", task=schedule.name)
         return latest
-
-
-async def reap(pool: AsyncConnectionPool, pace: Pace) -> int:
-    """Give back the jobs of workers that are silent; the number of jobs. One reaper at a time does it."""
-    async with pool.connection() as connection:
-        found = await connection.execute(
-            "select job_id, task, outcome from public.job_engine_reap(%s, %s)",
-            (pace.stalled_after, pace.give_up_after),
-        )
-        rows = await found.fetchall()
-    for job, task, outcome in rows:
-        log.warning("the worker of a run is gone", job=job, task=task, outcome=outcome)
-    return len(rows)
-
-
-async def clean(pool: AsyncConnectionPool, keep_hours: float) -> int:
-    """Remove jobs that ended more than ``keep_hours`` ago; the number of jobs."""
-    removed = 0
-    async with pool.connection() as connection:
-        while True:
-            found = await connection.execute(
-                "select public.job_engine_clean(make_interval(secs => %s), %s)", (keep_hours * 3600, _BATCH)
-            )
-            count = (await found.fetchone() or (0,))[0]
-            removed += count
-            if count < _BATCH:
-                return removed
-
-
-async def work_until(
-    stop: asyncio.Event,
-    app: App,
-    pool: AsyncConnectionPool,
-    schedules: Sequence[Schedule],
-    *,
-    queues: Sequence[str],
-    concurrency: int,
-    grace_seconds: float,
-    pace: Pace,
-    clock: Clock,
-) -> None:
-    """Work until ``stop``; start again whenever the connection to the database was lost."""
-    failures = 0
-    while not stop.is_set():
-        worker = app.run_worker_async(
-            queues=queues,
-            concurrency=concurrency,
-            fetch_job_polling_interval=pace.poll,
-            update_heartbeat_interval=pace.heartbeat,
-            stalled_worker_timeout=pace.stalled_after,
-            shutdown_graceful_timeout=grace_seconds,
-            delete_jobs="successful",
-            install_signal_handlers=False,
-        )
-        began = clock.monotonic()
-        try:
-            await _first_of(
-                stop.wait(), worker, Ticker(pool, schedules, clock).run(), _reaping(pool, pace, clock)
-            )
-        except DATABASE_AWAY as error:
-            log.warning("the job queue cannot be reached and is tried again", error=str(error).strip())
-        if stop.is_set():
-            return
-        failures = 1 if clock.monotonic() - began > _RECONNECT.longest_wait else failures + 1
-        await _first_of(stop.wait(), clock.sleep(backoff(failures, _RECONNECT)))
-        with suppress(*DATABASE_AWAY):
-            await pool.check()
-
-
-async def _reaping(pool: AsyncConnectionPool, pace: Pace, clock: Clock) -> None:
-    while True:
-        await reap(pool, pace)
-        await clock.sleep(pace.reap)
-
-
-async def _first_of(*coroutines: Any) -> None:
-    """Run side by side until one ends, then cancel the others and wait for them; raises what the first raised."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        ended = [task for task in tasks if task.done()]
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in ended:
-        await task

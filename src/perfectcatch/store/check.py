@@ -1,0 +1,35 @@
+"""Declared against live: whether the database has the shape that this version of the product expects."""
+
+import asyncio
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, text
+
+from perfectcatch.model.entity import Entity
+from perfectcatch.store.compare import Difference, differences, relation
+from perfectcatch.store.engine import work
+from perfectcatch.store.mirror_tables import mirror_metadata
+from perfectcatch.store.pool import Pool
+from perfectcatch.store.tables import metadata
+from perfectcatch.store.views import VIEWS
+
+__all__ = ["Difference", "check"]
+
+
+async def check(where: str | Pool, entities: Iterable[Entity]) -> list[Difference]:
+    """Give what is not as declared, nothing when all is well. Takes about a second, changes nothing."""
+    mirror = mirror_metadata(entities)
+
+    def compare(connection: Connection) -> list[Difference]:
+        found = [*differences(connection, metadata), *differences(connection, mirror)]
+        tables = {relation(table) for table in mirror.tables.values()}
+        for view in VIEWS:
+            if tables.issuperset(view.needs) and not _exists(connection, view.relation):
+                found.append(Difference(view.relation, None, "the view is missing"))
+        return found
+
+    return await asyncio.to_thread(work, where, compare)
+
+
+def _exists(connection: Connection, name: str) -> bool:
+    return connection.execute(text("select to_regclass(:name) is not null"), {"name": name}).scalar_one()

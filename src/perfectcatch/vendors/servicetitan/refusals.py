@@ -1,0 +1,119 @@
+"""What the vendor's answers mean: from a status and a body to an error of ours, in one sentence."""
+
+from typing import Any
+
+import msgspec
+
+from perfectcatch.errors import (
+    NotFound,
+    PerfectCatchError,
+    RateLimited,
+    ScopeMissing,
+    VendorRefused,
+    VendorUnavailable,
+)
+from perfectcatch.kit import redact
+from perfectcatch.kit.http import Response
+from perfectcatch.model.endpoint import Endpoint
+
+UNAUTHORIZED = 401
+FORBIDDEN = 403
+MISSING = 404
+CONFLICT = 409
+TOO_MANY = 429
+FIRST_ERROR = 400
+FIRST_FAULT = 500
+
+_SHOWN_FIELDS = 3
+_SHOWN_LENGTH = 200
+
+
+class Problem(msgspec.Struct, rename="camel"):
+    """The vendor's error document. Every part may be missing or of another type."""
+
+    title: Any = None
+    trace_id: Any = None
+    errors: Any = None
+    error: Any = None  # the token endpoint's word, as in OAuth
+    error_description: Any = msgspec.field(default=None, name="error_description")
+
+
+def problem_of(body: bytes) -> Problem | None:
+    """Read an error body; None when it is not a JSON object."""
+    try:
+        return msgspec.json.decode(body, type=Problem)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def refusal(endpoint: Endpoint, response: Response) -> PerfectCatchError | None:
+    """The error that an answer stands for, or None when it is good. 401 is the caller's matter.
+
+    Worth repeating (``Retry``): 429, 5xx, a 409 that speaks of maintenance, HTML where JSON belongs, and a
+    404 that is not the vendor's own: a proxy's "not found" says nothing about a record.
+    """
+    status, body = response.status, response.body
+    if status < FIRST_ERROR:
+        return None
+    problem = problem_of(body)
+    if status == TOO_MANY:
+        return RateLimited(f"{endpoint.name}: ServiceTitan asks to slow down (429)")
+    if status >= FIRST_FAULT or (status == CONFLICT and is_maintenance(body)):
+        return VendorUnavailable(f"{endpoint.name}: {_says(response, problem)}")
+    if problem is None and (status == MISSING or body.lstrip()[:1] == b"<"):
+        return VendorUnavailable(
+            f"{endpoint.name}: {_says(response, problem)}, which is not the API's way; "
+            "check SERVICE_TITAN_API_URL if this stays"
+        )
+    if status == FORBIDDEN:
+        return ScopeMissing(_scope_sentence(endpoint, problem))
+    sentence = f"{endpoint.name}: {_says(response, problem)}"
+    error = NotFound if status == MISSING else VendorRefused
+    return error(sentence, status=status, trace_id=_trace(problem))
+
+
+def is_maintenance(body: bytes) -> bool:
+    """Whether a 409 means that the service rests, not that the request conflicts with anything."""
+    text = body[:4096].lower()
+    return b"maintenance" in text or b"suspended" in text
+
+
+def _scope_sentence(endpoint: Endpoint, problem: Problem | None) -> str:
+    scopes = " and ".join(endpoint.scopes) or "the scope of this operation (the vendor's documents name none)"
+    trace = f" (trace {_trace(problem)})" if _trace(problem) else ""
+    return (
+        f"{endpoint.name}: ServiceTitan says that the app may not do this (403){trace}; grant {scopes} to the app "
+        "at developer.servicetitan.io under My Apps, then have the company's administrator accept the new version "
+        "under Settings, Integrations, API Application Access"
+    )
+
+
+def _says(response: Response, problem: Problem | None) -> str:
+    said = f"ServiceTitan answered {response.status}"
+    if problem is None:
+        shown = redact.sample(response.body)
+        return f"{said}: {shown}" if shown else f"{said} without a word"
+    parts = [_short(problem.title)] if isinstance(problem.title, str) and problem.title else []
+    parts += _field_errors(problem.errors)
+    trace = _trace(problem)
+    return said + (": " + "; ".join(parts) if parts else "") + (f" (trace {trace})" if trace else "")
+
+
+def _field_errors(errors: Any) -> list[str]:
+    if not isinstance(errors, dict):
+        return []
+    shown = []
+    for name, texts in list(errors.items())[:_SHOWN_FIELDS]:
+        text = " ".join(str(each) for each in texts) if isinstance(texts, list) else str(texts)
+        shown.append(_short(f"{name}: {text}" if name else text))
+    hidden = len(errors) - len(shown)
+    return [*shown, f"and {hidden} more"] if hidden else shown
+
+
+def _trace(problem: Problem | None) -> str | None:
+    return str(problem.trace_id)[:_SHOWN_LENGTH] if problem is not None and problem.trace_id else None
+
+
+def _short(text: str) -> str:
+    clean = " ".join(redact.text(text).split()).rstrip(".")
+    return clean if len(clean) <= _SHOWN_LENGTH else clean[:_SHOWN_LENGTH] + "..."

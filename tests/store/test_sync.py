@@ -1,0 +1,255 @@
+"""Runs against a vendor in memory: places are kept, killed runs go on, deletions are found and not imagined."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from declared import CONTACTS, CUSTOMERS, ENTITIES, JOBS, UNITS
+from vendor import Vendor
+
+from perfectcatch.errors import BadArgument
+from perfectcatch.kit.clock import SystemClock
+from perfectcatch.model.entity import changed, whole
+from perfectcatch.store import locks, runs
+from perfectcatch.store.pool import Pool
+from perfectcatch.sync.engine import Engine
+from perfectcatch.sync.redrive import redrive
+from perfectcatch.sync.report import RunReport
+
+C, J, U = "t.customers.export", "t.jobs.export", "t.units.export"
+
+
+@pytest.fixture
+def pool(declared_pool: Pool) -> Pool:
+    return declared_pool
+
+
+@pytest.fixture
+def vendor() -> Vendor:
+    made = Vendor()
+    for st_id in range(1, 9):
+        made.put(C, st_id, name=f"customer {st_id}")
+    return made
+
+
+def engine(pool: Pool, vendor: Vendor, **more: Any) -> Engine:
+    settings = {"clock": SystemClock(), "zone": "America/New_York", "entities": ENTITIES} | more
+    return Engine(pool=pool, source=vendor, **settings)
+
+
+async def rows(pool: Pool, query: str) -> list[Any]:
+    async with pool.connection() as connection:
+        return await (await connection.execute(query)).fetchall()
+
+
+async def live(pool: Pool) -> list[int]:
+    found = await rows(pool, "select st_id from servicetitan.t_customers where deleted_at is null order by 1")
+    return [row[0] for row in found]
+
+
+def line(report: RunReport) -> tuple[str, int, int, int, int, int]:
+    [one] = report.entities
+    outcome = one.outcome
+    return one.status, outcome.fetched, outcome.created, outcome.updated, outcome.deactivated, one.requests
+
+
+async def test_a_first_load_then_only_what_changed(pool: Pool, vendor: Vendor) -> None:
+    work = engine(pool, vendor)
+    assert line(await work.run_entities([CUSTOMERS])) == ("succeeded", 8, 8, 0, 0, 3)
+    assert (await rows(pool, "select bool_and(historical) from automation.events")) == [(True,)]
+    assert line(await work.run_entities([CUSTOMERS])) == ("succeeded", 0, 0, 0, 0, 1)
+    vendor.put(C, 2, name="other")
+    vendor.put(C, 9, name="new")
+    report = await work.run_entities([CUSTOMERS])
+    assert line(report) == ("succeeded", 2, 1, 1, 0, 1)
+    assert report.events == Counter({"customer_created": 1})
+
+
+async def test_every_run_leaves_a_line_in_the_log(pool: Pool, vendor: Vendor) -> None:
+    await engine(pool, vendor).run_entities([CUSTOMERS])
+    [last] = await runs.latest(pool, 7)
+    assert (last.entity, last.status, last.fetched, last.created, last.requests) == (
+        "customers",
+        "succeeded",
+        8,
+        8,
+        3,
+    )
+    assert await rows(pool, "select entity_type, records_processed from servicetitan.st_sync_log") == [
+        ("customers", 8)
+    ]
+    assert await rows(pool, "select mode, status from servicetitan.sync_runs") == [
+        ("incremental", "succeeded")
+    ]
+
+
+@pytest.mark.parametrize("pages", [1, 2])
+async def test_a_broken_first_load_goes_on_where_it_stood(pool: Pool, vendor: Vendor, pages: int) -> None:
+    vendor.fail_after = pages
+    report = await engine(pool, vendor).run_entities([CUSTOMERS])
+    assert report.status == "failed"
+    assert report.entities[0].error == "the vendor does not answer"
+    stored = await live(pool)
+    vendor.fail_after = None
+    vendor.pages.clear()
+    report = await engine(pool, vendor).run_entities([CUSTOMERS])
+    assert report.status == "succeeded"
+    assert vendor.pages[0] == (C, str(stored[-1]) if stored else None)
+    assert await live(pool) == list(range(1, 9))
+    assert (await rows(pool, "select bool_and(historical) from automation.events")) == [(True,)]
+
+
+async def test_a_full_read_finds_what_was_deleted(pool: Pool, vendor: Vendor) -> None:
+    work = engine(pool, vendor, entities=ENTITIES | {"customers": replace(CUSTOMERS, reads_one="t.customers.get")})
+    customers = work.entities["customers"]
+    await work.run_entities([customers])
+    vendor.remove(C, 3)
+    assert line(await work.run_entities([customers]))[4] == 0
+    assert line(await work.run_entities([customers], full=True)) == ("succeeded", 7, 0, 0, 1, 4)
+    assert await live(pool) == [1, 2, 4, 5, 6, 7, 8]
+    vendor.put(C, 3, name="back")
+    await work.run_entities([customers])
+    assert 3 in await live(pool)
+
+
+async def test_what_a_full_read_overlooked_is_not_deleted(pool: Pool, vendor: Vendor) -> None:
+    customers = replace(CUSTOMERS, reads_one="t.customers.get")
+    work = engine(pool, vendor, entities=ENTITIES | {"customers": customers})
+    await work.run_entities([customers])
+    vendor.forgotten = {2, 5}
+    report = await work.run_entities([customers], full=True)
+    assert report.entities[0].outcome.deactivated == 0
+    assert await live(pool) == list(range(1, 9))
+
+
+async def test_too_many_deletions_wait_for_a_person(pool: Pool, vendor: Vendor) -> None:
+    for st_id in range(9, 40):
+        vendor.put(C, st_id, name="more")
+    work = engine(pool, vendor)
+    await work.run_entities([CUSTOMERS])
+    for st_id in range(1, 21):
+        vendor.remove(C, st_id)
+    report = await work.run_entities([CUSTOMERS], full=True)
+    [one] = report.entities
+    assert one.status == "held"
+    assert one.error is not None
+    assert "20 of 39 customers" in one.error
+    assert "--allow-deletions" in one.error
+    assert len(await live(pool)) == 39
+    assert await rows(pool, "select entity, found, total from servicetitan.sync_holds") == [("customers", 20, 39)]
+    report = await work.run_entities([CUSTOMERS], full=True, allow_deletions=True)
+    assert report.entities[0].outcome.deactivated == 20
+    assert await live(pool) == list(range(21, 40))
+
+
+async def test_a_broken_full_read_deletes_nothing_and_goes_on(pool: Pool, vendor: Vendor) -> None:
+    work = engine(pool, vendor)
+    await work.run_entities([CUSTOMERS])
+    vendor.remove(C, 8)
+    vendor.pages.clear()
+    vendor.fail_after = 2
+    await work.run_entities([CUSTOMERS], full=True)
+    assert await live(pool) == list(range(1, 9))
+    vendor.fail_after = None
+    vendor.pages.clear()
+    report = await work.run_entities([CUSTOMERS], full=True)
+    assert vendor.pages[0][1] is not None  # it did not begin anew
+    assert report.entities[0].outcome.deactivated == 1
+    assert await live(pool) == list(range(1, 8))
+
+
+async def test_a_feed_that_does_not_go_on_is_left(pool: Pool, vendor: Vendor) -> None:
+    work = engine(pool, vendor)
+    await work.run_entities([CUSTOMERS])
+    vendor.stuck = True
+    vendor.pages.clear()
+    report = await work.run_entities([CUSTOMERS])
+    assert report.status == "failed"
+    assert "does not go on" in (report.entities[0].error or "")
+    assert len(vendor.pages) <= 3
+    vendor.stuck = False
+    vendor.put(C, 1, name="later")
+    assert line(await work.run_entities([CUSTOMERS]))[:4] == ("succeeded", 1, 0, 1)
+
+
+async def test_a_list_that_shifts_is_read_again(pool: Pool, vendor: Vendor) -> None:
+    customers = replace(CUSTOMERS, feeds=whole(C))
+    work = engine(pool, vendor, entities=ENTITIES | {"customers": customers})
+    shifts = iter([lambda: vendor.remove(C, 1)])
+    vendor.between_pages = lambda: next(shifts, lambda: None)()
+    await work.run_entities([customers])
+    assert await live(pool) == list(range(1, 9))  # the first was read before it went
+    await work.run_entities([customers], full=True)
+    assert await live(pool) == list(range(2, 9))
+
+
+async def test_a_list_is_asked_for_what_changed_with_an_overlap(pool: Pool, vendor: Vendor) -> None:
+    customers = replace(CUSTOMERS, feeds=changed(C))
+    work = engine(pool, vendor, entities=ENTITIES | {"customers": customers})
+    await work.run_entities([customers])
+    vendor.put(C, 4, name="changed")
+    report = await work.run_entities([customers])
+    assert report.entities[0].outcome.updated == 1
+    assert report.events == {}
+
+
+async def test_lists_that_share_a_table_are_told_apart(pool: Pool, vendor: Vendor) -> None:
+    vendor.put("t.other.list", 100, name="other")
+    feeds = (*whole(C, tag=("kind", "one")), *whole("t.other.list", tag=("kind", "two")))
+    customers = replace(CUSTOMERS, feeds=feeds, also="address kind")
+    work = engine(pool, vendor, entities=ENTITIES | {"customers": customers})
+    await work.run_entities([customers])
+    found = await rows(
+        pool, "select full_data->>'kind', count(*) from servicetitan.t_customers group by 1 order by 1"
+    )
+    assert found == [("one", 8), ("two", 1)]
+
+
+async def test_a_missing_reference_is_read_on_demand(pool: Pool, vendor: Vendor) -> None:
+    vendor.put(J, 1, status="Open", unitId=5)
+    vendor.put(U, 4, name="Service")
+    work = engine(pool, vendor)
+    await work.run_entities([UNITS, JOBS])
+    vendor.put(U, 5, name="Pool Install")
+    vendor.put(J, 2, status="Open", unitId=5)
+    report = await work.run_entities([JOBS])
+    assert report.events == Counter({"job_created": 1, "install_job_created": 1})
+
+
+async def test_references_come_first(pool: Pool, vendor: Vendor) -> None:
+    vendor.put(J, 1, status="Open", unitId=5, customerId=1)
+    vendor.put(U, 5, name="Install")
+    await engine(pool, vendor).run_entities([JOBS, CONTACTS, CUSTOMERS, UNITS])
+    order = [endpoint for endpoint, _ in vendor.pages]
+    assert order.index(J) > order.index(U)
+    assert order.index(J) > order.index(C)
+
+
+async def test_two_runs_at_once_do_not_read_twice(pool: Pool, vendor: Vendor) -> None:
+    async with locks.held(pool, "sync 7 customers"):
+        report = await engine(pool, vendor).run_entities([CUSTOMERS])
+    assert report.entities[0].status == "skipped"
+    assert vendor.pages == []
+
+
+async def test_quarantine_is_tried_again(pool: Pool, vendor: Vendor) -> None:
+    vendor.put(C, 3, balance="abc")
+    await engine(pool, vendor).run_entities([CUSTOMERS])
+    assert await redrive(pool, 7, ENTITIES) == {"stored": 0, "still_held": 1}
+    mended = replace(CUSTOMERS, columns=tuple(each for each in CUSTOMERS.columns if each.name != "balance"))
+    assert await redrive(pool, 7, ENTITIES | {"customers": mended}) == {"stored": 1, "still_held": 0}
+    assert 3 in await live(pool)
+
+
+async def test_an_unknown_kind_of_run_is_refused(pool: Pool, vendor: Vendor) -> None:
+    with pytest.raises(BadArgument, match="choose one of full, incremental"):
+        await engine(pool, vendor).run("everything")
+
+
+async def test_a_whole_run_ends_with_the_clock_rules(pool: Pool, vendor: Vendor) -> None:
+    vendor.put(J, 1, status="Open", dueDate="2020-01-01T00:00:00Z", balance=4)
+    report = await engine(pool, vendor).run("full")
+    assert report.status == "succeeded"
+    assert report.past_events == Counter({"customer_created": 8, "job_created": 1, "job_overdue": 3})
+    assert report.events == {}
