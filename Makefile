@@ -49,7 +49,7 @@ format: .venv/.dev ## Format the code and mend what can be mended without a deci
 	$(BIN)/ruff format
 
 .PHONY: docs
-docs: .venv/.dev ## Write the generated documents anew: settings, commands, events, tables
+docs: .venv/.dev ## Write the generated documents anew: settings, commands, entities, events, endpoints
 	$(BIN)/python tools/docs.py
 
 .PHONY: bench

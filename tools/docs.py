@@ -1,4 +1,4 @@
-"""Writes the generated documents: settings, commands, events, tables. ``make docs`` runs it.
+"""Writes the generated documents: settings, commands, events, entities, endpoints. ``make docs`` runs it.
 
 Each page follows from the one place that declares its facts. A test fails when a page is out of date.
 """
@@ -6,6 +6,7 @@ Each page follows from the one place that declares its facts. A test fails when 
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import typer
 
 from perfectcatch import settings
 from perfectcatch.cli import app
-from perfectcatch.model.entity import Child, Column, Entity, Link, Local, LookedUp, Source
+from perfectcatch.model.endpoint import Endpoint
 from perfectcatch.model.event import (
     Above,
     All,
@@ -26,7 +27,9 @@ from perfectcatch.model.event import (
     Refers,
     Transition,
 )
+from perfectcatch.vendors.servicetitan.endpoints import CATALOGUE
 from perfectcatch.vendors.servicetitan.entities import ENTITIES
+from perfectcatch.vendors.servicetitan.entities.describe import describe
 
 ROOT = Path(__file__).parent.parent
 
@@ -38,7 +41,8 @@ def pages() -> dict[str, str]:
         "docs/reference/settings.md": settings.markdown(),
         "docs/reference/commands.md": commands_page(),
         "docs/reference/events.md": events_page(),
-        "docs/reference/tables.md": tables_page(),
+        "docs/reference/entities.md": describe(ENTITIES),
+        "docs/reference/endpoints.md": endpoints_page(),
     }
 
 
@@ -92,16 +96,15 @@ mend it.
 
 def _spelled(option: Any) -> str:
     switch = " / ".join([*option.opts, *option.secondary_opts])
-    return switch if option.is_flag else f"{switch} {option.type.name.upper()}"
+    return switch if option.is_flag else f"{switch} {option.metavar or option.name.strip('_').upper()}"
 
 
 def _default(parameter: Any) -> str:
     if parameter.required:
         return "required"
     default = parameter.default
-    if callable(default) or default in (None, False, ()):
-        return ""
-    return f"`{default}`"
+    silent = default is None or isinstance(default, bool | list | tuple) or callable(default)
+    return "" if silent else f"`{default}`"
 
 
 # Events ----------------------------------------------------------------------------------------
@@ -112,14 +115,18 @@ def events_page() -> str:
     body = []
     for entity in ENTITIES:
         if entity.events:
-            body += ["", f"## {_title(entity.name)}", *_table("Event", "Meaning", "Fires when", "Moment")]
+            body += [
+                "",
+                f"## [{entity.name}](entities.md#{entity.name})",
+                *_table("Event", "Meaning", "Fires when", "Moment"),
+            ]
             for event in sorted(entity.events, key=lambda each: isinstance(each, ClockRule)):
                 body.append(_row(f"`{event.event_type}`", event.does, _cause(event), _moment(event)))
     introduction = """
 An event is a row of `automation.events`: one for each entity, id, version and type. A *transition* compares a
 record before and after a change, so a record that is touched again without it fires nothing. A *clock rule*
 fires when a moment passes, once for each record and stage. What a first load or a backfill brings is marked
-`historical`. Columns are those of the [tables](tables.md).
+`historical`. Columns are those of the [entities](entities.md).
 """
     return _page("Business events", introduction, body)
 
@@ -131,9 +138,19 @@ def _cause(event: Transition | ClockRule) -> str:
     if event.changes:
         guard = "" if event.enters == Exists() else f" while {_words(event.enters)}"
         return f"{_listed(event.changes)} of a known record changes{guard}"
-    before = f", and before, {_words(event.leaves)}" if event.leaves else ""
-    begins = "the record appears" if event.enters == Exists() else f"{_words(event.enters)} becomes true"
-    return begins + before
+    before = f", and before that {_words(event.leaves)}" if event.leaves else ""
+    return _begins(event.enters) + before
+
+
+def _begins(condition: Condition) -> str:
+    match condition:
+        case Exists():
+            return "the record appears"
+        case Is(column, values):
+            return f"`{column}` becomes {_either(values)}"
+        case Present(column):
+            return f"`{column}` gets a value"
+    return f"it begins to hold that {_words(condition)}"
 
 
 def _words(condition: Condition) -> str:
@@ -141,7 +158,7 @@ def _words(condition: Condition) -> str:
         case Exists():
             return "the record is there"
         case Is(column, values):
-            return f"`{column}` is {' or '.join(f'`{value}`' for value in values)}"
+            return f"`{column}` is {_either(values)}"
         case Present(column):
             return f"`{column}` has a value"
         case Above(column, limit):
@@ -153,6 +170,10 @@ def _words(condition: Condition) -> str:
         case All(conditions):
             return " and ".join(map(_words, conditions))
     raise TypeError(condition)
+
+
+def _either(values: Iterable[object]) -> str:
+    return " or ".join(f"`{str(value).lower() if isinstance(value, bool) else value}`" for value in values)
 
 
 def _listed(columns: Iterable[str]) -> str:
@@ -169,63 +190,29 @@ def _moment(event: Transition | ClockRule) -> str:
     return "when the stage is due" if isinstance(event, ClockRule) else f"`{event.at}`"
 
 
-# Tables ----------------------------------------------------------------------------------------
+# Endpoints -------------------------------------------------------------------------------------
 
 
-def tables_page() -> str:
-    """Each mirror table, with where its columns come from."""
+def endpoints_page() -> str:
+    """Each operation of the vendor, by module."""
     body: list[str] = []
-    for entity in ENTITIES:
-        body += ["", f"## {_title(entity.name)}", "", f"`{entity.table}`: {entity.does} {_source(entity)}"]
-        body += _table("Column", "Type", "From")
-        body += [_column(column) for column in entity.columns]
-        for child in entity.children:
-            body += ["", f"### `{child.table}`", "", _about_child(child), *_table("Column", "Type", "From")]
-            body += [_column(column) for column in child.columns]
-        body += [line for link in entity.links for line in _link(link)]
-    introduction = """
-Every mirror table has `id`, `tenant_id` and `st_id` (the vendor's id, unique in a tenant), `st_created_on`,
-`st_modified_on`, `active`, `deleted_at`, `revision`, `content_hash`, `local_synced_at` and `full_data`, the
-vendor's whole record. *From* is the path in that record. There are no foreign keys between mirror tables,
-because the vendor's references may dangle.
+    rows = sorted(CATALOGUE.values(), key=lambda row: row.name)
+    for module, operations in groupby(rows, key=lambda row: row.module):
+        body += ["", f"## {module}", *_table("Operation", "Kind", "Request", "Meaning", "Query")]
+        body += [_operation(row) for row in operations]
+    current = sum(row.current for row in rows)
+    introduction = f"""
+{len(rows)} operations of ServiceTitan: {current} are in the vendor's current documents, {len(rows) - current}
+were withdrawn from them and may still answer. In *Query*, a parameter that the vendor demands is bold.
 """
-    return _page("Mirror tables", introduction, body)
+    return _page("Endpoints", introduction, body)
 
 
-def _title(name: str) -> str:
-    return name.replace("_", " ").capitalize()
-
-
-_READ = {
-    Source.EXPORT: "export feed",
-    Source.CHANGED: "list, asked for changes",
-    Source.WHOLE: "list, read whole",
-}
-
-
-def _source(entity: Entity) -> str:
-    feeds = [f"`{feed.endpoint}` ({_READ[feed.source]})" for feed in entity.feeds]
-    return f"Read from {' and '.join(feeds)}."
-
-
-def _column(column: Column | Local | LookedUp) -> str:
-    match column:
-        case Local():
-            return _row(f"`{column.name}`", column.type, f"ours: {column.does}")
-        case LookedUp():
-            origin = f"`{column.column}` of {column.entity}. {column.does}".strip()
-            return _row(f"`{column.name}`", column.type, f"looked up: {origin}")
-    refers = f", an id of {column.references}" if column.references else ""
-    does = f". {column.does}" if column.does else ""
-    return _row(f"`{column.name}`", column.type, f"`{column.at}`{refers}{does}")
-
-
-def _about_child(child: Child) -> str:
-    return f"{child.does} Key: tenant, `{child.parent_column}`, `position`; from `{child.at}`."
-
-
-def _link(link: Link) -> list[str]:
-    return ["", f"### `{link.table}`", "", f"{link.does} Key: tenant, `{link.left}`, `{link.right}`."]
+def _operation(row: Endpoint) -> str:
+    query = [f"**{each.name}**" if each.required else each.name for each in row.query]
+    withdrawn = "" if row.current else " (withdrawn)"
+    request = f"`{row.method} {row.path}`"
+    return _row(f"`{row.name}`", row.kind, request, row.does + withdrawn, ", ".join(query))
 
 
 def main() -> int:

@@ -1,27 +1,32 @@
 """The composition root: settings become a database, a vendor's client and an engine that knows both."""
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from psycopg import AsyncConnection, sql
-from psycopg.rows import TupleRow
 
 from perfectcatch.kit.clock import Clock, SystemClock
-from perfectcatch.model.entity import Entity
-from perfectcatch.model.source import RecordSource
 from perfectcatch.settings import Settings, require
-from perfectcatch.store import jobs, statements
+from perfectcatch.store import check, jobs, runs
 from perfectcatch.store import migrate as migrations
+from perfectcatch.store.budget import PostgresBudget
 from perfectcatch.store.embedded import opened
 from perfectcatch.store.pool import Pool, open_pool
 from perfectcatch.sync.engine import Engine
 from perfectcatch.sync.progress import Progress, Silent
-from perfectcatch.vendors import servicetitan
+from perfectcatch.vendors.servicetitan.auth import Credentials
+from perfectcatch.vendors.servicetitan.client import Client, open_client
 from perfectcatch.vendors.servicetitan.entities import BY_NAME
+from perfectcatch.vendors.servicetitan.transport import rates
 
-MIGRATION_CONNECTIONS = 4
+CREDENTIALS = (
+    "SERVICE_TITAN_CLIENT_ID",
+    "SERVICE_TITAN_CLIENT_SECRET",
+    "SERVICE_TITAN_TENANT_ID",
+    "SERVICE_TITAN_APP_KEY",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,7 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
 async def fresh_database(database: Database, name: str) -> Database:
     """An empty database ``name`` beside ``database``; what it held before is dropped."""
-    connection = await AsyncConnection.connect(database.url, autocommit=True)
-    async with connection:
+    async with await AsyncConnection.connect(database.url, autocommit=True) as connection:
         identifier = sql.Identifier(name)
         await connection.execute(sql.SQL("drop database if exists {} with (force)").format(identifier))
         await connection.execute(sql.SQL("create database {}").format(identifier))
@@ -58,39 +62,70 @@ def _renamed(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
-async def migrate(pool: Pool) -> list[str]:
-    """Bring the database to the declared shape; returns what was changed, a sentence each."""
-    return await migrations.migrate(pool, BY_NAME.values(), refill=_refill, install_jobs=jobs.install)
-
-
-async def _refill(connection: AsyncConnection[TupleRow], entity: Entity, columns: Iterable[str]) -> None:
-    """Fill new columns from the documents that are already here."""
-    await connection.execute(statements.refill_of(entity, frozenset(columns)))
+def _pool(settings: Settings, database: Database, application: str) -> AbstractAsyncContextManager[Pool]:
+    return open_pool(database.url, max_size=settings.database_max_connections, application_name=application)
 
 
 @asynccontextmanager
 async def open_store(settings: Settings, *, application: str) -> AsyncIterator[Pool]:
-    """A pool on the database, migrated if it is ours alone (embedded) or still empty."""
-    async with open_database(settings) as database, _pool(settings, database, application) as pool:
+    """A pool on the database; one that nobody has migrated yet, or that is ours alone, is migrated."""
+    async with (
+        open_database(settings) as database,
+        _pool(settings, database, application) as pool,
+    ):
         if database.embedded or await migrations.is_empty(pool):
-            await migrate(pool)
+            await migrations.migrate(pool, BY_NAME.values(), install_jobs=jobs.install)
         yield pool
 
 
-@asynccontextmanager
-async def _pool(settings: Settings, database: Database, application: str) -> AsyncIterator[Pool]:
-    async with open_pool(
-        database.url, max_size=settings.database_max_connections, application_name=application
-    ) as pool:
-        yield pool
+async def migrated(settings: Settings) -> list[str]:
+    """Bring the database to the declared shape; returns what was changed, a sentence each."""
+    async with (
+        open_database(settings) as database,
+        _pool(settings, database, "perfectcatch db migrate") as pool,
+    ):
+        return await migrations.migrate(pool, BY_NAME.values(), install_jobs=jobs.install)
+
+
+async def differences(settings: Settings) -> list[check.Difference]:
+    """What in the live database is not as declared."""
+    async with (
+        open_database(settings) as database,
+        _pool(settings, database, "perfectcatch db check") as pool,
+    ):
+        return await check.check(pool, BY_NAME.values())
+
+
+async def company_of(settings: Settings, pool: Pool) -> int | None:
+    """The company that is set, else the only one that the database holds."""
+    if settings.service_titan_tenant_id is not None:
+        return settings.service_titan_tenant_id
+    known = await runs.companies(pool)
+    return known[0] if len(known) == 1 else None
 
 
 @asynccontextmanager
-async def open_source(settings: Settings, pool: Pool, clock: Clock) -> AsyncIterator[RecordSource]:
-    """The vendor's client, with the rate budget that all processes share."""
-    require(settings, *servicetitan.CREDENTIALS)
-    async with servicetitan.open_source(settings, pool, clock) as source:  # type: ignore[attr-defined]
-        yield source
+async def open_source(settings: Settings, pool: Pool, clock: Clock) -> AsyncIterator[Client]:
+    """ServiceTitan's client, within the rate budget that all processes share."""
+    require(settings, *CREDENTIALS)
+    assert settings.service_titan_client_id is not None
+    assert settings.service_titan_client_secret is not None
+    assert settings.service_titan_app_key is not None
+    assert settings.service_titan_tenant_id is not None
+    credentials = Credentials(
+        client_id=settings.service_titan_client_id.get_secret_value(),
+        client_secret=settings.service_titan_client_secret.get_secret_value(),
+        app_key=settings.service_titan_app_key.get_secret_value(),
+        tenant_id=settings.service_titan_tenant_id,
+    )
+    async with open_client(
+        credentials=credentials,
+        api_url=settings.service_titan_api_url,
+        auth_url=settings.service_titan_auth_url,
+        budget=PostgresBudget(pool, rates(settings.service_titan_rate_limit), clock),
+        clock=clock,
+    ) as client:
+        yield client
 
 
 @asynccontextmanager
@@ -99,7 +134,7 @@ async def open_engine(
 ) -> AsyncIterator[Engine]:
     """Everything that a sync needs."""
     clock = SystemClock()
-    require(settings, *servicetitan.CREDENTIALS)
+    require(settings, *CREDENTIALS)  # before a database is started for nothing
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_store(settings, application=application))
         source = await stack.enter_async_context(open_source(settings, pool, clock))

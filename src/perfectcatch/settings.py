@@ -8,6 +8,7 @@ read this module, and no other reads the environment.
 """
 
 import logging
+import os
 import re
 import sys
 import tempfile
@@ -271,6 +272,13 @@ def load_settings(env_file: Path | None = Path(".env"), **overrides: object) -> 
         raise _refusal(error, values) from None
 
 
+def child_environment(**overrides: object) -> dict[str, str]:
+    """Our environment for a process that we start, with ``overrides`` (field names) in it; None removes one."""
+    values = {name.upper(): value for name, value in overrides.items()}
+    kept = {name: text for name, text in os.environ.items() if name.upper() not in values}
+    return kept | {name: str(value) for name, value in values.items() if value is not None}
+
+
 def _warn_of_old_names(given: set[str]) -> None:
     for setting in described():
         for old in setting.old_names:
@@ -360,7 +368,7 @@ def markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-_ABOUT_SCHEDULES = f"Give {_CRON}, which switches that run off."
+_ABOUT_SCHEDULES = f"Give {_CRON}, which switches that run off. Times are those of the company's time zone."
 _TITLE = """\
 # Settings
 

@@ -3,16 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from perfectcatch.errors import BadArgument, BadSetting
 
 if TYPE_CHECKING:
     from perfectcatch.settings import Settings
     from perfectcatch.store.pool import Pool
+    from perfectcatch.sync.schedule import Crons
 
 
-def prepared(**overrides: object) -> "Settings":
+def prepared(**overrides: Any) -> "Settings":
     """Read the settings and start logging."""
     from perfectcatch.kit import log
     from perfectcatch.settings import load_settings
@@ -47,3 +48,18 @@ def moment(text: str) -> datetime:
             f"{text!r} is no moment: write it like 2026-03-01 or 2026-03-01T14:00:00Z."
         ) from None
     return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def crons(settings: "Settings") -> "Crons":
+    """The schedules as they are set."""
+    from perfectcatch.sync.schedule import Crons
+
+    return Crons(
+        incremental=settings.sync_incremental_cron,
+        full=settings.sync_full_cron,
+        contacts_incremental=settings.contacts_incremental_cron,
+        contacts_full=settings.contacts_full_cron,
+        scheduling=settings.sync_scheduling_cron,
+        pricebook=settings.sync_pricebook_cron,
+        clock_rules=settings.clock_rules_cron,
+    )

@@ -19,7 +19,7 @@ _NAMED_SECRET = re.compile(
 )
 _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
 _LONG_NUMBER = re.compile(r"\+?\d(?:[\d ().-]{5,})\d")
-_JSON_VALUE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)(?!\s*:)')
+_JSON_TEXT = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?$))(\s*:)?')
 
 
 def is_secret(name: str) -> bool:
@@ -54,7 +54,7 @@ def sample(body: bytes, length: int = 160) -> str:
     # A secret may straddle the cut, so hiding comes before shortening.
     start = body[: 8 * length].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     if start[:1] in {"{", "["}:
-        start = _JSON_VALUE.sub('"..."', start)
+        start = _JSON_TEXT.sub(lambda match: match[0] if match[2] else '"..."', start)
     start = _LONG_NUMBER.sub("[number]", _EMAIL.sub("[e-mail]", text(start)))
     start = " ".join("".join(letter if letter.isprintable() else " " for letter in start).split())
     return start if len(start) <= length else start[:length] + "..."

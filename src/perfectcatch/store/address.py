@@ -59,7 +59,7 @@ def parse(url: str, *, setting: str = "DATABASE_URL") -> Address:
         "password": unquote(password),
         "dbname": unquote(parts["database"] or ""),
     }
-    values |= _options(parts["options"] or "", setting)
+    values |= _options(parts["options"])
     given = {key: value for key, value in values.items() if value}
     user = given.get("user", "")
     return Address(
@@ -73,14 +73,30 @@ def parse(url: str, *, setting: str = "DATABASE_URL") -> Address:
 
 def _divide(rest: str, setting: str) -> tuple[str, re.Match[str]]:
     """Divide into user with password, and the parts behind; no at-sign at all is tried first."""
-    parts = _REST.fullmatch(rest)
-    if parts is not None:
-        return "", parts
-    for sign in re.finditer("@", rest):
-        parts = _REST.fullmatch(rest, sign.end())
-        if parts is not None:
-            return rest[: sign.start()], parts
-    raise BadSetting(f"{setting} cannot be read as {_EXAMPLE}: percent-encode the password if it is unusual")
+    starts = [0, *(sign.end() for sign in re.finditer("@", rest))]
+    possible = [(start, parts) for start in starts if (parts := _REST.fullmatch(rest, start))]
+    for start, parts in possible:
+        if _unknown(parts) is None:
+            return rest[: max(0, start - 1)], parts
+    if not possible:
+        raise BadSetting(
+            f"{setting} cannot be read as {_EXAMPLE}: percent-encode the password if it is unusual"
+        )
+    options = possible[0][1]["options"]
+    # With an at-sign behind it, what looks like an option may be a piece of the password.
+    name = "an option" if "@" in options else f"the option {_unknown(possible[0][1])}"
+    raise BadSetting(f"{setting} has {name} which PostgreSQL does not know: leave it out")
+
+
+def _unknown(parts: re.Match[str]) -> str | None:
+    known = {"ssl", *(option.keyword.decode() for option in pq.Conninfo.get_defaults())}
+    return next((key for key, _ in _pairs(parts["options"]) if key not in known), None)
+
+
+def _pairs(options: str | None) -> list[tuple[str, str]]:
+    return [
+        (key, value) for key, _, value in (part.partition("=") for part in (options or "").split("&")) if key
+    ]
 
 
 def _hosts(text: str, setting: str) -> tuple[str, str]:
@@ -94,14 +110,11 @@ def _hosts(text: str, setting: str) -> tuple[str, str]:
     return ",".join(hosts), ",".join(ports) if any(ports) else ""
 
 
-def _options(text: str, setting: str) -> dict[str, str]:
-    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+def _options(text: str | None) -> dict[str, str]:
     values = {}
-    for part in filter(None, text.split("&")):
-        key, _, value = part.partition("=")
+    for key, value in _pairs(text):
         if key == "ssl":  # what other languages' drivers call it
-            key, value = "sslmode", "require" if value.lower() in ("true", "1", "require") else "prefer"
-        if key not in known:
-            raise BadSetting(f"{setting} has the option {key}, which PostgreSQL does not know: leave it out")
-        values[key] = unquote(value)
+            values["sslmode"] = "require" if value.lower() in ("true", "1", "require") else "prefer"
+        else:
+            values[key] = unquote(value)
     return values

@@ -23,13 +23,14 @@ async def check(where: str | Pool, entities: Iterable[Entity]) -> list[Differenc
     def compare(connection: Connection) -> list[Difference]:
         found = [*differences(connection, metadata), *differences(connection, mirror)]
         tables = {relation(table) for table in mirror.tables.values()}
-        for view in VIEWS:
-            if tables.issuperset(view.needs) and not _exists(connection, view.relation):
-                found.append(Difference(view.relation, None, "the view is missing"))
-        return found
+        views = [view.relation for view in VIEWS if tables.issuperset(view.needs)]
+        missing = [view for view in views if not _exists(connection, view)]
+        return found + [Difference(view, None, "the view is missing") for view in missing]
 
     return await asyncio.to_thread(work, where, compare)
 
 
 def _exists(connection: Connection, name: str) -> bool:
-    return connection.execute(text("select to_regclass(:name) is not null"), {"name": name}).scalar_one()
+    return bool(
+        connection.execute(text("select to_regclass(:name) is not null"), {"name": name}).scalar_one()
+    )

@@ -94,7 +94,7 @@ def difference(step: Step) -> Difference:
             what = f"the type is {found} and should be {declared}"
             return Difference(f"{schema or PUBLIC}.{name}", column, what)
         case ("modify_nullable", schema, name, column, _, found, _):
-            what = f"null is {'allowed' if found else 'refused'} and should {'not ' if found else ''}be"
+            what = f"null is {'allowed' if found else 'refused'}, against what is declared"
             return Difference(f"{schema or PUBLIC}.{name}", column, what)
         case _:
             return Difference("the database", None, f"something else differs: {step}")
@@ -117,7 +117,7 @@ def _defaults(connection: Connection, table: Table) -> Iterator[Difference]:
         found, generated = live[column.name]
         wanted = expected.get(column.name) or _written(column)
         if generated != isinstance(column.server_default, Computed):
-            what = f"the column is {'' if generated else 'not '}generated and should {'not ' if generated else ''}be"
+            what = f"the column is {'' if generated else 'not '}generated, against what is declared"
             yield Difference(relation(table), column.name, what)
         elif found != wanted:
             yield Difference(relation(table), column.name, f"the default is {found} and should be {wanted}")
@@ -137,7 +137,9 @@ def _as_postgresql_writes(
         assert isinstance(column.server_default, Computed)
         name, type_ = quote(column.name), column.type.compile(connection.dialect)
         changes.append(f"drop column {name}")
-        changes.append(f"add column {name} {type_} generated always as ({column.server_default.sqltext}) stored")
+        changes.append(
+            f"add column {name} {type_} generated always as ({column.server_default.sqltext}) stored"
+        )
     with connection.begin_nested() as savepoint:
         connection.exec_driver_sql(f"create temp table declared_shape (like {qualified(relation(table))})")
         connection.exec_driver_sql(f"alter table declared_shape {', '.join(changes)}")

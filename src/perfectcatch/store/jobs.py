@@ -255,10 +255,12 @@ class Jobs:
 
 
 @asynccontextmanager
-async def open_jobs(url: str, *, clock: Clock | None = None, connections: int = 6) -> AsyncIterator[Jobs]:
+async def open_jobs(
+    url: str, *, clock: Clock | None = None, connections: int = 6, patience: float = 30.0
+) -> AsyncIterator[Jobs]:
     """Connect to the queue in the database at ``url``, whose tables ``install`` has made.
 
-    A worker uses one connection more, to be woken. Raises DatabaseUnavailable.
+    A worker uses one connection more, to be woken. Raises DatabaseUnavailable after ``patience`` seconds.
     """
     pool = AsyncConnectionPool(
         url,
@@ -271,7 +273,7 @@ async def open_jobs(url: str, *, clock: Clock | None = None, connections: int = 
     )
     jobs = Jobs(pool, clock or SystemClock())
     try:
-        await pool.open(wait=True, timeout=30)
+        await pool.open(wait=True, timeout=patience)
     except PoolTimeout as error:
         await pool.close()
         raise DatabaseUnavailable("The database of the job queue does not answer: is it running?") from error

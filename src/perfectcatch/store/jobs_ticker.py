@@ -104,7 +104,7 @@ class Ticker:
         self, connection: psycopg.AsyncConnection[Any], schedule: Schedule, last: datetime, now: datetime
     ) -> float:
         if last > now + _SET_BACK:  # the clock was wrong and has been set back
-            last = await self._begin_anew(connection, schedule, now)
+            last = await self._begin_anew(connection, schedule, last, now)
         for tick in due(schedule, last, now):
             found = await connection.execute(
                 "select public.job_schedules_claim(%s, %s, %s, %s, %s, %s, %s)",
@@ -124,12 +124,12 @@ class Ticker:
         return (schedule.cron.next_after(max(last, now), schedule.zone) - now).total_seconds()
 
     async def _begin_anew(
-        self, connection: psycopg.AsyncConnection[Any], schedule: Schedule, now: datetime
+        self, connection: psycopg.AsyncConnection[Any], schedule: Schedule, last: datetime, now: datetime
     ) -> datetime:
         latest = schedule.cron.latest_at(now, schedule.zone)
         await connection.execute(
-            "update public.job_schedules set last_tick = %s where name = %s and last_tick > %s",
-            (latest, schedule.name, now + _SET_BACK),
+            "update public.job_schedules set last_tick = %s where name = %s and last_tick = %s",
+            (latest, schedule.name, last),
         )
         log.warning("the clock was set back; the schedule goes on from now", task=schedule.name)
         return latest

@@ -31,7 +31,7 @@ from sqlalchemy.types import TypeEngine
 
 from perfectcatch.model import entity as words
 from perfectcatch.model.entity import Child, Entity, Link, Type
-from perfectcatch.store.names import split
+from perfectcatch.store.names import PUBLIC, split
 from perfectcatch.store.tables import MOMENT, NAMING
 
 SQL_TYPES: Final[dict[Type, TypeEngine[Any]]] = {
@@ -90,7 +90,7 @@ def _entity_table(entity: Entity, metadata: MetaData) -> Table:
         Column("local_synced_at", MOMENT, nullable=False, server_default=text("now()")),
         Column("full_data", JSONB),
         PrimaryKeyConstraint("tenant_id", "st_id"),
-        schema=schema,
+        schema=_schema(schema),
         postgresql_with=STORAGE,
         comment=entity.does,
     )
@@ -117,7 +117,7 @@ def _child_table(child: Child, entity: Entity, metadata: MetaData) -> Table:
         Column("position", Integer, nullable=False, autoincrement=False),
         *(Column(column.name, SQL_TYPES[column.type]) for column in child.columns),
         PrimaryKeyConstraint("tenant_id", child.parent_column, "position"),
-        schema=schema,
+        schema=_schema(schema),
         postgresql_with=STORAGE,
         comment=child.does,
     )
@@ -136,11 +136,16 @@ def _link_table(link: Link, entity: Entity, metadata: MetaData) -> Table:
         _key(link.left),
         _key(link.right),
         PrimaryKeyConstraint("tenant_id", link.left, link.right),
-        schema=schema,
+        schema=_schema(schema),
         comment=link.does,
     )
     Index(_index_name(name, link.right), table.c.tenant_id, table.c[link.right])
     return table
+
+
+def _schema(name: str) -> str | None:
+    """Leave the default schema unnamed: that is how SQLAlchemy and Alembic see it in a live database."""
+    return None if name == PUBLIC else name
 
 
 def _key(name: str) -> Column[int]:

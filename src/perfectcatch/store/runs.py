@@ -183,3 +183,10 @@ async def latest(pool: Pool, tenant_id: int) -> list[LastRun]:
             {"tenant": tenant_id},
         )
         return await cursor.fetchall()
+
+
+async def companies(pool: Pool) -> list[int]:
+    """The companies that were ever synced into this database."""
+    async with pool.connection() as connection:
+        found = await connection.execute(f"select distinct tenant_id from {SYNC_RUNS} order by 1 limit 2")
+        return [row[0] for row in await found.fetchall()]

@@ -198,13 +198,6 @@ from plan p join incoming i using (ord)
 where p.kind = 's' and m.tenant_id = %(tenant)s and m.st_id = p.st_id"""
 
 
-def refill_of(entity: Entity, names: frozenset[str]) -> str:
-    """Fill the columns in ``names`` from the stored documents, when a declaration has grown."""
-    columns = [column for column in entity.vendor_columns if column.name in names]
-    values = ", ".join(f"{quote(each.name)} = {extract.read(each, 'm.full_data')}" for each in columns)
-    return f"update {qualified(entity.table)} m set {values}"
-
-
 # Rows inside rows ------------------------------------------------------------------------------
 
 

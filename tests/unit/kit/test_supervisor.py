@@ -15,6 +15,7 @@ from perfectcatch.errors import BadSetting
 from perfectcatch.kit.clock import FakeClock, SystemClock
 from perfectcatch.kit.supervisor import Patience, Program, Supervisor
 
+FOREVER = "while :; do sleep .02; done"
 QUICK = Patience(first_wait=0.01, longest_wait=0.05, grace=10)
 
 
@@ -24,7 +25,7 @@ def shell(name: str, script: str) -> Program:
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - what a process does sets no event
             await asyncio.sleep(0.005)
 
 
@@ -57,21 +58,17 @@ async def test_waits_double_up_to_a_minute() -> None:
 
 
 async def test_a_stable_run_begins_the_count_anew(tmp_path: Path) -> None:
+    go, began, end = (tmp_path / name for name in ("go", "began", "end"))
+    script = f"test -e {go} || exit 1; touch {began}; until test -e {end}; do sleep .01; done; rm {go}"
     clock = FakeClock()
-    supervisor = Supervisor(
-        [shell("once", f"test -e {tmp_path}/go || exit 1; until test -e {tmp_path}/end; do sleep .01; done")],
-        clock,
-    )
+    supervisor = Supervisor([shell("once", script)], clock)
     child = supervisor.children[0]
     async with running(supervisor):
         await until(lambda: child.short_runs >= 3)
-        (tmp_path / "go").touch()
-        starts = child.starts
-        await until(lambda: child.starts > starts or child.pid is not None)
-        await asyncio.sleep(0.1)  # it is the long run by now: the script has seen the file
+        go.touch()
+        await until(began.exists)
         clock.advance(60)
-        (tmp_path / "go").unlink()
-        (tmp_path / "end").touch()
+        end.touch()
         await until(lambda: child.short_runs == 1)
 
 
@@ -88,7 +85,7 @@ async def test_ends_come_in_reverse_order(tmp_path: Path) -> None:
     programs = [
         shell(
             name,
-            f"trap 'sleep .1; echo {name} >> {said}; exit 0' TERM; touch {tmp_path}/{name}; while :; do sleep .01; done",
+            f"trap 'sleep .1; echo {name} >> {said}; exit 0' TERM; touch {tmp_path}/{name}; {FOREVER}",
         )
         for name in ("first", "second", "third")
     ]
@@ -98,15 +95,16 @@ async def test_ends_come_in_reverse_order(tmp_path: Path) -> None:
 
 
 async def test_a_straggler_is_killed_with_its_own_children(tmp_path: Path) -> None:
-    script = f"trap '' TERM; sleep 60 & echo $! > {tmp_path}/inner.new; mv {tmp_path}/inner.new {tmp_path}/inner; wait; sleep 60"
+    new, inner = tmp_path / "new", tmp_path / "inner"
+    script = f"trap '' TERM; sleep 60 & echo $! > {new}; mv {new} {inner}; wait; {FOREVER}"
     supervisor = Supervisor(
         [shell("deaf", script)], SystemClock(), patience=Patience(grace=0.2), lines=io.StringIO()
     )
     async with running(supervisor):
-        await until((tmp_path / "inner").exists)
+        await until(inner.exists)
     assert supervisor.children[0].last_status == -signal.SIGKILL
     assert supervisor.children[0].pid is None
-    await until(lambda: not alive(int((tmp_path / "inner").read_text())))
+    await until(lambda: not alive(int(inner.read_text())))
 
 
 async def test_lines_get_the_name_of_their_process() -> None:
@@ -170,7 +168,7 @@ async def supervise(script: str) -> asyncio.subprocess.Process:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
 async def test_children_die_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     supervisor = await supervise(
-        f"echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; trap '' TERM; while :; do sleep .05; done"
+        f"echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; trap '' TERM; {FOREVER}"
     )
     await until((tmp_path / "pid").exists)
     pid = int((tmp_path / "pid").read_text())
@@ -182,7 +180,7 @@ async def test_children_die_when_the_supervisor_is_killed(tmp_path: Path) -> Non
 
 async def test_it_ends_in_order_when_told_by_a_signal(tmp_path: Path) -> None:
     supervisor = await supervise(
-        f"trap 'touch {tmp_path}/ended; exit 0' TERM; touch {tmp_path}/began; while :; do sleep .01; done"
+        f"trap 'touch {tmp_path}/ended; exit 0' TERM; touch {tmp_path}/began; {FOREVER}"
     )
     await until((tmp_path / "began").exists)
     os.kill(supervisor.pid, signal.SIGTERM)

@@ -333,7 +333,7 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert PAGE.read_text(encoding="utf-8") == describe(ENTITIES), "docs/how-to/add-an-entity.md says how"
+    assert PAGE.read_text(encoding="utf-8") == describe(ENTITIES), "run: make docs"
 
 
 def test_a_sale_taken_back_needs_a_sale_before() -> None:

@@ -21,6 +21,7 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Any = None
+    upload: bool = False  # the body is a multipart form, whose content does not matter here
 
     def number(self, name: str) -> int:
         """Read a path parameter as a number. Raises 404, as a path that fits no route does."""

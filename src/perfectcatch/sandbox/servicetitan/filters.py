@@ -16,6 +16,7 @@ from perfectcatch.sandbox.servicetitan.shapes import INTEGERS, NUMBERS, Shape
 from perfectcatch.sandbox.servicetitan.table import Id, Row, Table, dig
 
 MOST_IDS = 50
+_IDS_OF_JOBS = frozenset({"jpm.jobs_cancel_reasons", "jpm.jobs_hold_reasons"})
 _GENERAL = frozenset(
     "page pageSize includeTotal sort orderBy orderByDirection ids active activeState activeOnly includeInactive "
     "createdOnOrAfter createdBefore createdAfter modifiedOnOrAfter modifiedBefore modifiedOnOrBefore modifiedAfter "
@@ -128,6 +129,10 @@ def _ids(call: Call, found: Wanted) -> None:
         part.lstrip("-").isdigit() for part in parts
     ):
         raise bad("ids", f"The value '{text}' is not valid for ids.")
+    if call.route.collection in _IDS_OF_JOBS:
+        column = call.tenant.table(call.route.collection).column("jobId")
+        found.ids.append({each for part in parts for each in column.ids(int(part))})
+        return
     found.ids.append({call.tenant.key(call.route.collection, part) for part in parts})
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from perfectcatch.sandbox.servicetitan.answers import Answer, bad
 from perfectcatch.sandbox.servicetitan.call import Call
-from perfectcatch.sandbox.servicetitan.filters import parent, wanted
+from perfectcatch.sandbox.servicetitan.filters import field_names, parent, wanted
 from perfectcatch.sandbox.servicetitan.shapes import Shape
 from perfectcatch.sandbox.servicetitan.table import Row, Table
 from perfectcatch.sandbox.servicetitan.views import join, view
@@ -119,8 +119,6 @@ def furnish(call: Call, table: Table) -> None:
     if table.name in call.tenant.given or not fields or call.scope in table.furnished:
         return
     table.furnished.add(call.scope)
-    from perfectcatch.sandbox.servicetitan.filters import field_names
-
     known: dict[str, Any] = {}
     for name, segment in call.route.parents:
         link = next((each for each in field_names(name, segment) if each in fields), None)

@@ -56,14 +56,20 @@ class Route:
         return f"{self.method} {self.path}"
 
     @property
+    def wrapped(self) -> bool:
+        """Whether the answer is ``{data: ...}`` and no page."""
+        return self.answer is not None and set(self.answer.fields) == {"data"}
+
+    @property
     def record(self) -> Shape | None:
         """The shape of one record of the answer."""
         answer = self.answer
         if answer is None or answer.word == "list":
             return answer.inner if answer else None
         data = answer.fields.get("data")
-        paged = "hasMore" in answer.fields
-        return data.inner if data and paged and data.inner else answer
+        if data is None or not (self.wrapped or "hasMore" in answer.fields):
+            return answer
+        return data.inner or data
 
 
 @dataclass(slots=True)

@@ -81,6 +81,7 @@ class Table:
         self.rows: dict[Id, Row] = {}
         self.seen: set[str] = set()  # fields that occur in bodies
         self.seen_extra: set[str] = set()
+        self.furnished: set[tuple[str, ...]] = set()  # parents whose made-up records exist
         self.version = 0
         self.watchers: list[Callable[[Row, Record | None], None]] = []
         self._order: list[tuple[int, int]] | None = None  # (modified, serial) of every row

@@ -50,6 +50,7 @@ class Tenant:
         self.clock = options.clock
         self.routes = Routes(endpoints)
         self.tables: dict[str, Table] = {}
+        self.given: set[str] = set()  # collections that the company keeps
         self.documents: dict[tuple[str, tuple[str, ...]], Any] = {}
         self._last = 0
         self._picks: dict[str, list[Id]] = {}
@@ -59,6 +60,7 @@ class Tenant:
     def load(self, records: Iterable[tuple[str, Record]]) -> None:
         """Take in the company, a record at a time."""
         for collection, record in records:
+            self.given.add(collection)
             self._given(collection).put(record, default=self.opened)
 
     def now(self) -> int:

@@ -1,5 +1,6 @@
-"""From a caller's arguments to a URL: every name and value is checked, because the vendor ignores what it
-does not know and answers with everything.
+"""From a caller's arguments to a URL.
+
+Every name and value is checked, because the vendor ignores what it does not know and answers with everything.
 """
 
 import difflib
@@ -52,6 +53,7 @@ def bind(endpoint: Endpoint, tenant: int, arguments: Mapping[str, Any], body: An
     for parameter in endpoint.query:
         if parameter.name in given:
             query.extend(_pairs(endpoint, parameter, given[parameter.name]))
+            _check_size(endpoint, *query[-1:])
         elif parameter.required and parameter.name not in dict(endpoint.always):
             raise BadArgument(f"{endpoint.name} needs {parameter.name} ({_wanted(parameter)})")
     if endpoint.needs_one_of and not any(name in given for name in endpoint.needs_one_of):
@@ -67,6 +69,12 @@ def bind(endpoint: Endpoint, tenant: int, arguments: Mapping[str, Any], body: An
         if endpoint.kind is Kind.REPORT
         else None,
     )
+
+
+def _check_size(endpoint: Endpoint, *last: tuple[str, str]) -> None:
+    for name, value in last:
+        if name == "pageSize" and not 1 <= int(value) <= endpoint.max_page_size:
+            raise BadArgument(f"{endpoint.name}: pageSize is from 1 to {endpoint.max_page_size}, not {value}")
 
 
 @lru_cache(maxsize=2048)

@@ -28,6 +28,10 @@ _SHOWN_FIELDS = 3
 _SHOWN_LENGTH = 200
 
 
+class Resting(VendorUnavailable):
+    """The service is suspended for maintenance: it answered, and certainly did nothing."""
+
+
 class Problem(msgspec.Struct, rename="camel"):
     """The vendor's error document. Every part may be missing or of another type."""
 
@@ -58,8 +62,10 @@ def refusal(endpoint: Endpoint, response: Response) -> PerfectCatchError | None:
     problem = problem_of(body)
     if status == TOO_MANY:
         return RateLimited(f"{endpoint.name}: ServiceTitan asks to slow down (429)")
-    if status >= FIRST_FAULT or (status == CONFLICT and is_maintenance(body)):
+    if status >= FIRST_FAULT:
         return VendorUnavailable(f"{endpoint.name}: {_says(response, problem)}")
+    if status == CONFLICT and is_maintenance(body):
+        return Resting(f"{endpoint.name}: {_says(response, problem)}")
     if problem is None and (status == MISSING or body.lstrip()[:1] == b"<"):
         return VendorUnavailable(
             f"{endpoint.name}: {_says(response, problem)}, which is not the API's way; "
@@ -82,8 +88,8 @@ def _scope_sentence(endpoint: Endpoint, problem: Problem | None) -> str:
     scopes = " and ".join(endpoint.scopes) or "the scope of this operation (the vendor's documents name none)"
     trace = f" (trace {_trace(problem)})" if _trace(problem) else ""
     return (
-        f"{endpoint.name}: ServiceTitan says that the app may not do this (403){trace}; grant {scopes} to the app "
-        "at developer.servicetitan.io under My Apps, then have the company's administrator accept the new version "
+        f"{endpoint.name}: ServiceTitan says that the app may not do this (403){trace}; grant {scopes} to "
+        "the app at developer.servicetitan.io under My Apps, then have the company's administrator accept it "
         "under Settings, Integrations, API Application Access"
     )
 

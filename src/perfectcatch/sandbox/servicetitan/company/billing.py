@@ -230,7 +230,7 @@ def invoice_record(world: World, home: Household, bill: Bill) -> Record:
         "adjustmentToId": bill.adjusts,
         "job": {"id": work.id, "number": work.number, "type": work.kind.name} if work else None,
         "projectId": work.project_id if work else None,
-        "royalty": {"status": "Pending", "date": None, "sentOn": None, "memo": None},
+        "royalty": None,
         "employeeInfo": {"id": lead.id, "name": lead.name, "modifiedOn": created} if lead else None,
         "commissionEligibilityDate": None,
         "sentStatus": "NotSent"

@@ -278,7 +278,7 @@ def new_estimate(
     lines: Sequence[tuple[Priced, int]] = (),
     **fields: Any,
 ) -> Record:
-    """Return an open estimate on a job; ``lines`` are (price book line, quantity), drawn when there are none."""
+    """Return an open estimate on a job; ``lines`` are (price book line, quantity), drawn if not given."""
     lent = _at(world, random, now)
     work = _work(world, job, location)
     if not lines:

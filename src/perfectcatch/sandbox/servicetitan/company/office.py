@@ -292,7 +292,7 @@ class Office:
                 "longitude": longitude,
                 "coordinatesUpdatedOn": modified,
             },
-            "bio": f"<p>{first} has worked in the {unit.trade} trade for {random.randrange(3, 25)} years.</p>",
+            "bio": f"<p>{first} has worked in {unit.trade} for {random.randrange(3, 25)} years.</p>",
             "memo": None,
         }
 

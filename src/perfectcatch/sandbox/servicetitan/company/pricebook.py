@@ -41,8 +41,10 @@ _REVENUE = {"Service": 0, "Equipment": 1, "Material": 2, "Plan": 3, "PriceModifi
 _COST = {"Service": 5, "Equipment": 7, "Material": 6, "Plan": 5, "PriceModifier": 5}
 _ASSET = 9
 _NOT_OF_MODIFIERS = frozenset(
-    ("price", "memberPrice", "addOnPrice", "addOnMemberPrice", "cost", "source", "externalId")
-    + ("defaultAssetUrl", "isPriceLocked")
+    {
+        *("price", "memberPrice", "addOnPrice", "addOnMemberPrice", "cost"),
+        *("source", "externalId", "defaultAssetUrl", "isPriceLocked"),
+    }
 )
 _VENDORS = ("Sun State Pool Supply", "Gulf HVAC Distributors", "Bay Plumbing Wholesale")
 VENDOR_OF = {trades.POOL: 0, trades.HVAC: 1, trades.PLUMBING: 2}
@@ -86,7 +88,7 @@ class Priced:
             "taxable": self.taxable,
             "isChargeable": True,
             "generalLedgerAccount": account(revenue),
-            "costOfSaleAccount": account(_COST[ledger]),
+            "costOfSaleAccount": account(_COST[ledger]) if self.taxable else None,
             "assetAccount": account(_ASSET) if sku.type == "Equipment" else None,
             "displayName": sku.name,
             "displayInAmount": False,

@@ -39,7 +39,7 @@ SYMPTOMS = {
 }
 _INSTALL_REASONS = {
     POOL: "Approved quote for new pool equipment. Old unit is out of warranty and parts are discontinued.",
-    HVAC: "Approved system replacement. Existing equipment is fourteen years old and uses phased-out refrigerant.",
+    HVAC: "Approved system replacement. Existing equipment is fourteen years old, refrigerant is phased out.",
     PLUMBING: "Approved installation from the quote. Existing unit failed and has been isolated.",
 }
 _OPENINGS = (
@@ -89,7 +89,7 @@ _DONE = {
         "Programmed schedule with the customer and labelled the valves.",
     ),
     HVAC: (
-        "Measured {c} volts at the contactor, run capacitor was {a}.{b} microfarad below rating and was replaced.",
+        "Measured {c} volts at the contactor, run capacitor {a}.{b} microfarad below rating, replaced.",
         "Supply {c} degrees, return 7{b} degrees, split of 1{a} after repair.",
         "Cleared condensate line with nitrogen and flushed it, float switch tested.",
         "Washed condenser coil and tightened electrical connections, amperage within nameplate.",

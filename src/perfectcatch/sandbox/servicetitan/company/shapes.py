@@ -16,6 +16,7 @@ _EXPORT_ONLY = {
     "crm.leads": ("active",),
     "jpm.jobs": ("active",),
     "jpm.projects": ("active",),
+    "memberships.recurring_service_events": ("active",),
     "jpm.job_notes": ("id", "active", "jobId"),
 }
 

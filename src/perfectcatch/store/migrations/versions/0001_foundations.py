@@ -153,9 +153,7 @@ def upgrade() -> None:
         ["tenant_id", "module", text("started_at DESC")],
         schema=MIRROR,
     )
-    op.create_index(
-        "st_sync_log_tenant_id_run_id_idx", "st_sync_log", ["tenant_id", "run_id"], schema=MIRROR
-    )
+    op.create_index("st_sync_log_tenant_id_run_id_idx", "st_sync_log", ["tenant_id", "run_id"], schema=MIRROR)
     op.create_table(
         "sweep_ids",
         Column("tenant_id", BigInteger, autoincrement=False, nullable=False),

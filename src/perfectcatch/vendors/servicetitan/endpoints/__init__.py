@@ -83,14 +83,16 @@ _PREFERRED = {"categories": "pricebook"}
 def _short_names() -> Mapping[str, str]:
     """Map ``resource.verb`` to the full name; a resource of two modules only through ``_PREFERRED``."""
     owners: dict[str, list[str]] = {}
-    for name in CATALOGUE:
-        module, short = name.split(".", 1)
-        owners.setdefault(short, []).append(module)
-    return {
-        short: f"{module}.{short}"
-        for short, modules in owners.items()
-        if (module := modules[0] if len(modules) == 1 else _PREFERRED.get(short.split(".", 1)[0]))
-    }
+    for row in CATALOGUE.values():
+        owners.setdefault(row.name.split(".", 1)[1], []).append(row.module)
+    found = {}
+    for short, modules in owners.items():
+        preferred = _PREFERRED.get(short.split(".", 1)[0])
+        if len(modules) == 1:
+            found[short] = f"{modules[0]}.{short}"
+        elif preferred in modules:
+            found[short] = f"{preferred}.{short}"
+    return found
 
 
 _SHORT = _short_names()
@@ -104,8 +106,17 @@ def find(name: str) -> Endpoint:
     """
     wanted = name.strip().lower().replace("-", "_")
     row = CATALOGUE.get(_SHORT.get(wanted, wanted))
-    if row is not None:
-        return row
-    near = difflib.get_close_matches(wanted, (*CATALOGUE, *_SHORT), n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "names look like jpm.jobs.list or jobs.list."
-    raise BadArgument(f"ServiceTitan has no operation named {name!r}; {hint}")
+    if row is None:
+        near = _nearest(wanted)
+        hint = f"did you mean {' or '.join(near)}?" if near else "names look like jpm.jobs.list or jobs.list."
+        raise BadArgument(f"ServiceTitan has no operation named {name!r}; {hint}")
+    return row
+
+
+def _nearest(wanted: str) -> list[str]:
+    """Up to three names to offer: the same words in another module first, then similar spellings."""
+    elsewhere = _SHORT.get(wanted.partition(".")[2])
+    similar = difflib.get_close_matches(
+        wanted, CATALOGUE if wanted.count(".") > 1 else _SHORT, n=3, cutoff=0.5
+    )
+    return [elsewhere] if elsewhere else similar

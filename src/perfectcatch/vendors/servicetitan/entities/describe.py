@@ -19,8 +19,7 @@ from perfectcatch.model.event import ClockRule, Transition
 _INTRODUCTION = """\
 # Mirrored entities
 
-This page is written by `perfectcatch.vendors.servicetitan.entities.describe` from the declarations; a test
-fails when it is out of date.
+`make docs` writes this page from the declarations; a test fails when it is out of date.
 
 Every table also has `tenant_id` and `st_id` (together the primary key; `st_id` is the id in ServiceTitan),
 `id` (a UUID), `st_created_on`, `st_modified_on`, `active`, `deleted_at`, `revision`, `content_hash`,

@@ -139,7 +139,7 @@ NON_JOB_APPOINTMENTS = Entity(
     does="Time of a technician that is taken by something else than a job.",
     groups=("scheduling",),
     feeds=changed("dispatch.non_job_appointments.list", activeOnly="false"),
-    reads_one="dispatch.non_job_appointments.get",
+    # No ``reads_one``: the single read leaves out ``modifiedOn``, by which versions are told apart.
     inactive_means=Inactive.DELETED,
     columns=(
         big("technician_id", ref="technicians"),

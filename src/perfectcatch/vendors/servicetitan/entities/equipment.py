@@ -9,6 +9,7 @@ INSTALLED_EQUIPMENT = Entity(
     does="Machines that stand at customers' places, with their warranties.",
     groups=("core",),
     feeds=export("equipmentsystems.installed_equipment.export"),
+    reads_one="equipmentsystems.installed_equipment.get",
     columns=(
         big("customer_id", ref="customers"),
         big("location_id", ref="locations"),
@@ -36,6 +37,7 @@ INSTALLED_EQUIPMENT = Entity(
         day("actual_replacement_date"),
         json("tags"),
     ),
+    also="attachments customFields",  # told by the single read only
     events=(
         appears("equipment_installed", "A machine was entered at a customer's place."),
         becomes("equipment_replaced", "A machine was replaced by another.", "status", "Replaced"),

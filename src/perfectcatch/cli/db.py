@@ -1,0 +1,90 @@
+"""``perfectcatch db``: the database's shape, its address, and a look into it."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from perfectcatch.cli.output import Output, result, say
+
+app = typer.Typer(help="The database: its shape, its address, a look into it.", no_args_is_help=True)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the shape that this version declares; nothing is dropped."""
+    asyncio.run(_migrate())
+
+
+@app.command()
+def check() -> None:
+    """Compare the declared shape with the live one. Exit status 1 if they differ."""
+    asyncio.run(_check())
+
+
+@app.command()
+def url() -> None:
+    """Print the database's address, password included, for psql and other programs."""
+    asyncio.run(_url())
+
+
+@app.command()
+def studio(
+    *, port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.")] = 5555
+) -> None:
+    """Browse the tables in a browser: this machine only, read only."""
+    asyncio.run(_studio(port))
+
+
+async def _migrate() -> None:
+    from perfectcatch.app import migrated
+    from perfectcatch.cli.start import prepared
+
+    changes = await migrated(prepared())
+    if Output.json:
+        result({"changes": changes})
+    elif changes:
+        for change in changes:
+            say(change)
+    else:
+        say("The database has the declared shape already.")
+
+
+async def _check() -> None:
+    from perfectcatch.app import differences
+    from perfectcatch.cli.start import prepared
+
+    found = [str(each) for each in await differences(prepared())]
+    if Output.json:
+        result({"differences": found})
+    else:
+        for each in found:
+            say(each)
+        if not found:
+            say("The live database has the declared shape.")
+    if found:
+        raise typer.Exit(1)
+
+
+async def _url() -> None:
+    from perfectcatch.app import open_database
+    from perfectcatch.cli.start import prepared
+
+    settings = prepared()
+    async with open_database(settings) as database:
+        if Output.json:
+            result({"url": database.shown, "embedded": database.embedded})
+        else:
+            say(database.shown)
+
+
+async def _studio(port: int) -> None:
+    from perfectcatch.app import open_store
+    from perfectcatch.cli.start import prepared
+    from perfectcatch.studio.server import serve
+
+    settings = prepared()
+    async with open_store(settings, application="perfectcatch db studio") as pool:
+        await serve(
+            pool, port=port, ready=lambda address: say(f"Open {address} in a browser; Ctrl-C ends it.")
+        )

@@ -1,0 +1,241 @@
+"""``perfectcatch up``: everything on one machine, under one supervisor."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from perfectcatch.cli.output import Output, result, say, table
+from perfectcatch.errors import VendorUnavailable
+
+if TYPE_CHECKING:
+    from perfectcatch.app import Database
+    from perfectcatch.settings import Settings
+    from perfectcatch.sync.engine import Engine
+    from perfectcatch.sync.report import RunReport
+
+DEMO_DATABASE = "perfectcatch_sandbox"
+DEMO_CHANGES = 60  # what happens in the simulated company between the two reads of --once
+DEMO_ACTIVITY = 30.0  # changes a minute while the demo stays up
+EVERY_FIVE_SECONDS = "*/5 * * * * *"
+READY_SECONDS = 300.0
+
+
+def up(
+    *,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Use a simulated ServiceTitan with a made-up company.")
+    ] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Do one whole cycle, print a summary and end.")
+    ] = False,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where the embedded database lies (PERFECTCATCH_DATA_DIR).")
+    ] = None,
+    customers: Annotated[int, typer.Option(min=1, help="How many customers the made-up company has.")] = 1696,
+    seed: Annotated[int, typer.Option(help="The made-up company is the same for the same seed.")] = 7,
+) -> None:
+    """Start everything on this machine: database, first read, workers; changes are shown as they arrive."""
+    asyncio.run(_up(sandbox=sandbox, once=once, data_dir=data_dir, customers=customers, seed=seed))
+
+
+async def _up(*, sandbox: bool, once: bool, data_dir: Path | None, customers: int, seed: int) -> None:
+    from perfectcatch.app import fresh_database, open_database
+    from perfectcatch.cli.start import prepared
+
+    places = {"perfectcatch_data_dir": data_dir} if data_dir else {}
+    async with AsyncExitStack() as stack:
+        settings = prepared(**places)
+        if sandbox:
+            activity = 0.0 if once else DEMO_ACTIVITY
+            say(f"A made-up company with {customers:,} customers is being thought up ...")
+            simulated = await stack.enter_async_context(
+                _sandbox(customers=customers, seed=seed, activity=activity)
+            )
+            settings = prepared(**places, **simulated)
+        database = await stack.enter_async_context(open_database(settings))
+        if sandbox and database.embedded:
+            # The company is made up anew each time, so its copy is too.
+            database = await fresh_database(database, DEMO_DATABASE)
+        settings = prepared(**places, **(simulated if sandbox else {}), database_url=database.url)
+        await _work(settings, database, sandbox=sandbox, once=once)
+
+
+async def _work(settings: "Settings", database: "Database", *, sandbox: bool, once: bool) -> None:
+    from perfectcatch.app import migrated, open_engine
+    from perfectcatch.cli.watching import watching
+
+    await migrated(settings)
+    with watching() as progress:
+        async with open_engine(settings, application="perfectcatch up", progress=progress) as engine:
+            reports = [await engine.run("full")]
+    if once and sandbox:
+        await _something_happens(settings)
+        async with open_engine(settings, application="perfectcatch up") as engine:
+            reports.append(await engine.run("incremental"))
+    _summary(reports, database)
+    if any(report.status != "succeeded" for report in reports):
+        raise typer.Exit(1)
+    if not once:
+        await _stay(settings, sandbox=sandbox)
+
+
+# The simulated vendor --------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _sandbox(*, customers: int, seed: int, activity: float) -> AsyncIterator[dict[str, object]]:
+    """A sandbox in a process of its own; yields the settings that point to it."""
+    from perfectcatch.kit.clock import SystemClock
+    from perfectcatch.kit.supervisor import Program, Supervisor
+    from perfectcatch.sandbox.servicetitan.options import Options
+
+    port = _free_port()
+    words = ["sandbox", "--port", str(port), "--customers", str(customers), "--seed", str(seed)]
+    words += ["--activity", str(activity)]
+    program = Program(name="sandbox", argv=[sys.executable, "-m", "perfectcatch", *words])
+    stop = asyncio.Event()
+    supervisor = Supervisor([program], SystemClock(), lines=sys.stderr)
+    running = asyncio.create_task(supervisor.run(stop))
+    try:
+        await _until_answering(port, running)
+        known = Options()
+        yield {
+            "service_titan_api_url": f"http://127.0.0.1:{port}",
+            "service_titan_auth_url": f"http://127.0.0.1:{port}/connect/token",
+            "service_titan_client_id": known.client_id,
+            "service_titan_client_secret": known.client_secret,
+            "service_titan_app_key": known.app_key,
+            "service_titan_tenant_id": known.tenant_id,
+        }
+    finally:
+        stop.set()
+        await running
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def _until_answering(port: int, running: "asyncio.Task[None]") -> None:
+    """Wait until somebody listens at ``port``."""
+    async with asyncio.timeout(READY_SECONDS):
+        while True:
+            if running.done():
+                raise VendorUnavailable("The sandbox ended before it answered; its words are above.")
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await asyncio.sleep(0.05)
+
+
+async def _something_happens(settings: "Settings") -> None:
+    """Let the made-up company live for a moment, so that there is something to notice."""
+    from perfectcatch.kit.http import Http, Request
+
+    async with Http() as http:
+        await http.send(
+            Request(
+                method="POST",
+                url=f"{settings.service_titan_api_url.rstrip('/')}/_sandbox/activity",
+                headers={"Content-Type": "application/json"},
+                body=json.dumps({"changes": DEMO_CHANGES}).encode(),
+            )
+        )
+
+
+# What a person sees ----------------------------------------------------------------------------
+
+
+def _summary(reports: "list[RunReport]", database: "Database") -> None:
+    from perfectcatch.cli.sync import COLUMNS, show_events
+
+    rows = [each.as_row() | {"run": report.mode} for report in reports for each in report.entities]
+    live = sum((report.events for report in reports), start=type(reports[0].events)())
+    past = sum((report.past_events for report in reports), start=type(reports[0].events)())
+    if Output.json:
+        result(
+            {
+                "entities": rows,
+                "events": dict(live),
+                "historical_events": dict(past),
+                "database": database.shown,
+            }
+        )
+        return
+    for report in reports:
+        busy = [
+            each.as_row()
+            for each in report.entities
+            if each.outcome.fetched or each.error or report.mode == "full"
+        ]
+        title = f"\nRead ServiceTitan ({report.mode}, {report.duration_ms / 1000:.1f} seconds):"
+        table([row | {"seconds": row["duration_ms"] / 1000} for row in busy], COLUMNS, title=title)
+        for row in busy:
+            if row["error"]:
+                print(f"{row['entity']}: {row['error']}")
+    show_events(live, past)
+    print(f"\nThe database: {database.shown}")
+    print("Look into it with psql, or with `perfectcatch db studio` while this runs.")
+
+
+async def _stay(settings: "Settings", *, sandbox: bool) -> None:
+    """Keep a worker running and show events as they arrive, until Ctrl-C."""
+    from perfectcatch.app import open_engine
+    from perfectcatch.kit.clock import SystemClock
+    from perfectcatch.kit.supervisor import Program, Supervisor
+    from perfectcatch.settings import child_environment
+
+    quick = sandbox and "sync_incremental_cron" not in settings.model_fields_set
+    cron = EVERY_FIVE_SECONDS if quick else settings.sync_incremental_cron
+    environment = child_environment(**_shared(settings), sync_incremental_cron=cron or "off")
+    argv = [sys.executable, "-m", "perfectcatch", "worker", "sync"]
+    supervisor = Supervisor(
+        [Program(name="worker sync", argv=argv, env=environment)], SystemClock(), lines=sys.stderr
+    )
+    say("\nWatching for changes. Ctrl-C ends it.\n")
+    async with open_engine(settings, application="perfectcatch up") as engine:
+        shown = asyncio.create_task(_show_events(engine))
+        try:
+            await supervisor.run()
+        finally:
+            shown.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await shown
+
+
+def _shared(settings: "Settings") -> dict[str, object]:
+    """The settings that the worker must have as we have them."""
+    from pydantic import SecretStr
+
+    names = [name for name in type(settings).model_fields if name.startswith("service_titan_")]
+    values = {name: getattr(settings, name) for name in ("database_url", "perfectcatch_data_dir", *names)}
+    return {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else value
+        for name, value in values.items()
+    }
+
+
+async def _show_events(engine: "Engine") -> None:
+    from perfectcatch.store.events import listen
+
+    async with contextlib.aclosing(listen(engine.pool, engine.source.tenant_id)) as events:
+        async for event in events:
+            if Output.json:
+                print(
+                    json.dumps({"event": event.event_type, "entity": event.entity, "st_id": event.st_id}),
+                    flush=True,
+                )
+                continue
+            moment = event.recorded_at.astimezone().strftime("%H:%M:%S")
+            print(f"{moment}  {event.event_type:<26} {event.entity:<24} {event.st_id}", flush=True)

@@ -1,0 +1,55 @@
+"""``perfectcatch worker``: one worker process; start as many as you like, on as many machines."""
+
+import asyncio
+import sys
+
+import typer
+
+app = typer.Typer(help="Run one worker process.", no_args_is_help=True)
+
+
+@app.callback()
+def which() -> None:
+    """Run one worker process."""
+
+
+@app.command()
+def sync() -> None:
+    """Do the scheduled reads of ServiceTitan, and look for events that time causes."""
+    asyncio.run(_sync())
+
+
+async def _sync() -> None:
+    from zoneinfo import ZoneInfo
+
+    from perfectcatch.app import open_engine
+    from perfectcatch.cli.start import crons, prepared
+    from perfectcatch.errors import VendorUnavailable
+    from perfectcatch.kit.clock import SystemClock
+    from perfectcatch.store.engine import conninfo_of
+    from perfectcatch.store.jobs import open_jobs
+    from perfectcatch.sync.schedule import CLOCK_RULES, schedule
+    from perfectcatch.sync.worker import work
+
+    settings = prepared()
+    rows = schedule(crons(settings))
+    async with open_engine(settings, application="perfectcatch worker sync") as engine:
+
+        async def run(mode: str) -> None:
+            if mode == CLOCK_RULES:
+                await engine.clock_rules()
+                return
+            report = await engine.run(mode, trigger="schedule")
+            if report.status == "failed":
+                raise VendorUnavailable(f"Nothing could be read: {report.failures[0].error}")
+
+        async with open_jobs(conninfo_of(engine.pool)) as jobs:
+            await work(
+                jobs,
+                rows,
+                run,
+                zone=ZoneInfo(settings.service_titan_timezone),
+                clock=SystemClock(),
+                heartbeat_file=settings.heartbeat_file,
+            )
+    sys.stderr.flush()

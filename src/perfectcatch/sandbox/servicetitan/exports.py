@@ -1,0 +1,105 @@
+"""Export feeds: ``{hasMore, continueFrom, data}``, in order of modification.
+
+A token is the feed's name and a place in that order. It is given even when nothing more is there, and goes
+on where it ended when something changes later. What changed less than fifteen minutes ago is held back
+unless ``includeRecentChanges`` asks for it; then it comes at once, and again until it has settled.
+"""
+
+import base64
+import binascii
+import zlib
+
+from perfectcatch.sandbox.servicetitan import moments
+from perfectcatch.sandbox.servicetitan.answers import Answer, bad
+from perfectcatch.sandbox.servicetitan.call import Call
+from perfectcatch.sandbox.servicetitan.filters import check
+from perfectcatch.sandbox.servicetitan.table import Row, Table
+from perfectcatch.sandbox.servicetitan.views import join, view
+
+Place = tuple[int, int]
+_START: Place = (-(1 << 62), 0)
+
+
+def export(call: Call) -> Answer:
+    """Answer a feed request. Raises 400 for a token that is not this feed's."""
+    tenant, options = call.tenant, call.tenant.options
+    place = _place(call)
+    recent = call.flag("includeRecentChanges")
+    settled = tenant.now() - int(options.settled_seconds * moments.SECOND)
+    table = tenant.table(call.route.collection)
+    wanted = _activity(call)
+    rows: list[Row] = []
+    more = False
+    last = place
+    for modified, serial, row in table.since(*place):
+        if not recent and modified > settled:
+            break
+        if wanted is not None and row.active is not wanted:
+            continue
+        if len(rows) == options.export_page_size:
+            more = True
+            break
+        rows.append(row)
+        last = (modified, serial + 1)
+    if not more and recent and options.repeat_recent:
+        last = _before_recent(table, place, last, settled)
+    data = join(rows, view(tenant, call.route, table))
+    head = b'{"hasMore":%s,"continueFrom":"%s","data":[' % (
+        b"true" if more else b"false",
+        write_token(call.route.path, last).encode(),
+    )
+    return Answer(body=b"".join((head, data, b"]}")), records=len(rows))
+
+
+def _before_recent(table: Table, place: Place, last: Place, settled: int) -> Place:
+    """The place to go on from so that rows which have not settled come once more."""
+    for modified, serial, _ in table.since(settled + 1):
+        return max(place, min(last, (modified, serial)))
+    return last
+
+
+def _activity(call: Call) -> bool | None:
+    shape = call.route.operation.query.get("active")
+    if shape is None:
+        return None
+    wish = call.query.get("active") or call.route.operation.active or "True"
+    check("active", wish, shape)
+    return {"true": True, "false": False}.get(wish.lower())
+
+
+# Tokens -------------------------------------------------------------------------------------------
+
+
+def _place(call: Call) -> Place:
+    text = call.query.get("from", "")
+    if not text:
+        return _START
+    try:
+        return moments.read(text.replace(" ", "+")), 0
+    except ValueError:
+        return read_token(call.route.path, text)
+
+
+def _stamp(feed: str) -> int:
+    return zlib.crc32(feed.encode())
+
+
+def write_token(feed: str, place: Place) -> str:
+    """Write a place in a feed as an opaque text."""
+    text = f"{_stamp(feed):08x}.{place[0]}.{place[1]}"
+    return base64.urlsafe_b64encode(f"{text}.{zlib.crc32(text.encode()):08x}".encode()).decode().rstrip("=")
+
+
+def read_token(feed: str, token: str) -> Place:
+    """Read what ``write_token`` wrote for this feed. Raises 400 for anything else."""
+    refused = bad("from", "The continuation token is not valid for this export.")
+    try:
+        text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
+        stamp, modified, serial, crc = text.split(".")
+        place = int(modified), int(serial)
+    except (binascii.Error, ValueError):
+        raise refused from None
+    body = text.rsplit(".", 1)[0]
+    if int(stamp, 16) != _stamp(feed) or crc != f"{zlib.crc32(body.encode()):08x}":
+        raise refused
+    return place

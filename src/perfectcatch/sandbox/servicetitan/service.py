@@ -1,0 +1,118 @@
+"""The simulated vendor without its socket: a request goes in, an answer comes out."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from perfectcatch.model.endpoint import Endpoint, Kind
+from perfectcatch.sandbox.servicetitan import exports, paging, reports, singles
+from perfectcatch.sandbox.servicetitan.answers import Answer, AnswerError
+from perfectcatch.sandbox.servicetitan.call import Call
+from perfectcatch.sandbox.servicetitan.company import generate
+from perfectcatch.sandbox.servicetitan.door import Door
+from perfectcatch.sandbox.servicetitan.ledger import Ledger
+from perfectcatch.sandbox.servicetitan.options import Options
+from perfectcatch.sandbox.servicetitan.table import Record
+from perfectcatch.sandbox.servicetitan.tenant import Tenant
+from perfectcatch.sandbox.servicetitan.writes import command
+from perfectcatch.vendors.servicetitan.endpoints import CATALOGUE
+
+TOKEN_PATH = "/connect/token"  # noqa: S105 - a path
+_HANDLERS = {
+    Kind.PAGE: paging.page,
+    Kind.EXPORT: exports.export,
+    Kind.ITEM: singles.item,
+    Kind.LIST: singles.whole,
+    Kind.FILE: singles.file,
+    Kind.REPORT: reports.run,
+    Kind.COMMAND: command,
+}
+
+
+class Service:
+    """One vendor with one customer account. Give ``records`` to answer with another company than the made-up one."""
+
+    def __init__(
+        self,
+        options: Options,
+        *,
+        records: Iterable[tuple[str, Record]] | None = None,
+        endpoints: Iterable[Endpoint] = tuple(CATALOGUE.values()),
+    ) -> None:
+        self.options = options
+        self.door = Door(options)
+        self.ledger = Ledger(options.ledger)
+        self.tenant = Tenant(options, endpoints)
+        if records is None:
+            records = generate(options.seed, options.customers, now=options.clock.now())
+        self.tenant.load(records)
+
+    def answer(
+        self, method: str, path: str, query: str = "", headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Answer:
+        """Answer one request; ``query`` is the part behind the question mark. Notes it in the ledger."""
+        operation: str | None = None
+        try:
+            if path == TOKEN_PATH:
+                answer = self._token(method, headers or {}, body)
+            else:
+                call = self._call(method, path, query, headers or {}, body)
+                operation = call.route.key
+                answer = self._handle(call)
+        except AnswerError as error:
+            answer = error.answer()
+        self.ledger.note(
+            time=self.options.clock.now().isoformat(),
+            method=method,
+            path=path,
+            query=query,
+            status=answer.status,
+            records=answer.records if method == "GET" else 0,
+            operation=operation,
+        )
+        return answer
+
+    def _token(self, method: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        if method != "POST":
+            raise AnswerError(405)
+        return self.door.token(headers.get("Content-Type", ""), body)
+
+    def _call(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Call:
+        segments = path.strip("/").split("/")
+        tenant = segments[3] if len(segments) > 3 and segments[2] == "tenant" else ""
+        self.door.admit(headers, tenant)
+        route, names = self.tenant.routes.find(method, path)
+        pairs: dict[str, str] = {}
+        for name, value in parse_qsl(query, keep_blank_values=True):
+            pairs[name] = f"{pairs[name]},{value}" if name in pairs else value
+        content_type = headers.get("Content-Type", "")
+        upload = content_type.startswith("multipart/")
+        return Call(self.tenant, route, names, pairs, {} if upload else _json(body), upload=upload)
+
+    def _handle(self, call: Call) -> Answer:
+        for name, shape in call.route.operation.path.items():
+            if shape.word in {"int64", "int32"} and not call.path.get(name, "0").lstrip("-").isdigit():
+                raise AnswerError(404)
+        kind, shape = call.route.kind, call.route.answer
+        if call.route.collection.startswith("reporting.") and kind is not Kind.REPORT:
+            return reports.read(call) if call.route.method == "GET" else reports.forget(call)
+        if kind is Kind.ITEM and call.route.method != "GET":
+            return command(call)
+        if kind is Kind.LIST and shape is not None and "hasMore" in shape.fields:
+            return paging.page(call)
+        return _HANDLERS[kind](call)
+
+    def read(self, collection: str) -> list[Any]:
+        """Every record of a collection whole, as the truth behind the lists (no paging, nothing hidden)."""
+        return [row.record() for row in self.tenant.table(collection).by_id()]
+
+
+def _json(body: bytes) -> Any:
+    if not body.strip():
+        return None
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        raise AnswerError(400, body="The request body is not valid JSON.") from None

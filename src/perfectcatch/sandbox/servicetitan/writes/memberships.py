@@ -1,0 +1,3 @@
+from perfectcatch.sandbox.servicetitan.writes.kinds import Area
+
+WRITES: Area = {}

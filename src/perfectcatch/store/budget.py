@@ -1,0 +1,112 @@
+"""The rate of calls to a vendor, shared by every process on every host through one row per key.
+
+The generic cell rate algorithm, on the database's clock. Two moments are kept: when the next call of any
+kind may start, and when the next background call may, which comes later because background calls leave a
+part of the rate to people who wait. A slot is taken before it comes, but a background caller takes one only
+if it comes very soon; otherwise it is told when to ask again. So there is never a long queue of background
+slots, and an interactive caller waits for a few calls at most.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from perfectcatch.kit.clock import Clock, SystemClock
+from perfectcatch.kit.limits import Rate, rate_for
+from perfectcatch.store.pool import Pool, plain_errors
+
+# Long enough that a caller who sleeps a little too long loses nothing, short enough for a person.
+AHEAD_SECONDS: Final = 0.05
+
+_TABLE: Final = "public.rate_budgets"
+
+# The row is locked first and the clock read after that; the update then works on what the lock showed.
+_TAKE: Final = f"""
+with held as materialized (
+  select key, next_at, background_next_at, paused_until from {_TABLE} where key = %(key)s for update
+), timed as materialized (
+  select held.*, clock_timestamp() as now from held
+), slot as materialized (
+  select key, now, next_at, background_next_at, greatest(now, paused_until, next_at,
+    case when %(interactive)s then next_at else background_next_at end) as at from timed
+), decision as materialized (
+  select *, %(interactive)s or at <= now + make_interval(secs => %(ahead)s) as taken from slot
+)
+update {_TABLE} b set
+  next_at = case when d.taken then d.at + make_interval(secs => %(interval)s) else d.next_at end,
+  background_next_at = case when d.taken and not %(interactive)s
+    then d.at + make_interval(secs => %(background_interval)s) else d.background_next_at end
+from decision d where b.key = d.key
+returning d.taken, extract(epoch from d.at - d.now)::float8
+"""
+_MAKE: Final = f"""
+insert into {_TABLE} (key, next_at, background_next_at, paused_until)
+values (%s, '-infinity', '-infinity', '-infinity') on conflict do nothing
+"""
+_PAUSE: Final = f"""
+insert into {_TABLE} as b (key, next_at, background_next_at, paused_until)
+values (%(key)s, '-infinity', '-infinity', clock_timestamp() + make_interval(secs => %(seconds)s))
+on conflict (key) do update set paused_until = greatest(b.paused_until, excluded.paused_until)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    taken: bool
+    wait: float  # seconds until the slot
+
+
+class PostgresBudget:
+    """Keeps ``rates`` (calls per second by key) for all processes that use the same database.
+
+    One round trip per call, and no connection is held while a caller waits.
+    """
+
+    def __init__(self, pool: Pool, rates: Mapping[str, Rate], clock: Clock | None = None) -> None:
+        self._pool = pool
+        self._rates = dict(rates)
+        self._clock = clock or SystemClock()
+        self._queues: dict[str, asyncio.Lock] = {}
+
+    async def acquire(self, key: str, *, interactive: bool = False) -> None:
+        """Return when one call with ``key`` may be made; raises BadArgument for a key without a rate."""
+        rate = rate_for(key, self._rates)
+        if interactive:
+            answer = await self._ask(key, rate, interactive=True)
+        else:
+            # One of this process at a time asks, so that many waiting callers cost no more than one.
+            async with self._queues.setdefault(key, asyncio.Lock()):
+                answer = await self._next_background(key, rate)
+        if answer.wait > 0:
+            await self._clock.sleep(answer.wait)
+
+    async def slow_down(self, key: str, seconds: float) -> None:
+        """Let no process call with ``key`` for ``seconds``; a shorter wish never shortens a longer one."""
+        rate_for(key, self._rates)
+        with plain_errors():
+            async with self._pool.connection() as connection:
+                await connection.execute(_PAUSE, {"key": key, "seconds": seconds})
+
+    async def _next_background(self, key: str, rate: Rate) -> _Answer:
+        while not (answer := await self._ask(key, rate, interactive=False)).taken:
+            # Asking a little late still finds the slot; a draw keeps processes from asking all at once.
+            await self._clock.sleep(answer.wait - AHEAD_SECONDS * random.uniform(0.5, 1.0))
+        return answer
+
+    async def _ask(self, key: str, rate: Rate, *, interactive: bool) -> _Answer:
+        values = {
+            "key": key,
+            "interactive": interactive,
+            "ahead": AHEAD_SECONDS,
+            "interval": rate.interval,
+            "background_interval": rate.background_interval,
+        }
+        with plain_errors():
+            async with self._pool.connection() as connection:
+                while True:
+                    row = await (await connection.execute(_TAKE, values)).fetchone()
+                    if row is not None:
+                        return _Answer(*row)
+                    await connection.execute(_MAKE, (key,))

@@ -1,0 +1,229 @@
+"""Access tokens: fetched once for all who need one, renewed before they end, and never in a storm.
+
+The vendor's token endpoint is throttled and offers no refresh token. A pair of client id and secret belongs
+to one app, one company and one environment.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from perfectcatch.errors import CredentialsRejected, PerfectCatchError, RateLimited, VendorUnavailable
+from perfectcatch.kit import redact, retry
+from perfectcatch.kit.breaker import Breaker
+from perfectcatch.kit.clock import Clock
+from perfectcatch.kit.http import Request, Response
+from perfectcatch.vendors.servicetitan.refusals import TOO_MANY, problem_of
+
+SETTING = "SERVICE_TITAN_AUTH_URL"
+RENEW_BEFORE = 60.0
+RENEW_SHARE = 0.1
+USUAL_LIFETIME = 900.0  # what the vendor documents, for an answer that does not say
+SHORTEST_LIFETIME = 30.0  # an answer that says 0 must not make a token call for every call
+FIRST_PAUSE, LONGEST_PAUSE = 60.0, 600.0
+FORCED_PER_MINUTE = 3  # renewals because of a 401; with the regular one still below five a minute
+
+_RULES = retry.Rules(attempts=4, first_wait=0.5, longest_wait=10.0, total=60.0)
+_ANSWERED, _REFUSED = {200}, {400, 401, 403}
+_DEADLINE = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What the vendor gave to one app for one company. Its text form shows no secret."""
+
+    client_id: str = field(repr=False)
+    client_secret: str = field(repr=False)
+    app_key: str = field(repr=False)
+    tenant_id: int
+
+
+class _Answer(msgspec.Struct):
+    access_token: str
+    expires_in: float | None = None
+
+
+@dataclass(slots=True)
+class _Token:
+    text: str
+    renew_at: float
+
+
+class Tokens:
+    """The access token of one company. ``send`` sends one request to the token endpoint and counts it."""
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        auth_url: str,
+        api_url: str,
+        send: Callable[[Request, int], Awaitable[Response]],
+        clock: Clock,
+        breaker: Breaker,
+    ) -> None:
+        self._credentials = credentials
+        self._auth_url = auth_url
+        self._hint = environment_hint(auth_url, api_url)
+        self._send = send
+        self._clock = clock
+        self._breaker = breaker
+        self._token: _Token | None = None
+        self._flight: asyncio.Task[_Token] | None = None
+        self._fetches: deque[float] = deque()
+        self._refusal: CredentialsRejected | None = None
+        self._refused_until = 0.0
+        self._pause = 0.0
+
+    async def get(self) -> str:
+        """Give a token that is valid now; however many ask, one call is made.
+
+        Raises CredentialsRejected (remembered: for a minute at first, up to ten, nothing is sent),
+        VendorUnavailable, RateLimited or CircuitOpen.
+        """
+        token = self._token
+        if token is not None and self._clock.monotonic() < token.renew_at:
+            return token.text
+        if self._flight is None:
+            self._flight = asyncio.create_task(self._renew(), name="access token")
+            self._flight.add_done_callback(self._landed)
+        # Shielded: one caller that gives up must not take the token from the others.
+        return (await asyncio.shield(self._flight)).text
+
+    def invalidate(self, text: str) -> bool:
+        """Drop the token ``text`` because the vendor refused it; False when renewing again would be a storm.
+
+        A token that has been replaced meanwhile is no news: twenty calls that were refused with the same one
+        renew it once.
+        """
+        if self._token is None or self._token.text != text:
+            return True
+        now = self._clock.monotonic()
+        while self._fetches and self._fetches[0] <= now - 60:
+            self._fetches.popleft()
+        if len(self._fetches) >= FORCED_PER_MINUTE:
+            return False
+        self._token = None
+        return True
+
+    async def close(self) -> None:
+        """Give up a token call that is under way."""
+        if self._flight is not None:
+            self._flight.cancel()
+            await asyncio.wait([self._flight])
+
+    def _landed(self, flight: asyncio.Task[_Token]) -> None:
+        self._flight = None
+        # Looking at the error marks it as seen even if everybody who waited for it has left.
+        if not flight.cancelled() and flight.exception() is None:
+            self._token = flight.result()
+
+    async def _renew(self) -> _Token:
+        if self._refusal is not None and self._clock.monotonic() < self._refused_until:
+            raise CredentialsRejected(str(self._refusal))
+        started = self._clock.monotonic()
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._fetch(attempt)
+            except (VendorUnavailable, RateLimited) as problem:
+                elapsed = self._clock.monotonic() - started
+                wait = retry.next_wait(attempt, elapsed, _RULES, told=problem.after_seconds)
+                if wait is None:
+                    raise
+                await self._clock.sleep(wait)
+
+    async def _fetch(self, attempt: int) -> _Token:
+        with self._breaker.guard(f"tokens of {self._credentials.tenant_id}") as verdict:
+            asked_at = self._clock.monotonic()
+            self._fetches.append(asked_at)
+            try:
+                response = await self._send(self._request(), attempt)
+                answer = self._judge(response)
+            except VendorUnavailable as problem:
+                verdict.failed(str(problem))
+                raise
+            except RateLimited:
+                raise
+            except PerfectCatchError:
+                verdict.succeeded()
+                raise
+            verdict.succeeded()
+        self._refusal, self._pause = None, 0.0
+        lifetime = max(answer.expires_in or USUAL_LIFETIME, SHORTEST_LIFETIME)
+        return _Token(answer.access_token, asked_at + lifetime - min(RENEW_BEFORE, lifetime * RENEW_SHARE))
+
+    def _request(self) -> Request:
+        # The vendor refuses a JSON body here.
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self._credentials.client_id,
+            "client_secret": self._credentials.client_secret,
+        }
+        return Request(
+            method="POST",
+            url=self._auth_url,
+            headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
+            body=urlencode(form).encode(),
+            setting=SETTING,
+            total_seconds=_DEADLINE,
+        )
+
+    def _judge(self, response: Response) -> _Answer:
+        host = urlsplit(self._auth_url).netloc
+        if response.status in _ANSWERED:
+            try:
+                return msgspec.json.decode(response.body, type=_Answer)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                shown = redact.sample(response.body)
+                raise VendorUnavailable(
+                    f"{host} answered without a token; check {SETTING}: {shown}"
+                ) from None
+        if response.status in _REFUSED:
+            raise self._rejected(response)
+        if response.status == TOO_MANY:
+            told = retry.retry_after(response.headers.get("Retry-After"), self._clock.now())
+            raise RateLimited(f"{host} gives no token at this rate (429)", after_seconds=told)
+        raise VendorUnavailable(f"{host} gave no token ({response.status}); check {SETTING} if this stays")
+
+    def _rejected(self, response: Response) -> CredentialsRejected:
+        self._pause = min(self._pause * 2 or FIRST_PAUSE, LONGEST_PAUSE)
+        self._refused_until = self._clock.monotonic() + self._pause
+        problem = problem_of(response.body)
+        word = (
+            problem.error if problem is not None and isinstance(problem.error, str) else f"{response.status}"
+        )
+        self._refusal = CredentialsRejected(
+            f"ServiceTitan refused SERVICE_TITAN_CLIENT_ID and SERVICE_TITAN_CLIENT_SECRET "
+            f"({redact.text(word)[:60]}) for company {self._credentials.tenant_id}; {self._hint}"
+        )
+        return self._refusal
+
+
+def environment_hint(auth_url: str, api_url: str) -> str:
+    """What to look at when credentials are refused: they work in the environment they were made in alone."""
+    auth, api = _environment(auth_url), _environment(api_url)
+    if auth and api and auth != api:
+        return (
+            f"SERVICE_TITAN_AUTH_URL is the {auth} environment and SERVICE_TITAN_API_URL the {api} one: "
+            "use one environment for both, the one that the credentials were made in"
+        )
+    if auth:
+        other = "production" if auth == "integration" else "integration"
+        return (
+            f"these addresses are the {auth} environment, where credentials made in {other} do not work: "
+            "copy both again from the app's page for this company and environment"
+        )
+    return "copy both again from the app's page for this company and environment"
+
+
+def _environment(url: str) -> str | None:
+    host = urlsplit(url).hostname or ""
+    if not host.endswith(".servicetitan.io"):
+        return None
+    return "integration" if "integration" in host else "production"

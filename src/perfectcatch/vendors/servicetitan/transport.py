@@ -1,0 +1,252 @@
+"""One call with everything around it: rate, token, breaker, attempts, and what each failure means.
+
+A breaker belongs to one company and one module of the API: the vendor's modules are separate services, and
+reports that rest for maintenance must not stop the customers. Failures of a whole environment open them one
+after the other, five calls each.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from perfectcatch.errors import (
+    BadSetting,
+    CredentialsRejected,
+    PerfectCatchError,
+    RateLimited,
+    Retry,
+    VendorUnavailable,
+)
+from perfectcatch.kit import retry
+from perfectcatch.kit.breaker import Breaker
+from perfectcatch.kit.clock import Clock
+from perfectcatch.kit.http import Http, NotSent, Request, Response
+from perfectcatch.kit.limits import Budget, Rate
+from perfectcatch.model.endpoint import Endpoint, Kind
+from perfectcatch.vendors.servicetitan.arguments import Call
+from perfectcatch.vendors.servicetitan.auth import Credentials, Tokens
+from perfectcatch.vendors.servicetitan.refusals import UNAUTHORIZED, Resting, refusal
+
+Answer = TypeVar("Answer")
+
+BACKGROUND = retry.Rules(attempts=6, total=600.0)
+INTERACTIVE = retry.Rules(attempts=4, longest_wait=5.0, total=30.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One HTTP request. ``status`` is None when no whole answer came; ``token`` is an endpoint here too."""
+
+    endpoint: str
+    attempt: int
+    status: int | None
+    seconds: float
+    size: int
+
+
+Observer = Callable[[Observation], None]
+
+
+def rates(per_second: float) -> dict[str, Rate]:
+    """The rates that this client asks its budget for, with ``per_second`` calls for each company.
+
+    The vendor allows 60 a second for an app and company, and one run of the same report a minute.
+    """
+    return {"servicetitan": Rate(per_second), "report": Rate(1 / 60, reserve=0.0)}
+
+
+def web_address(setting: str, url: str) -> str:
+    """Return the address without a slash at its end; raises BadSetting if it is none."""
+    try:
+        parts = urlsplit(url.strip())
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
+        raise BadSetting(f"{setting} must be an address such as https://api.example.com")
+    return url.strip().rstrip("/")
+
+
+class Transport:
+    """Sends calls of one company. ``requests`` counts every HTTP request, those for tokens among them."""
+
+    def __init__(
+        self,
+        *,
+        http: Http,
+        credentials: Credentials,
+        api_url: str,
+        auth_url: str,
+        budget: Budget,
+        clock: Clock,
+        breaker: Breaker | None,
+        rules: retry.Rules,
+        interactive_rules: retry.Rules,
+        on_request: Observer | None,
+        draw: retry.Draw,
+    ) -> None:
+        self._http = http
+        self._credentials = credentials
+        self._api_url = web_address("SERVICE_TITAN_API_URL", api_url)
+        self._budget = budget
+        self._clock = clock
+        self._rules = {False: rules, True: interactive_rules}
+        self._on_request = on_request
+        self._draw = draw
+        self.breaker = breaker or Breaker(clock)
+        self.requests = 0
+        self.tokens = Tokens(
+            credentials,
+            auth_url=web_address("SERVICE_TITAN_AUTH_URL", auth_url),
+            api_url=self._api_url,
+            send=lambda request, attempt: self._send_one("token", request, attempt),
+            clock=clock,
+            breaker=self.breaker,
+        )
+
+    async def send(
+        self, call: Call, read: Callable[[Response], Answer], *, interactive: bool
+    ) -> tuple[Answer, int]:
+        """Make a call until it gives an answer that ``read`` understands; gives it and the requests it took.
+
+        ``read`` raises VendorUnavailable for an answer that makes no sense. A call that writes is repeated
+        only when it was certainly not carried out.
+        """
+        rules = self._rules[interactive]
+        started = self._clock.monotonic()
+        attempt = sent = 0
+        replayed = False
+        while True:
+            token = await self._ready(call, interactive=interactive)
+            sent += 1
+            failure: Retry
+            try:
+                return await self._attempt(call, read, token, attempt + 1), sent
+            except _TokenRefusedError:
+                if replayed or not self.tokens.invalidate(token):
+                    raise CredentialsRejected(self._key_sentence(call)) from None
+                replayed = True
+                continue
+            except RateLimited as limited:
+                failure = limited
+            except VendorUnavailable as unavailable:
+                if call.endpoint.writes and not isinstance(unavailable, NotSent | Resting):
+                    raise _outcome_unknown(call, unavailable) from None
+                failure = unavailable
+            attempt, replayed = attempt + 1, False
+            elapsed = self._clock.monotonic() - started
+            wait = retry.next_wait(attempt, elapsed, rules, told=failure.after_seconds, draw=self._draw)
+            if isinstance(failure, RateLimited):
+                told = failure.after_seconds
+                pause = wait or told or retry.backoff(attempt, rules, self._draw)
+                await self._budget.slow_down(self._limited_key(call), pause)
+            if wait is None:
+                raise _gave_up(failure, attempt)
+            await self._clock.sleep(wait)
+
+    async def _ready(self, call: Call, *, interactive: bool) -> str:
+        """Wait until a request may be sent; gives the token for it. What fails here was not sent."""
+        self.breaker.check(self._circuit(call))
+        for key in self._budget_keys(call):
+            await self._budget.acquire(key, interactive=interactive)
+        return await self.tokens.get()
+
+    async def _attempt(
+        self, call: Call, read: Callable[[Response], Answer], token: str, attempt: int
+    ) -> Answer:
+        with self.breaker.guard(self._circuit(call)) as verdict:
+            try:
+                response = await self._send_one(call.endpoint.name, self._request(call, token), attempt)
+                answer = self._judge(call.endpoint, response, read)
+            except RateLimited:
+                raise  # neither good nor bad: it slows the budget instead
+            except VendorUnavailable as unavailable:
+                verdict.failed(str(unavailable))
+                raise
+            except PerfectCatchError:
+                verdict.succeeded()  # a clear "no" comes from a vendor that works
+                raise
+            verdict.succeeded()
+            return answer
+
+    def _judge(self, endpoint: Endpoint, response: Response, read: Callable[[Response], Answer]) -> Answer:
+        if response.status == UNAUTHORIZED:
+            raise _TokenRefusedError
+        problem = refusal(endpoint, response)
+        if problem is None:
+            return read(response)
+        if isinstance(problem, Retry):
+            problem.after_seconds = retry.retry_after(response.headers.get("Retry-After"), self._clock.now())
+        raise problem
+
+    def _request(self, call: Call, token: str) -> Request:
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "ST-App-Key": self._credentials.app_key,
+            "Accept": "*/*" if call.endpoint.kind is Kind.FILE else "application/json",
+        }
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+        return Request(
+            method=call.endpoint.method,
+            url=self._api_url + call.target,
+            headers=headers,
+            body=call.body,
+            setting="SERVICE_TITAN_API_URL",
+        )
+
+    async def _send_one(self, name: str, request: Request, attempt: int) -> Response:
+        self.requests += 1
+        started = self._clock.monotonic()
+        response: Response | None = None
+        try:
+            response = await self._http.send(request)
+            return response
+        finally:
+            if self._on_request is not None:
+                self._on_request(
+                    Observation(
+                        endpoint=name,
+                        attempt=attempt,
+                        status=response.status if response else None,
+                        seconds=response.seconds if response else self._clock.monotonic() - started,
+                        size=len(response.body) if response else 0,
+                    )
+                )
+
+    def _circuit(self, call: Call) -> str:
+        return f"{call.endpoint.module} of {self._credentials.tenant_id}"
+
+    def _budget_keys(self, call: Call) -> list[str]:
+        company = f"servicetitan:{self._credentials.tenant_id}"
+        if call.report is None:
+            return [company]
+        return [f"report:{self._credentials.tenant_id}:{call.report}", company]
+
+    def _limited_key(self, call: Call) -> str:
+        """Whom a 429 slows down: of a report only its own runs, since the limit of a report is its own."""
+        return self._budget_keys(call)[0]
+
+    def _key_sentence(self, call: Call) -> str:
+        return (
+            f"{call.endpoint.name}: ServiceTitan refused a fresh token (401) for company "
+            f"{self._credentials.tenant_id}; check that SERVICE_TITAN_APP_KEY is the key of the app that "
+            "SERVICE_TITAN_CLIENT_ID belongs to, and SERVICE_TITAN_TENANT_ID the company that it was made for"
+        )
+
+
+class _TokenRefusedError(PerfectCatchError):
+    """A 401, before it is known whether the token was merely old."""
+
+
+def _outcome_unknown(call: Call, problem: VendorUnavailable) -> VendorUnavailable:
+    return VendorUnavailable(
+        f"{call.endpoint.name}: it is unknown whether ServiceTitan carried this out, so it was not repeated; "
+        f"read the record back before trying again ({problem})"
+    )
+
+
+def _gave_up(problem: Retry, attempts: int) -> Retry:
+    count = "after 1 attempt" if attempts == 1 else f"after {attempts} attempts"
+    return type(problem)(f"{problem} ({count})", after_seconds=problem.after_seconds)

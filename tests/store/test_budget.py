@@ -1,0 +1,152 @@
+"""The shared rate budget: real processes, a real server."""
+
+import asyncio
+import sys
+from bisect import bisect_left
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from statistics import median
+
+import pytest
+
+from perfectcatch.errors import BadArgument
+from perfectcatch.kit.clock import FakeClock, SystemClock
+from perfectcatch.kit.limits import Rate
+from perfectcatch.store.budget import AHEAD_SECONDS, PostgresBudget
+from perfectcatch.store.engine import work
+from perfectcatch.store.pool import Pool, open_pool
+from perfectcatch.store.tables import metadata, rate_budgets
+
+RATES = {"vendor": Rate(per_second=100, reserve=0.2), "report": Rate(per_second=1 / 60, reserve=0)}
+
+CALLER = """
+import asyncio, sys, time
+from perfectcatch.kit.limits import Rate
+from perfectcatch.store.budget import PostgresBudget
+from perfectcatch.store.pool import open_pool
+
+async def main(url, calls):
+    async with open_pool(url) as pool:
+        budget = PostgresBudget(pool, {"vendor": Rate(per_second=100, reserve=0.2)})
+        async def call():
+            await budget.acquire("vendor")
+            print(time.time())
+        await asyncio.gather(*(call() for _ in range(calls)))
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+"""
+
+
+# Notes each slot that was given; the row itself only knows when the next one is.
+NOTES = """
+create table given (slot double precision, background boolean);
+create function note() returns trigger language plpgsql as $$
+begin
+  insert into given values
+    (extract(epoch from new.next_at), old.background_next_at is distinct from new.background_next_at);
+  return null;
+end $$;
+create trigger note after update on rate_budgets for each row
+  when (old.next_at is distinct from new.next_at) execute function note();
+"""
+
+
+@pytest.fixture
+async def budgets(fresh_database: str) -> AsyncIterator[tuple[str, Pool]]:
+    await asyncio.to_thread(
+        work, fresh_database, lambda connection: metadata.create_all(connection, tables=[rate_budgets])
+    )
+    async with open_pool(fresh_database) as pool:
+        async with pool.connection() as connection:
+            await connection.execute(NOTES)
+        yield fresh_database, pool
+
+
+async def given(pool: Pool, *, background: bool | None = None) -> list[float]:
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            "select slot from given where %(b)s::boolean is null or background = %(b)s order by slot",
+            {"b": background},
+        )
+        return [slot for (slot,) in await found.fetchall()]
+
+
+def most_in_a_second(moments: list[float]) -> int:
+    return max(bisect_left(moments, moment + 1 - 1e-6) - place for place, moment in enumerate(moments))
+
+
+async def test_four_processes_and_a_person_keep_the_rate_and_use_it(budgets: tuple[str, Pool]) -> None:
+    url, pool = budgets
+    callers = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", CALLER, url, "60", stdout=asyncio.subprocess.PIPE
+        )
+        for _ in range(4)
+    ]
+    ends = [asyncio.create_task(caller.communicate()) for caller in callers]
+    people, clock, waits = PostgresBudget(pool, RATES), SystemClock(), []
+    while not all(end.done() for end in ends):
+        began = clock.monotonic()
+        await people.acquire("vendor", interactive=True)
+        waits.append(clock.monotonic() - began)
+        await asyncio.wait(ends, timeout=0.1)
+    calls = sum(len(out.split()) for out, _ in await asyncio.gather(*ends))
+    slots, background = await given(pool), await given(pool, background=True)
+
+    assert calls == len(background) == 240
+    assert len(slots) == 240 + len(waits)
+    assert most_in_a_second(slots) <= 100
+    assert most_in_a_second(background) <= 80
+    assert min(after - before for before, after in pairwise(slots)) > 0.01 - 1e-5
+    # Not a matter of speed but of not being stuck: alone this takes three seconds.
+    assert background[-1] - background[0] < 15
+    assert median(waits) < 0.5
+
+
+async def test_a_person_may_use_the_whole_rate(budgets: tuple[str, Pool]) -> None:
+    _, pool = budgets
+    budget = PostgresBudget(pool, RATES, FakeClock())
+    await asyncio.gather(*(budget.acquire("vendor", interactive=True) for _ in range(50)))
+    slots = await given(pool)
+    assert slots[-1] - slots[0] == pytest.approx(49 / 100, abs=1e-3)
+
+
+async def test_a_person_does_not_queue_behind_the_background(budgets: tuple[str, Pool]) -> None:
+    _, pool = budgets
+    crowd = [PostgresBudget(pool, RATES) for _ in range(5)]
+    callers = [asyncio.create_task(budget.acquire("vendor")) for budget in crowd for _ in range(100)]
+    await asyncio.wait(callers, return_when=asyncio.FIRST_COMPLETED)
+    answer = await PostgresBudget(pool, RATES)._ask("vendor", RATES["vendor"], interactive=True)
+    for caller in callers:
+        caller.cancel()
+    await asyncio.wait(callers)
+    assert answer.wait < AHEAD_SECONDS + 2 * RATES["vendor"].interval
+
+
+async def test_a_vendor_that_asks_for_a_pause_gets_it_from_everybody(budgets: tuple[str, Pool]) -> None:
+    _, pool = budgets
+    first, second = PostgresBudget(pool, RATES), PostgresBudget(pool, RATES)
+    await first.slow_down("vendor", 30)
+    await second.slow_down("vendor", 5)
+    answer = await second._ask("vendor", RATES["vendor"], interactive=True)
+    assert 29 < answer.wait <= 30
+    assert not (await first._ask("vendor", RATES["vendor"], interactive=False)).taken
+
+
+async def test_no_connection_is_held_while_a_caller_waits(fresh_database: str, budgets: object) -> None:
+    async with open_pool(fresh_database, max_size=1) as pool:
+        budget = PostgresBudget(pool, RATES)
+        await budget.acquire("report")
+        waiting = asyncio.create_task(budget.acquire("report"))
+        async with asyncio.timeout(5):
+            await budget.acquire("vendor", interactive=True)
+            async with pool.connection() as connection:
+                await connection.execute("select 1")
+        assert not waiting.done()
+        waiting.cancel()
+
+
+async def test_a_key_without_a_rate_is_refused(budgets: tuple[str, Pool]) -> None:
+    _, pool = budgets
+    with pytest.raises(BadArgument, match="no rate is declared for other"):
+        await PostgresBudget(pool, RATES).acquire("other")

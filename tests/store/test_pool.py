@@ -1,0 +1,222 @@
+"""Addresses as people write them, and what a wrong one says."""
+
+import asyncio
+import socket
+from urllib.parse import parse_qs, quote, urlsplit
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from perfectcatch.errors import BadSetting, DatabaseUnavailable
+from perfectcatch.kit.clock import FakeClock
+from perfectcatch.store.address import parse
+from perfectcatch.store.embedded import Server
+from perfectcatch.store.pool import Connection, Pool, open_pool, run_in_transaction, transaction
+
+PASSWORDS = [
+    "plain",
+    "p@ss",
+    "p@ss@word",
+    "a:b",
+    "a/b",
+    "5432/x",
+    "s?x",
+    "a#b",
+    "p@s?x=1/y",
+    "50%sure",
+    "it's \\ back",
+    "ünïcode",
+    "a&b=c",
+    "[::1]",
+    "a b",
+]
+
+
+def parts(url: str) -> dict[str, object]:
+    return dict(conninfo_to_dict(parse(url).conninfo))
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize("tail", ["host:5432/db", "host/db?sslmode=require", "host", "10.0.0.1:6432/db"])
+def test_a_password_needs_no_escaping(password: str, tail: str) -> None:
+    found = parts(f"postgresql://user:{password}@{tail}")
+    assert (found["user"], found["password"]) == ("user", password)
+    assert found["host"] in ("host", "10.0.0.1")
+    assert found.get("sslmode") == ("require" if "sslmode" in tail else None)
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+def test_a_password_may_be_escaped(password: str) -> None:
+    found = parts(f"postgres://us%40er:{quote(password, safe='')}@host:5432/my%2Fdb")
+    assert (found["user"], found["password"], found["dbname"]) == ("us@er", password, "my/db")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql+psycopg://u:p@h:1/d", "user=u password=p host=h port=1 dbname=d"),
+        ("postgresql://h/d", "host=h dbname=d"),
+        ("postgresql:///d", "dbname=d"),
+        ("postgresql://u@/d?host=/run/pg&port=7", "user=u dbname=d host=/run/pg port=7"),
+        ("postgresql://u:p@[::1]:5/d", "user=u password=p host=::1 port=5 dbname=d"),
+        ("postgresql://u:p@a:1,b:2/d", "user=u password=p host=a,b port=1,2 dbname=d"),
+        (
+            "postgresql://u:p@h/d?application_name=a@b",
+            "user=u password=p host=h dbname=d application_name=a@b",
+        ),
+        ("postgresql://h/d?user=me@x", "host=h dbname=d user=me@x"),
+        ("postgresql://u:p@h/d?ssl=true", "user=u password=p host=h dbname=d sslmode=require"),
+        ("  postgresql://h/d\n", "host=h dbname=d"),
+    ],
+)
+def test_the_forms_of_an_address(url: str, expected: str) -> None:
+    assert parts(url) == conninfo_to_dict(expected)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("mysql://u:secret@h/d", "must begin with postgresql://"),
+        ("u:secret@h/d", "must begin with postgresql://"),
+        ("postgresql://u:secret@h:99999/d", "ports go from 1 to 65535"),
+        ("postgresql://u:secret@h:0/d", "ports go from 1 to 65535"),
+        ("postgresql://u:secret@h/d?schema=x", "the option schema"),
+        ("postgresql://u:sec?ret=secret@h/d?schema=x", "an option"),
+        ("postgresql://u:secret@h:port/d", "cannot be read"),
+        ("postgresql://u:secret@h h/d", "cannot be read"),
+    ],
+)
+def test_a_wrong_address_is_one_sentence_without_the_password(url: str, says: str) -> None:
+    with pytest.raises(BadSetting, match=says) as caught:
+        parse(url)
+    assert "DATABASE_URL" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def changed(server: Server, **new: str) -> str:
+    """The server's TCP address with another user, password or database."""
+    now = urlsplit(server.tcp_url)
+    user, password = new.get("user", now.username), new.get("password", now.password)
+    return f"postgresql://{user}:{password}@127.0.0.1:{now.port}/{new.get('database', 'perfectcatch')}"
+
+
+@pytest.mark.parametrize(
+    ("new", "says"),
+    [
+        ({"password": "wr@ng-secret"}, "the user or the password is wrong"),
+        ({"user": "nobody_here", "password": "secret"}, "the user or the password is wrong"),
+        ({"database": "not_there"}, "create the database"),
+    ],
+)
+async def test_a_refused_login_names_the_setting(database: Server, new: dict[str, str], says: str) -> None:
+    with pytest.raises(BadSetting, match=says) as caught:
+        async with open_pool(changed(database, **new)):
+            pass
+    said = str(caught.value)
+    assert said.startswith("DATABASE_URL (")
+    assert "secret" not in said
+    assert str(urlsplit(database.tcp_url).password) not in said
+
+
+async def test_an_unreachable_server_may_come_back() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"postgresql://u:hidden@127.0.0.1:{nobody.getsockname()[1]}/d"
+        with pytest.raises(DatabaseUnavailable, match=r"DATABASE_URL .* cannot be reached") as caught:
+            async with open_pool(url):
+                pass
+    assert "hidden" not in str(caught.value)
+
+
+async def test_a_real_password_with_an_at_sign(database: Server, fresh_database: str, pool: Pool) -> None:
+    name = urlsplit(fresh_database).path.strip("/")
+    async with pool.connection() as connection:
+        await connection.execute("drop role if exists at_sign")
+        await connection.execute("create role at_sign login password 'p@ss/w:rd?'")
+    try:
+        url = changed(database, user="at_sign", password="p@ss/w:rd?", database=name)
+        async with open_pool(url) as own, own.connection() as connection:
+            found = await connection.execute("select current_user, current_setting('timezone')")
+            assert await found.fetchone() == ("at_sign", "UTC")
+    finally:
+        async with pool.connection() as connection:
+            await connection.execute("drop role at_sign")
+
+
+async def test_a_transaction_is_all_or_nothing(pool: Pool) -> None:
+    async with pool.connection() as connection:
+        await connection.execute("create table t (n int)")
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        async with transaction(pool) as connection:
+            await connection.execute("insert into t values (1); select 1 / 0")
+    async with transaction(pool) as connection:
+        await connection.execute("insert into t values (2)")
+    async with pool.connection() as connection:
+        assert await (await connection.execute("select n from t")).fetchall() == [(2,)]
+
+
+async def test_a_deadlock_is_run_again(pool: Pool) -> None:
+    async with pool.connection() as connection:
+        await connection.execute("create table t (id int primary key, n int)")
+        await connection.execute("insert into t values (1, 0), (2, 0)")
+    both = asyncio.Barrier(2)
+    attempts = []
+
+    async def work(connection: Connection, first: int, second: int) -> None:
+        attempts.append(first)
+        await connection.execute("set local deadlock_timeout = '20ms'")
+        await connection.execute("update t set n = n + 1 where id = %s", (first,))
+        if len(attempts) <= 2:
+            await both.wait()
+        await connection.execute("update t set n = n + 1 where id = %s", (second,))
+
+    clock = FakeClock()
+    await asyncio.gather(
+        run_in_transaction(pool, lambda connection: work(connection, 1, 2), clock=clock),
+        run_in_transaction(pool, lambda connection: work(connection, 2, 1), clock=clock),
+    )
+    assert len(attempts) == 3
+    assert len(clock.slept) == 1
+    async with pool.connection() as connection:
+        assert await (await connection.execute("select n from t order by id")).fetchall() == [(2,), (2,)]
+
+
+async def test_serialization_failures_end_after_a_bounded_number(pool: Pool) -> None:
+    attempts = []
+
+    async def work(connection: Connection) -> None:
+        attempts.append(1)
+        raise psycopg.errors.SerializationFailure
+
+    with pytest.raises(psycopg.errors.SerializationFailure):
+        await run_in_transaction(pool, work, clock=FakeClock())
+    assert len(attempts) == 8
+
+
+async def test_a_connection_that_the_server_closed_is_not_lent(pool: Pool) -> None:
+    async with pool.connection() as connection:
+        pid = connection.info.backend_pid
+    async with await psycopg.AsyncConnection.connect(pool.conninfo, autocommit=True) as other:
+        await other.execute("select pg_terminate_backend(%s, 5000)", (pid,))
+    async with pool.connection() as connection:
+        assert connection.info.backend_pid != pid
+        await connection.execute("select 1")
+
+
+async def test_a_connection_lost_in_the_middle_may_be_tried_again(pool: Pool) -> None:
+    with pytest.raises(DatabaseUnavailable, match="connection to the database was lost"):
+        async with transaction(pool) as connection:
+            await connection.execute("select pg_terminate_backend(pg_backend_pid())")
+
+
+async def test_a_borrowers_mode_does_not_stay(pool: Pool) -> None:
+    async with pool.connection() as connection:
+        await connection.set_autocommit(False)
+    async with pool.connection() as connection:
+        assert connection.autocommit
+
+
+def test_the_socket_url_is_read_back(database: Server) -> None:
+    found = parts(database.url)
+    assert found["host"] == parse_qs(urlsplit(database.url).query)["host"][0]
