@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from databases import new_database
 
+from databases import new_database
 from perfectcatch.store.embedded import Server, embedded
 from perfectcatch.store.pool import Pool, open_pool
 

@@ -273,7 +273,7 @@ def load_settings(env_file: Path | None = Path(".env"), **overrides: object) -> 
 
 
 def child_environment(**overrides: object) -> dict[str, str]:
-    """Our environment for a process that we start, with ``overrides`` (field names) in it; None removes one."""
+    """Make the environment of a process that we start: ours with ``overrides``; None removes a field."""
     values = {name.upper(): value for name, value in overrides.items()}
     kept = {name: text for name, text in os.environ.items() if name.upper() not in values}
     return kept | {name: str(value) for name, value in values.items() if value is not None}

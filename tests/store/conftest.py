@@ -3,12 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from databases import new_database
 from declared import ENTITIES
-from sqlalchemy import create_engine, text
 
-from perfectcatch.store import functions, mirror_tables, names, tables
+from databases import new_database
 from perfectcatch.store.embedded import Server
+from perfectcatch.store.migrate import migrate
 from perfectcatch.store.pool import Pool, open_pool
 
 
@@ -16,18 +15,9 @@ from perfectcatch.store.pool import Pool, open_pool
 async def declared_template(database: Server) -> AsyncIterator[str]:
     """The name of a database that holds the tables and nothing else."""
     template = new_database(database)
-    url = await template.__aenter__()
-    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
-    with engine.begin() as connection:
-        for schema in names.SCHEMAS:
-            connection.execute(text(f"create schema if not exists {schema}"))
-        tables.metadata.create_all(connection)
-        mirror_tables.mirror_metadata(ENTITIES.values()).create_all(connection)
-        for function in functions.FUNCTIONS:
-            connection.exec_driver_sql(function)
-    engine.dispose()
-    yield template.name
-    await template.__aexit__()
+    async with template as url:
+        await migrate(url, ENTITIES.values())
+        yield template.name
 
 
 @pytest.fixture

@@ -119,6 +119,7 @@ JOBS = Entity(
     events=(
         appears("job_created", "New."),
         appears("install_job_created", "New install.", when=Refers("unit_id", "units", "name", "Install")),
+        changes("customer_repriced", "A job's price.", "total", about="customer_id"),
         becomes("job_completed", "Done.", "status", "Completed", at="completed_on"),
         changes("job_moved", "Moved.", "customer_id", "unit_id"),
         changes("open_job_repriced", "Price.", "total", while_=Is("status", ("Open",))),

@@ -82,7 +82,7 @@ def test_the_forms_of_an_address(url: str, expected: str) -> None:
         ("postgresql://u:secret@h:99999/d", "ports go from 1 to 65535"),
         ("postgresql://u:secret@h:0/d", "ports go from 1 to 65535"),
         ("postgresql://u:secret@h/d?schema=x", "the option schema"),
-        ("postgresql://u:sec?ret=secret@h/d?schema=x", "an option"),
+        ("postgresql://u:secret@s?secret=1@h:port/d", "an option"),
         ("postgresql://u:secret@h:port/d", "cannot be read"),
         ("postgresql://u:secret@h h/d", "cannot be read"),
     ],

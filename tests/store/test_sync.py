@@ -101,7 +101,9 @@ async def test_a_broken_first_load_goes_on_where_it_stood(pool: Pool, vendor: Ve
 
 
 async def test_a_full_read_finds_what_was_deleted(pool: Pool, vendor: Vendor) -> None:
-    work = engine(pool, vendor, entities=ENTITIES | {"customers": replace(CUSTOMERS, reads_one="t.customers.get")})
+    work = engine(
+        pool, vendor, entities=ENTITIES | {"customers": replace(CUSTOMERS, reads_one="t.customers.get")}
+    )
     customers = work.entities["customers"]
     await work.run_entities([customers])
     vendor.remove(C, 3)
@@ -137,7 +139,9 @@ async def test_too_many_deletions_wait_for_a_person(pool: Pool, vendor: Vendor) 
     assert "20 of 39 customers" in one.error
     assert "--allow-deletions" in one.error
     assert len(await live(pool)) == 39
-    assert await rows(pool, "select entity, found, total from servicetitan.sync_holds") == [("customers", 20, 39)]
+    assert await rows(pool, "select entity, found, total from servicetitan.sync_holds") == [
+        ("customers", 20, 39)
+    ]
     report = await work.run_entities([CUSTOMERS], full=True, allow_deletions=True)
     assert report.entities[0].outcome.deactivated == 20
     assert await live(pool) == list(range(21, 40))
@@ -253,3 +257,16 @@ async def test_a_whole_run_ends_with_the_clock_rules(pool: Pool, vendor: Vendor)
     assert report.status == "succeeded"
     assert report.past_events == Counter({"customer_created": 8, "job_created": 1, "job_overdue": 3})
     assert report.events == {}
+
+
+async def test_what_pointed_to_a_merged_record_is_read_again(pool: Pool, vendor: Vendor) -> None:
+    jobs = replace(JOBS, reads_one="t.jobs.get")
+    customers = replace(CUSTOMERS, merged_into="mergedToId")
+    work = engine(pool, vendor, entities=ENTITIES | {"jobs": jobs, "customers": customers})
+    vendor.put(J, 1, status="Open", customerId=3)
+    await work.run_entities([customers, jobs])
+    vendor.put(C, 3, active=False, mergedToId=4)
+    vendor.records[J][1]["customerId"] = 4  # its modification time stays as it was
+    report = await work.run_entities([customers])
+    assert await rows(pool, "select customer_id from servicetitan.t_jobs") == [(4,)]
+    assert report.events == Counter({"customer_merged": 1, "job_moved": 1})

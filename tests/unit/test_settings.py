@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from perfectcatch.errors import BadSetting
-from perfectcatch.settings import Settings, described, env_example, load_settings, markdown, require
+from perfectcatch.settings import (
+    Settings,
+    child_environment,
+    described,
+    env_example,
+    load_settings,
+    markdown,
+    require,
+)
 
 NAMES = [setting.name for setting in described()]
 
@@ -185,6 +193,17 @@ def test_secrets_are_collected_and_never_printed():
     )
     assert set(settings.secrets) == {"p%40ss", "p@ss", "cs.abc", "ak1.def"}
     assert not any(secret in repr(settings) for secret in settings.secrets)
+
+
+def test_a_process_that_we_start_has_our_environment_with_changes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LOG_LEVEL", "debug")
+    monkeypatch.setenv("LOG_FORMAT", "json")
+    monkeypatch.setenv("SOMEBODY_ELSES", "1")
+    environment = child_environment(log_level=None, log_format="console", database_max_connections=7)
+    assert "LOG_LEVEL" not in environment
+    assert environment["LOG_FORMAT"] == "console"
+    assert environment["DATABASE_MAX_CONNECTIONS"] == "7"
+    assert environment["SOMEBODY_ELSES"] == "1"
 
 
 def test_the_log_suits_the_environment():

@@ -78,6 +78,8 @@ class Transition:
     existing record differs and ``enters`` holds afterwards (used as a guard). ``leaves``: in both cases the
     record before the change has to fulfil this condition, so that only a known record can fire. ``at`` is
     the column that says when it happened; without a value the record's modification time is taken.
+    ``about`` names a column that refers to another record: the event is that record's (a visit that is moved
+    reschedules its job).
     """
 
     event_type: str
@@ -86,6 +88,7 @@ class Transition:
     changes: tuple[str, ...] = ()
     leaves: Condition | None = None
     at: str = "st_modified_on"
+    about: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,9 +170,11 @@ def goes(
     return Transition(event_type=event_type, does=does, enters=Is(column, after), leaves=Is(column, before))
 
 
-def changes(event_type: str, does: str, *columns: str, while_: Condition = Exists()) -> Transition:
+def changes(
+    event_type: str, does: str, *columns: str, while_: Condition = Exists(), about: str | None = None
+) -> Transition:
     """One of ``columns`` of a record that we already had takes another value."""
-    return Transition(event_type=event_type, does=does, enters=while_, changes=columns)
+    return Transition(event_type=event_type, does=does, enters=while_, changes=columns, about=about)
 
 
 def clock(

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 from perfectcatch.model.entity import Entity
 from perfectcatch.store.compare import Difference, differences, relation
 from perfectcatch.store.engine import work
+from perfectcatch.store.gathered import gathered_views
 from perfectcatch.store.mirror_tables import mirror_metadata
 from perfectcatch.store.pool import Pool
 from perfectcatch.store.tables import metadata
@@ -18,12 +19,15 @@ __all__ = ["Difference", "check"]
 
 async def check(where: str | Pool, entities: Iterable[Entity]) -> list[Difference]:
     """Give what is not as declared, nothing when all is well. Takes about a second, changes nothing."""
-    mirror = mirror_metadata(entities)
+    declared = tuple(entities)
+    mirror = mirror_metadata(declared)
 
     def compare(connection: Connection) -> list[Difference]:
         found = [*differences(connection, metadata), *differences(connection, mirror)]
         tables = {relation(table) for table in mirror.tables.values()}
-        views = [view.relation for view in VIEWS if tables.issuperset(view.needs)]
+        views = [
+            view.relation for view in (*VIEWS, *gathered_views(declared)) if tables.issuperset(view.needs)
+        ]
         missing = [view for view in views if not _exists(connection, view)]
         return found + [Difference(view, None, "the view is missing") for view in missing]
 

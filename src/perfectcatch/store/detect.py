@@ -4,7 +4,7 @@
 and then ``known`` is false). A property test holds the two meanings equal.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from perfectcatch.model.entity import Entity, Type
@@ -72,11 +72,21 @@ def fires(rule: Transition, entities: Entities) -> str:
     return f"({after} and not {before})"
 
 
-def transition_rows(rules: Iterable[Transition], entities: Entities) -> str:
-    """The body of a VALUES list: (event type, fired, occurred at) for each rule."""
+def transition_rows(entity: Entity, entities: Entities) -> str:
+    """The body of a VALUES list: (event type, fired, occurred at, entity, st_id, suffix of the version)."""
     return ",\n    ".join(
-        f"({literal(rule.event_type)}, {fires(rule, entities)}, n.{quote(rule.at)})" for rule in rules
+        f"({literal(rule.event_type)}, {fires(rule, entities)}, n.{quote(rule.at)}, {_subject(entity, rule)})"
+        for rule in entity.transitions
     )
+
+
+def _subject(entity: Entity, rule: Transition) -> str:
+    """Whose event it is; another record's carries ours in its version, because it has several of them."""
+    if rule.about is None:
+        return f"{literal(entity.name)}, n.st_id, ''"
+    column = next(each for each in entity.vendor_columns if each.name == rule.about)
+    own = literal(f"/{entity.name}/")
+    return f"{literal(column.references or '')}, n.{quote(rule.about)}, {own} || n.st_id"
 
 
 def due_moment(entity: Entity, rule: ClockRule, zone: str) -> str:

@@ -27,6 +27,7 @@ from perfectcatch.errors import AlreadyRunning, SchemaDiffers
 from perfectcatch.model.entity import Entity
 from perfectcatch.store.engine import conninfo_of, work
 from perfectcatch.store.functions import FUNCTIONS
+from perfectcatch.store.gathered import gathered_views
 from perfectcatch.store.grow import compress_documents, grow
 from perfectcatch.store.names import MIRROR, PUBLIC, SCHEMAS, qualified, quote, split
 from perfectcatch.store.pool import Pool, plain_errors
@@ -108,7 +109,7 @@ def _change(connection: Connection, entities: tuple[Entity, ...]) -> list[str]:
     done = _numbered(connection)
     done += grow(connection, entities)
     done += compress_documents(connection, schemas)
-    for view in VIEWS:
+    for view in (*VIEWS, *gathered_views(entities)):
         done += _view(connection, view)
     return done
 

@@ -304,15 +304,15 @@ def _events(entity: Entity, entities: Mapping[str, Entity], *, historical: bool)
     data = references_json(entity, "n") if historical else _record_with_changes(entity)
     return f"""
 insert into {EVENTS} (tenant_id, event_type, entity, st_id, version, occurred_at, historical, data, run_id)
-select %(tenant)s, e.event_type, {literal(entity.name)}, n.st_id, {version("n")},
+select %(tenant)s, e.event_type, e.entity, e.st_id, {version("n")} || e.suffix,
   coalesce(e.at, n.st_modified_on, clock_timestamp()), {str(historical).lower()}, {data}, %(run)s
 from plan p join {table} n on n.tenant_id = %(tenant)s and n.st_id = p.st_id
 cross join lateral (select p.kind = 'c' as known) k
 cross join lateral jsonb_populate_record(null::{table}, p.old) o
 cross join lateral (values
-    {detect.transition_rows(entity.transitions, entities)}
-  ) e(event_type, fired, at)
-where p.kind in ('n', 'c') and n.deleted_at is null and e.fired
+    {detect.transition_rows(entity, entities)}
+  ) e(event_type, fired, at, entity, st_id, suffix)
+where p.kind in ('n', 'c') and n.deleted_at is null and e.fired and e.st_id is not null
 order by n.st_modified_on, n.st_id
 on conflict do nothing
 returning id, event_type"""

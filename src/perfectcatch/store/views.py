@@ -8,17 +8,18 @@ from perfectcatch.store.names import MIRROR, PUBLIC, SYNC_LOG, SYNC_STATE, quali
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A view in ``public``; made only where the tables it ``needs`` are declared."""
+    """A view, in ``public`` unless said otherwise; made only where the tables it ``needs`` are declared."""
 
     name: str
     does: str
     query: str
     needs: tuple[str, ...] = ()
+    schema: str = PUBLIC
 
     @property
     def relation(self) -> str:
         """``schema.name``."""
-        return f"{PUBLIC}.{self.name}"
+        return f"{self.schema}.{self.name}"
 
 
 _BUSINESS_UNITS: Final = f"{MIRROR}.st_business_units"

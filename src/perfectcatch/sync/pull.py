@@ -13,7 +13,7 @@ from perfectcatch.errors import AlreadyRunning, PerfectCatchError
 from perfectcatch.kit.clock import Clock
 from perfectcatch.model.entity import Entity, Feed, Source
 from perfectcatch.model.source import Page, RecordSource
-from perfectcatch.store import locks, mirror, runs, state, sweep
+from perfectcatch.store import locks, merged, mirror, runs, state, sweep
 from perfectcatch.store.mirror import Batch, Outcome
 from perfectcatch.store.pool import Connection, Pool, transaction
 from perfectcatch.sync import feeds
@@ -84,6 +84,8 @@ class Pull:
         await self._finish(tokens)
         if self.place.full and not self.place.first_load and self.entity.sweep:
             await self._sweep()
+        if self.report.outcome.updated and not self.place.first_load:
+            await self._follow_merges()
 
     async def _read_feed(self, feed: Feed, token: str | None) -> str | None:
         place = self.place
@@ -215,6 +217,33 @@ class Pull:
             self.report.outcome.deactivated += buried
         async with context.pool.connection() as connection:
             await sweep.forget(connection, self.tenant_id, place.sweep_id, self.entity)
+
+    async def _follow_merges(self) -> None:
+        """Read again what pointed to a record that was merged: the vendor moves it without touching its time."""
+        context = self.context
+        ids = await merged.newly_merged(context.pool, self.tenant_id, self.entity, context.run_id)
+        for entity in context.entities.values() if ids else ():
+            endpoint = entity.reads_one
+            moved = await merged.pointing_at(context.pool, self.tenant_id, entity, self.entity, ids)
+            if endpoint is None or len(moved) > CONFIRM_LIMIT:
+                if moved:
+                    log.warning("merged: left to the next full read", entity=entity.name, number=len(moved))
+                continue
+            read = [await context.source.one(endpoint, st_id) for st_id in moved]
+            self.requests += len(read)
+            records: list[bytes | memoryview] = [record for record in read if record is not None]
+            if records:
+                outcome = await mirror.merge(context.pool, self._batch_of(entity, records))
+                self.report.events.update(outcome.events)
+
+    def _batch_of(self, entity: Entity, records: list[bytes | memoryview]) -> Batch:
+        return Batch(
+            tenant_id=self.tenant_id,
+            entity=entity,
+            entities=self.context.entities,
+            records=records,
+            run_id=self.context.run_id,
+        )
 
     async def _confirmed(self, ids: list[int]) -> list[int]:
         """Those of ``ids`` that the vendor does not know; the others were overlooked, and are merged."""

@@ -574,9 +574,16 @@ def test_a_payment_settles_a_new_invoice():
     customer = by_id("crm.customers")[company()["jpm.jobs"][5]["customerId"]]
     location = by_id("crm.locations")[company()["jpm.jobs"][5]["locationId"]]
     job = new.new_job(
-        world, random, now=later, number=99, customer=customer, location=location, appointment_id=98, invoice_id=97,
+        world,
+        random,
+        now=later,
+        number=99,
+        customer=customer,
+        location=location,
+        appointment_id=98,
+        invoice_id=97,
         customerPo="PO-1",
-    )  # fmt: skip
+    )
     assert (job["customerPo"], job["invoiceId"], job["jobStatus"]) == ("PO-1", 97, "Scheduled")
     assert NOW.isoformat()[:19] < job["createdOn"][:19] <= later.isoformat()[:19]
     lines = [(world.pricebook.by_code["PM-010"], 2)]

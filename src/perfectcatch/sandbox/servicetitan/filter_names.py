@@ -58,7 +58,11 @@ VIA: dict[tuple[str, str], tuple[str, str, str]] = {
     ("crm.customers", "phone"): ("crm.customers_contacts", "value", "customerId"),
     ("jpm.jobs", "technicianId"): ("dispatch.appointment_assignments", "technicianId", "jobId"),
     ("jpm.jobs", "appointmentStatus"): ("jpm.appointments", "status", "jobId"),
-    ("jpm.appointments", "technicianId"): ("dispatch.appointment_assignments", "technicianId", "appointmentId"),
+    ("jpm.appointments", "technicianId"): (
+        "dispatch.appointment_assignments",
+        "technicianId",
+        "appointmentId",
+    ),
 }
 
 
@@ -80,15 +84,22 @@ def _starts(call: Call, record: Any, text: str, *, after: bool, which: str | Non
 
 # (collection, filter): whether a record passes, where that takes a look elsewhere
 ELSEWHERE: dict[tuple[str, str], Callable[[Call, Any, str], bool]] = {
-    ("jpm.jobs", "appointmentStartsOnOrAfter"): lambda call, job, text: _starts(call, job, text, after=True, which=None),
-    ("jpm.jobs", "appointmentStartsBefore"): lambda call, job, text: _starts(call, job, text, after=False, which=None),
+    ("jpm.jobs", "appointmentStartsOnOrAfter"): lambda call, job, text: _starts(
+        call, job, text, after=True, which=None
+    ),
+    ("jpm.jobs", "appointmentStartsBefore"): lambda call, job, text: _starts(
+        call, job, text, after=False, which=None
+    ),
     ("jpm.jobs", "firstAppointmentStartsOnOrAfter"): lambda call, job, text: _starts(
         call, job, text, after=True, which="firstAppointmentId"
     ),
     ("jpm.jobs", "firstAppointmentStartsBefore"): lambda call, job, text: _starts(
         call, job, text, after=False, which="firstAppointmentId"
     ),
-    ("jpm.jobs", "hasUnusedAppointments"): lambda call, job, text: _held(call, lambda visit: visit["unused"], job)
-    == (text.lower() == "true"),
-    ("crm.leads", "withoutCustomer"): lambda _call, lead, text: (lead["customerId"] is None) == (text.lower() == "true"),
+    ("jpm.jobs", "hasUnusedAppointments"): lambda call, job, text: (
+        _held(call, lambda visit: visit["unused"], job) == (text.lower() == "true")
+    ),
+    ("crm.leads", "withoutCustomer"): lambda _call, lead, text: (
+        (lead["customerId"] is None) == (text.lower() == "true")
+    ),
 }

@@ -125,9 +125,9 @@ def _ids(call: Call, found: Wanted) -> None:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if len(parts) > MOST_IDS:
         raise bad("ids", f"At most {MOST_IDS} ids can be asked for at once, got {len(parts)}.")
-    if call.tenant.routes.all_fields(call.route.collection).get("id", Shape("int64")).word == "int64" and not all(
-        part.lstrip("-").isdigit() for part in parts
-    ):
+    if call.tenant.routes.all_fields(call.route.collection).get(
+        "id", Shape("int64")
+    ).word == "int64" and not all(part.lstrip("-").isdigit() for part in parts):
         raise bad("ids", f"The value '{text}' is not valid for ids.")
     if call.route.collection in _IDS_OF_JOBS:
         column = call.tenant.table(call.route.collection).column("jobId")
@@ -142,7 +142,9 @@ def _external_data(call: Call, table: Table, found: Wanted) -> None:
         return
     values = [part for part in (call.query.get("externalDataValues") or "").split(",") if part]
     if len(values) > MOST_IDS:
-        raise bad("externalDataValues", f"At most {MOST_IDS} values can be asked for at once, got {len(values)}.")
+        raise bad(
+            "externalDataValues", f"At most {MOST_IDS} values can be asked for at once, got {len(values)}."
+        )
     column = table.column("externalData").values
 
     def holds(row: Row) -> bool:
@@ -179,7 +181,9 @@ def _via(call: Call, other: str, condition: str, back: str, text: str) -> set[Id
     ids = set(column.ids(int(text) if text.lstrip("-").isdigit() else text))
     if condition == "value":  # phone numbers are searched by their digits
         digits = re.sub(r"\D", "", text)
-        ids = {key for key, value in column.values.items() if digits and digits in re.sub(r"\D", "", str(value))}
+        ids = {
+            key for key, value in column.values.items() if digits and digits in re.sub(r"\D", "", str(value))
+        }
     links = call.tenant.table(other).column(back).values
     return {links[each] for each in ids if links.get(each) is not None}
 
@@ -195,7 +199,9 @@ def _path(table: Table, collection: str, name: str) -> tuple[str, ...] | None:
     single = name.removesuffix("s")
     if single.endswith("Id") and table.has(single.removesuffix("Id")):
         return (single.removesuffix("Id"), "id")
-    if name in {"street", "unit", "city", "state", "zip", "country", "latitude", "longitude"} and table.has("address"):
+    if name in {"street", "unit", "city", "state", "zip", "country", "latitude", "longitude"} and table.has(
+        "address"
+    ):
         return ("address", name)
     return None
 

@@ -15,7 +15,15 @@ class Ledger:
         self.records = 0
 
     def note(
-        self, *, time: str, method: str, path: str, query: str, status: int, records: int, operation: str | None
+        self,
+        *,
+        time: str,
+        method: str,
+        path: str,
+        query: str,
+        status: int,
+        records: int,
+        operation: str | None,
     ) -> None:
         """Remember one request; ``operation`` is the catalogue's path where one was found."""
         self.total += 1
@@ -24,7 +32,14 @@ class Ledger:
         if operation:
             self.operations[operation] += 1
         self.entries.append(
-            {"time": time, "method": method, "path": path, "query": query, "status": status, "records": records}
+            {
+                "time": time,
+                "method": method,
+                "path": path,
+                "query": query,
+                "status": status,
+                "records": records,
+            }
         )
 
     def stats(self) -> dict[str, Any]:

@@ -64,7 +64,9 @@ class Maker:
             return None
         if shape.word == "list" and shape.inner:
             length = 0 if depth >= _DEEPEST else 1 + number % 2
-            return [self._value(shape.inner, name, (*path, name, index), depth + 1) for index in range(length)]
+            return [
+                self._value(shape.inner, name, (*path, name, index), depth + 1) for index in range(length)
+            ]
         if shape.word == "map":
             return {}
         if shape.name:

@@ -15,7 +15,9 @@ _LIMITS = {
     "settings.business_units_intacct": 500,
 }
 _FROM_ZERO = frozenset({"settings.business_units_intacct"})
-_NEEDS_MODIFIED = frozenset({"/crm/v2/tenant/{tenant}/customers/contacts", "/crm/v2/tenant/{tenant}/locations/contacts"})
+_NEEDS_MODIFIED = frozenset(
+    {"/crm/v2/tenant/{tenant}/customers/contacts", "/crm/v2/tenant/{tenant}/locations/contacts"}
+)
 _SORTABLE = ("Id", "CreatedOn", "ModifiedOn")
 
 
@@ -41,10 +43,14 @@ def page(call: Call) -> Answer:
     first = (number - (0 if call.route.collection in _FROM_ZERO else 1)) * size
     some = rows[first : first + size]
     has_more = first + size < len(rows)
-    return envelope(call, number, size, has_more, len(rows), join(some, view(call.tenant, call.route, table)), len(some))
+    return envelope(
+        call, number, size, has_more, len(rows), join(some, view(call.tenant, call.route, table)), len(some)
+    )
 
 
-def envelope(call: Call, number: int, size: int, has_more: bool, total: int, data: bytes, count: int) -> Answer:
+def envelope(
+    call: Call, number: int, size: int, has_more: bool, total: int, data: bytes, count: int
+) -> Answer:
     """Write a page around its records. The total is told only on request, or where it may not be null."""
     field = call.route.answer.fields.get("totalCount") if call.route.answer else None
     told = call.flag("includeTotal") or (field is not None and field.required and not field.nullable)
@@ -72,7 +78,9 @@ def _numbers(call: Call) -> tuple[int, int]:
 
 def _needs(call: Call) -> None:
     query = call.query
-    if call.route.path in _NEEDS_MODIFIED and not (query.get("modifiedOnOrAfter") or query.get("modifiedBefore")):
+    if call.route.path in _NEEDS_MODIFIED and not (
+        query.get("modifiedOnOrAfter") or query.get("modifiedBefore")
+    ):
         raise bad("modifiedOnOrAfter", "Either modifiedOnOrAfter or modifiedBefore is required.")
     for name, shape in call.route.operation.query.items():
         if shape.required and not query.get(name):
@@ -81,7 +89,9 @@ def _needs(call: Call) -> None:
 
 def _order(call: Call, table: Table) -> tuple[Any, bool] | None:
     known, query = call.route.operation.query, call.query
-    text = (query.get("sort") if "sort" in known else None) or (query.get("orderBy") if "orderBy" in known else None)
+    text = (query.get("sort") if "sort" in known else None) or (
+        query.get("orderBy") if "orderBy" in known else None
+    )
     if not text:
         return None
     # A plus sign that was not encoded arrives as a space; both mean ascending.
@@ -125,7 +135,11 @@ def furnish(call: Call, table: Table) -> None:
         if link is not None:
             known[link] = int(call.path[name]) if call.path[name].isdigit() else call.path[name]
     for index in range(3):
-        table.put(call.tenant.made(table.name, index, known, *call.scope), default=call.tenant.opened, scope=call.scope)
+        table.put(
+            call.tenant.made(table.name, index, known, *call.scope),
+            default=call.tenant.opened,
+            scope=call.scope,
+        )
 
 
 def ancestors(call: Call) -> None:

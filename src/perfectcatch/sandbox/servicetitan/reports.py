@@ -140,7 +140,9 @@ def read(call: Call) -> Answer:
                 }
                 for parameter, label, kind, needed in _PARAMETERS
             ],
-            "fields": [{"name": field, "label": label, "dataType": kind} for field, label, kind in report.fields],
+            "fields": [
+                {"name": field, "label": label, "dataType": kind} for field, label, kind in report.fields
+            ],
         }
     )
 

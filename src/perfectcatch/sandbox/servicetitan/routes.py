@@ -136,7 +136,9 @@ class Routes:
         ranks = {Kind.PAGE: 0, Kind.LIST: 2, Kind.ITEM: 4, Kind.EXPORT: 6}
         if collection == "telecom.calls":  # its lists nest the facts in leadCall: the feed's form holds more
             ranks[Kind.EXPORT] = -2
-        shown = [route for route in self.by_collection.get(collection, ()) if route.kind in ranks and route.record]
+        shown = [
+            route for route in self.by_collection.get(collection, ()) if route.kind in ranks and route.record
+        ]
         best = min(shown, key=lambda route: ranks[route.kind] + bool(route.parents), default=None)
         return best.record.fields if best and best.record else {}
 

@@ -50,7 +50,12 @@ class Service:
         self.tenant.load(records)
 
     def answer(
-        self, method: str, path: str, query: str = "", headers: Mapping[str, str] | None = None, body: bytes = b""
+        self,
+        method: str,
+        path: str,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
     ) -> Answer:
         """Answer one request; ``query`` is the part behind the question mark. Notes it in the ledger."""
         operation: str | None = None

@@ -56,7 +56,10 @@ def _furnish_item(call: Call) -> None:
         for name, shape in tenant.routes.all_fields(route.collection).items():
             if name == "name" and "preferenceName" in call.path:
                 known[name] = call.path["preferenceName"] if shape.word == "string" else None
-        table.put(tenant.made(route.collection, 0, known, *call.path.values()) | {"id": known["id"]}, default=tenant.opened)
+        table.put(
+            tenant.made(route.collection, 0, known, *call.path.values()) | {"id": known["id"]},
+            default=tenant.opened,
+        )
 
 
 def single(call: Call) -> Any:
@@ -107,7 +110,9 @@ def file(call: Call) -> Answer:
         return Answer(body=_SILENCE, content_type="application/octet-stream", records=1)
     if 302 in call.route.operation.answers:
         name = call.query.get("path") or call.item
-        return Answer(status=302, content_type=JSON, headers={"Location": f"https://files.example.com/{name}"})
+        return Answer(
+            status=302, content_type=JSON, headers={"Location": f"https://files.example.com/{name}"}
+        )
     return Answer(body=b"", content_type="application/octet-stream")
 
 

@@ -100,7 +100,9 @@ class Table:
         for record in records:
             self.put(record, default=default)
 
-    def put(self, record: Record, *, default: int = 0, modified: int | None = None, scope: tuple[str, ...] = ()) -> Row:
+    def put(
+        self, record: Record, *, default: int = 0, modified: int | None = None, scope: tuple[str, ...] = ()
+    ) -> Row:
         """Add or replace a record, given whole; ``modified`` overrides what the record says of itself."""
         row = self._row(record, default, modified, scope)
         old = self.rows.get(row.id)

@@ -164,10 +164,18 @@ class Tenant:
         """Create a record: what the caller does not say is empty, null or made up."""
         table, fields = self.table(collection), self.routes.all_fields(collection)
         moment = self.stamp()
-        facts = {"createdOn": moment, "modifiedOn": moment, "active": True, "createdById": self.office(), **known}
+        facts = {
+            "createdOn": moment,
+            "modifiedOn": moment,
+            "active": True,
+            "createdById": self.office(),
+            **known,
+        }
         if "id" not in facts:
             facts["id"] = self.new_id(collection)
-        keep = {name: value for name, value in facts.items() if name in fields or name in known or name == "id"}
+        keep = {
+            name: value for name, value in facts.items() if name in fields or name in known or name == "id"
+        }
         record = self.maker.bare(fields, keep, collection, table.version)
         for name, value in keep.items():
             record.setdefault(name, value)

@@ -65,7 +65,9 @@ def _call(tenant: Tenant, shape: Shape, row: Row, *, extra: bool) -> bytes:
     record = row.record()
     if "leadCall" not in shape.fields:
         return _encode(into(tenant, shape, record))
-    record.setdefault("_list", {"projectId": 0, "businessUnit": None, "type": None, "reason": None, "sid": ""})
+    record.setdefault(
+        "_list", {"projectId": 0, "businessUnit": None, "type": None, "reason": None, "sid": ""}
+    )
     listed = call_in_v3(record)
     if (shape.name or "").startswith("Telecom.V3"):
         return _encode(listed)

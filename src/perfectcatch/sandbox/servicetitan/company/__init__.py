@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .office import TENANT_ID, TENANT_NAME, Record
-from .plan import Size
-from .shapes import call_in_v3, export_shape, list_shape
-from .story import tell
+from perfectcatch.sandbox.servicetitan.company.office import TENANT_ID, TENANT_NAME, Record
+from perfectcatch.sandbox.servicetitan.company.plan import Size
+from perfectcatch.sandbox.servicetitan.company.shapes import call_in_v3, export_shape, list_shape
+from perfectcatch.sandbox.servicetitan.company.story import tell
 
 __all__ = [
     "DEFAULT_CUSTOMERS",
@@ -46,7 +46,8 @@ def generate(
     """Yield (collection, record) of a company of so many customers as it stands at ``now`` (aware).
 
     ``size`` states other numbers than the usual proportions. Records that belong together come together;
-    a yielded record is not touched again. Raises BadArgument for a naive ``now`` or an impossible size.
+    a yielded record is not touched again, but nested values (an address) may be shared by several: replace
+    them, never change them in place. Raises BadArgument for a naive ``now`` or an impossible size.
     """
     return tell(seed, size or Size.of(customers), now)
 

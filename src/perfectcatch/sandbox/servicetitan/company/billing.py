@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from . import ids, sentences, trades
-from .lists import EXEMPT, PAYMENT_TYPES, TAXES
-from .moments import DAY, HOUR, chance, midnight, stamp
-from .office import Record
-from .people import Household, Place, term_name
-from .pricebook import Priced, account, written
-from .work import Work
-from .world import World
+from perfectcatch.sandbox.servicetitan.company import ids, sentences, trades
+from perfectcatch.sandbox.servicetitan.company.lists import EXEMPT, PAYMENT_TYPES, TAXES
+from perfectcatch.sandbox.servicetitan.company.moments import DAY, HOUR, chance, midnight, stamp
+from perfectcatch.sandbox.servicetitan.company.office import Record
+from perfectcatch.sandbox.servicetitan.company.people import Household, Place, term_name
+from perfectcatch.sandbox.servicetitan.company.pricebook import Priced, account, written
+from perfectcatch.sandbox.servicetitan.company.work import Work
+from perfectcatch.sandbox.servicetitan.company.world import World
 
 _UNDEPOSITED = 8
 _PAID_SOON, _PAID_AT_ONCE, _PAID_LATE, _PAID_EARLY = 0.92, 0.72, 0.93, 0.4
@@ -140,7 +140,7 @@ def bill_sales(world: World, home: Household) -> Iterator[tuple[str, Record]]:
         bill = Bill(ids.INVOICES[first + number], home.places[0], 0, [], moment, moment)
         if membership:
             bill.membership_id, bill.plan = membership[0], membership[1]
-            bill.unit = trades.MEMBERSHIPS[membership[1]][5]
+            bill.unit = trades.MEMBERSHIPS[membership[1]].unit
             bill.configuration, bill.kind = "MembershipInvoice", "Membership"
             priced = world.pricebook.by_code[f"MB-0{membership[1] + 1}0"]
             bill.lines = [Line(priced, 100, priced.sku.price)]

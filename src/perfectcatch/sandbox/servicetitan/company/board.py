@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from datetime import date
 
-from . import ids, trades
-from .lists import zone_record
-from .moments import DAY, HOUR, chance, plain, stamp
-from .office import Record
-from .plan import AHEAD_DAYS
-from .words import ZONES
-from .world import World
+from perfectcatch.sandbox.servicetitan.company import ids, trades
+from perfectcatch.sandbox.servicetitan.company.lists import zone_record
+from perfectcatch.sandbox.servicetitan.company.moments import DAY, HOUR, chance, plain, stamp
+from perfectcatch.sandbox.servicetitan.company.office import Record
+from perfectcatch.sandbox.servicetitan.company.plan import AHEAD_DAYS
+from perfectcatch.sandbox.servicetitan.company.words import ZONES
+from perfectcatch.sandbox.servicetitan.company.world import World
 
 _SHIFTS_BACK = 30
 _SATURDAY, _SUNDAY = 5, 6

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from . import ids, sentences, trades
-from .lists import PROVIDERS
-from .moments import DAY, MINUTE, chance, plain, span, stamp
-from .office import Record
-from .people import Household, address, digits, identity
-from .work import Work
-from .world import World
+from perfectcatch.sandbox.servicetitan.company import ids, sentences, trades
+from perfectcatch.sandbox.servicetitan.company.lists import PROVIDERS
+from perfectcatch.sandbox.servicetitan.company.moments import DAY, MINUTE, chance, plain, span, stamp
+from perfectcatch.sandbox.servicetitan.company.office import Record
+from perfectcatch.sandbox.servicetitan.company.people import Household, address, digits, identity
+from perfectcatch.sandbox.servicetitan.company.work import Work
+from perfectcatch.sandbox.servicetitan.company.world import World
 
 _BY_PHONE, _ONLINE, _AS_LEAD = 0.55, 0.12, 0.04
 _STRAY_SHARE = 0.45  # of calls, leads and bookings that come to nothing, for each job

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from . import ids, trades, words
-from .office import Office, Record
+from perfectcatch.sandbox.servicetitan.company import ids, trades, words
+from perfectcatch.sandbox.servicetitan.company.office import Office, Record
 
 PAYMENT_TYPES = ("Check", "Cash", "Visa", "MasterCard", "American Express", "ACH", "Financing", "Credit Memo")
 # name, days
@@ -293,7 +293,7 @@ def _money(office: Office) -> Iterator[tuple[str, Record]]:
 
 
 def _plans(office: Office) -> Iterator[tuple[str, Record]]:
-    for index, (name, _, frequency, price, discount, unit, visit) in enumerate(trades.MEMBERSHIPS):
+    for index, plan in enumerate(trades.MEMBERSHIPS):
         created, modified = office.life()
         common = {
             "createdOn": created,
@@ -301,14 +301,14 @@ def _plans(office: Office) -> Iterator[tuple[str, Record]]:
             "modifiedOn": modified,
             "active": True,
             "importId": None,
-            "name": name,
+            "name": plan.name,
         }
         terms = {
             "duration": 12,
-            "billingFrequency": frequency,
-            "salePrice": float(price),
-            "billingPrice": float(price),
-            "renewalPrice": float(price),
+            "billingFrequency": plan.frequency,
+            "salePrice": float(plan.price),
+            "billingPrice": float(plan.price),
+            "renewalPrice": float(plan.price),
         }
         visits = {
             "membershipTypeId": ids.PLANS[index],
@@ -323,12 +323,12 @@ def _plans(office: Office) -> Iterator[tuple[str, Record]]:
             | {
                 "id": ids.PLANS[index],
                 "billingTemplateId": None,
-                "discount": float(discount),
+                "discount": float(plan.discount),
                 "durationBilling": [terms],
                 "discounts": [],
                 "recurringServices": [visits],
                 "tagTypeIds": [office.tag_ids["Member"]],
-                "displayName": name,
+                "displayName": plan.name,
                 "discountMode": "Basic",
                 "locationTarget": "SingleLocation",
                 "revenueRecognitionMode": "PointOfSale",
@@ -337,24 +337,23 @@ def _plans(office: Office) -> Iterator[tuple[str, Record]]:
                 "showMembershipSavings": True,
             },
         )
-        kind = next(number for number, each in enumerate(trades.KINDS) if each.name == visit)
         yield (
             "memberships.recurring_service_types",
             common
             | {
                 "id": ids.VISIT_TYPES[index],
                 "recurrenceType": "Monthly",
-                "recurrenceInterval": 1 if unit == 0 else 6,
+                "recurrenceInterval": 1 if plan.unit == 0 else 6,
                 "recurrenceMonths": [],
                 "durationType": "Continuous",
                 "durationLength": 0,
                 "invoiceTemplateId": None,
-                "businessUnitId": ids.UNITS[unit],
-                "jobTypeId": ids.KINDS[kind],
+                "businessUnitId": ids.UNITS[plan.unit],
+                "jobTypeId": ids.KINDS[plan.kind],
                 "priority": "Normal",
                 "campaignId": ids.CAMPAIGNS[0],
-                "jobSummary": f"{visit} under the {name}.",
-                "name": f"{name} Visit",
+                "jobSummary": f"{plan.visit} under the {plan.name}.",
+                "name": f"{plan.name} Visit",
             },
         )
 

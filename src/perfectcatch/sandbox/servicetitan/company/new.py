@@ -11,18 +11,30 @@ from random import Random
 from typing import Any
 
 from perfectcatch.errors import BadArgument
-
-from . import ids, trades
-from .billing import Bill, Line, choose_lines, invoice_record, payment_record
-from .lists import TERMS
-from .moments import HOUR, Calendar, midnight, stamp
-from .office import Record
-from .people import Household, Identity, Place, address, contact_record, customer_record
-from .plan import Plan, Size
-from .pricebook import Priced, written
-from .selling import OPEN, estimate_record
-from .work import Visit, Work, job_record, visit_records
-from .world import World
+from perfectcatch.sandbox.servicetitan.company import ids, trades
+from perfectcatch.sandbox.servicetitan.company.billing import (
+    Bill,
+    Line,
+    choose_lines,
+    invoice_record,
+    payment_record,
+)
+from perfectcatch.sandbox.servicetitan.company.lists import TERMS
+from perfectcatch.sandbox.servicetitan.company.moments import HOUR, Calendar, midnight, stamp
+from perfectcatch.sandbox.servicetitan.company.office import Record
+from perfectcatch.sandbox.servicetitan.company.people import (
+    Household,
+    Identity,
+    Place,
+    address,
+    contact_record,
+    customer_record,
+)
+from perfectcatch.sandbox.servicetitan.company.plan import Plan, Size
+from perfectcatch.sandbox.servicetitan.company.pricebook import Priced, written
+from perfectcatch.sandbox.servicetitan.company.selling import OPEN, estimate_record
+from perfectcatch.sandbox.servicetitan.company.work import Visit, Work, job_record, visit_records
+from perfectcatch.sandbox.servicetitan.company.world import World
 
 _LINE_ROOM = 100  # ids of lines lie in the hundred of their invoice or estimate
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from . import ids, trades, words
-from .moments import HOUR, Calendar, chance, stamp, stream
-from .plan import Size
+from perfectcatch.sandbox.servicetitan.company import ids, trades, words
+from perfectcatch.sandbox.servicetitan.company.moments import HOUR, Calendar, chance, stamp, stream
+from perfectcatch.sandbox.servicetitan.company.plan import Size
 
 Record = dict[str, Any]
 
@@ -102,7 +102,6 @@ class Office:
         self.clerks = [
             Person(each["id"], each["name"]) for each in self.employees[_FIRST_CSR : _LAST_CSR + 1]
         ]
-        self.bookkeeper = Person(self.employees[_LAST_CSR + 1]["id"], self.employees[_LAST_CSR + 1]["name"])
         self.manager = Person(self.employees[1]["id"], self.employees[1]["name"])
 
     @cached_property

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from . import ids, words
-from .lists import EXEMPT, TAXES, TERMS, custom
-from .moments import DAY, chance, stamp, stream
-from .office import Record
-from .world import World
+from perfectcatch.sandbox.servicetitan.company import ids, words
+from perfectcatch.sandbox.servicetitan.company.lists import EXEMPT, TERMS, custom
+from perfectcatch.sandbox.servicetitan.company.moments import DAY, chance, stamp, stream
+from perfectcatch.sandbox.servicetitan.company.office import Record
+from perfectcatch.sandbox.servicetitan.company.world import World
 
 _LINES = 100  # numbers 555-0100 to 555-0199 are reserved for fiction in each area code
 _NET_30 = 2
@@ -306,8 +306,3 @@ def customer_record(world: World, home: Household) -> Record:
 def term_name(home: Household) -> tuple[str, int]:
     """Return the name of the customer's payment term and its days."""
     return TERMS[home.term]
-
-
-def tax_rate(place: Place) -> float:
-    """Return the sales tax rate at a location."""
-    return TAXES[place.tax][1]

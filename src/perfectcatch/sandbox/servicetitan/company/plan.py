@@ -15,9 +15,15 @@ from itertools import accumulate
 from random import Random
 
 from perfectcatch.errors import BadArgument
-
-from .moments import DAY, HOUR, MINUTE, Calendar, chance, stream
-from .trades import COMMERCIAL_UNIT, INSTALL, KINDS, SEASONS, UNITS, WEEKDAYS
+from perfectcatch.sandbox.servicetitan.company.moments import DAY, HOUR, MINUTE, Calendar, chance, stream
+from perfectcatch.sandbox.servicetitan.company.trades import (
+    COMMERCIAL_UNIT,
+    INSTALL,
+    KINDS,
+    SEASONS,
+    UNITS,
+    WEEKDAYS,
+)
 
 AHEAD_DAYS = 14
 _RECENT_DAYS = 42

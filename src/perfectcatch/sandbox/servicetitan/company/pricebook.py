@@ -4,9 +4,9 @@ from collections import defaultdict
 from functools import cached_property
 from typing import Any
 
-from . import ids, skus, trades
-from .moments import chance
-from .office import Office, Record
+from perfectcatch.sandbox.servicetitan.company import ids, skus, trades
+from perfectcatch.sandbox.servicetitan.company.moments import chance
+from perfectcatch.sandbox.servicetitan.company.office import Office, Record
 
 _TAXABLE = ("Material", "Equipment")
 _SERVICES, _MATERIALS = "Services", "Materials"

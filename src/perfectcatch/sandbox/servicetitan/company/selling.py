@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from . import ids, sentences, trades
-from .lists import TAXES
-from .moments import DAY, HOUR, chance, stamp
-from .office import Record
-from .people import Household, Place
-from .pricebook import Priced
-from .work import Project, Work
-from .world import World
+from perfectcatch.sandbox.servicetitan.company import ids, sentences, trades
+from perfectcatch.sandbox.servicetitan.company.lists import TAXES
+from perfectcatch.sandbox.servicetitan.company.moments import DAY, HOUR, chance, stamp
+from perfectcatch.sandbox.servicetitan.company.office import Record
+from perfectcatch.sandbox.servicetitan.company.people import Household, Place
+from perfectcatch.sandbox.servicetitan.company.pricebook import Priced
+from perfectcatch.sandbox.servicetitan.company.work import Project, Work
+from perfectcatch.sandbox.servicetitan.company.world import World
 
 OPEN, SOLD, DISMISSED = (0, "Open"), (1, "Sold"), (2, "Dismissed")
 _OPTIONS = ("Good", "Better", "Best", "Premium")

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from .trades import HVAC, INSTALL, PLUMBING, POOL
+from perfectcatch.sandbox.servicetitan.company.trades import HVAC, INSTALL, PLUMBING, POOL
 
 SYMPTOMS = {
     POOL: (

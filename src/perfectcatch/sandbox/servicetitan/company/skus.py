@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .trades import HVAC, INSTALL, PLUMBING, POOL, SERVICE
+from perfectcatch.sandbox.servicetitan.company.trades import HVAC, INSTALL, PLUMBING, POOL, SERVICE
 
 # code, name, description, price, hours
 _Service = tuple[str, str, str, int, float]

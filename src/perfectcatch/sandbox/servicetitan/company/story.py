@@ -3,14 +3,24 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from . import billing, board, ids, inbound, lists, people, selling, upkeep, work
-from .moments import DAY, chance, plain
-from .office import Record
-from .people import Household
-from .plan import Size
-from .trades import INSTALL
-from .work import Project, Work
-from .world import World
+from perfectcatch.sandbox.servicetitan.company import (
+    billing,
+    board,
+    ids,
+    inbound,
+    lists,
+    people,
+    selling,
+    upkeep,
+    work,
+)
+from perfectcatch.sandbox.servicetitan.company.moments import DAY, chance, plain
+from perfectcatch.sandbox.servicetitan.company.office import Record
+from perfectcatch.sandbox.servicetitan.company.people import Household
+from perfectcatch.sandbox.servicetitan.company.plan import Size
+from perfectcatch.sandbox.servicetitan.company.trades import INSTALL
+from perfectcatch.sandbox.servicetitan.company.work import Project, Work
+from perfectcatch.sandbox.servicetitan.company.world import World
 
 Filed = tuple[str, Record]
 

@@ -151,9 +151,26 @@ CALL_REASONS = (
     ("Appointment question", False), ("Solicitation", False),
 )  # fmt: skip
 
-# name, yearly price, billing frequency, billing price, discount percent, business unit, kind of visit
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A membership on sale: how and at what price it is billed, and the visit that it brings."""
+
+    name: str
+    frequency: str
+    price: int
+    discount: int
+    unit: int
+    visit: str
+
+    @property
+    def kind(self) -> int:
+        """The place of its visit in ``KINDS``."""
+        return next(index for index, kind in enumerate(KINDS) if kind.name == self.visit)
+
+
 MEMBERSHIPS = (
-    ("Pool Care Plan", 1788, "Monthly", 149, 10, 0, "Pool Cleaning Visit"),
-    ("Comfort Club", 228, "Monthly", 19, 15, 3, "AC Maintenance"),
-    ("Home Shield Annual", 349, "Annual", 349, 10, 5, "Water Heater Repair"),
+    Membership("Pool Care Plan", "Monthly", 149, 10, 0, "Pool Cleaning Visit"),
+    Membership("Comfort Club", "Monthly", 19, 15, 3, "AC Maintenance"),
+    Membership("Home Shield Annual", "Annual", 349, 10, 5, "Water Heater Repair"),
 )

@@ -2,18 +2,17 @@
 
 from collections.abc import Iterator
 
-from . import ids, skus, trades
-from .lists import custom
-from .moments import DAY, HOUR, chance, midnight, stamp
-from .office import Record
-from .people import Household, Place
-from .pricebook import VENDOR_OF, Priced
-from .work import Work
-from .world import World
+from perfectcatch.sandbox.servicetitan.company import ids, skus, trades
+from perfectcatch.sandbox.servicetitan.company.lists import custom
+from perfectcatch.sandbox.servicetitan.company.moments import DAY, chance, midnight, stamp
+from perfectcatch.sandbox.servicetitan.company.office import Record
+from perfectcatch.sandbox.servicetitan.company.people import Household, Place
+from perfectcatch.sandbox.servicetitan.company.pricebook import VENDOR_OF, Priced
+from perfectcatch.sandbox.servicetitan.company.work import Work
+from perfectcatch.sandbox.servicetitan.company.world import World
 
 _YEAR = 365 * DAY
 _RENEWED, _GAVE_UP, _FOUND = 0.72, 0.07, 0.3
-_ALL_YEAR_MONTHS: list[str] = []
 
 
 def memberships(world: World, home: Household) -> Iterator[tuple[str, Record]]:
@@ -23,7 +22,7 @@ def memberships(world: World, home: Household) -> Iterator[tuple[str, Record]]:
         return
     random, calendar = world.upkeep, world.calendar
     kind = 0 if home.commercial else random.randrange(len(trades.MEMBERSHIPS))
-    name, _, frequency, price, _, unit, visit = trades.MEMBERSHIPS[kind]
+    sold = trades.MEMBERSHIPS[kind]
     began = random.randrange(home.created, calendar.now)
     ends, status = _fate(world, began)
     number = world.next(ids.MEMBERSHIPS)
@@ -47,8 +46,8 @@ def memberships(world: World, home: Household) -> Iterator[tuple[str, Record]]:
             if status == "Active"
             else None,
             "to": midnight(ends),
-            "billingFrequency": frequency,
-            "renewalBillingFrequency": frequency,
+            "billingFrequency": sold.frequency,
+            "renewalBillingFrequency": sold.frequency,
             "status": status,
             "followUpStatus": "Contacted" if status == "Expired" and chance(random, 0.5) else "NotAttempted",
             # The vendor leaves expired memberships active; only the status tells.
@@ -56,7 +55,7 @@ def memberships(world: World, home: Household) -> Iterator[tuple[str, Record]]:
             "initialDeferredRevenue": 0.0,
             "duration": 12,
             "renewalDuration": 12,
-            "businessUnitId": ids.UNITS[unit],
+            "businessUnitId": ids.UNITS[sold.unit],
             "customerId": home.id,
             "membershipTypeId": ids.PLANS[kind],
             "activatedById": random.choice(world.office.clerks).id,
@@ -71,14 +70,14 @@ def memberships(world: World, home: Household) -> Iterator[tuple[str, Record]]:
             "recurringLocationId": None,
             "renewalMembershipTaskId": None,
             "renewedById": None,
-            "soldById": random.choice(world.office.crews[unit]).id,
+            "soldById": random.choice(world.office.crews[sold.unit]).id,
             "customerPo": None,
             "importId": None,
-            "memo": f"{name}, {price} {frequency.lower()}",
+            "memo": f"{sold.name}, {sold.price} {sold.frequency.lower()}",
             "customFields": [custom("Route Day", random.choice(("Mon", "Tue", "Wed", "Thu", "Fri")))],
         },
     )
-    yield from _visits(world, home, number, kind, (began, ends, status), visit)
+    yield from _visits(world, home, number, kind, (began, ends, status))
 
 
 def _fate(world: World, began: int) -> tuple[int, str]:
@@ -95,15 +94,15 @@ def _fate(world: World, began: int) -> tuple[int, str]:
 
 
 def _visits(
-    world: World, home: Household, membership: int, kind: int, life: tuple[int, int, str], visit: str
+    world: World, home: Household, membership: int, kind: int, life: tuple[int, int, str]
 ) -> Iterator[tuple[str, Record]]:
     random, now = world.upkeep, world.calendar.now
     began, ends, status = life
-    unit = trades.MEMBERSHIPS[kind][5]
-    months = 1 if unit == 0 else 6
+    sold = trades.MEMBERSHIPS[kind]
+    months = 1 if sold.unit == 0 else 6
     number = world.next(ids.VISITS)
     created = stamp(began, random)
-    name = f"{visit} ({home.who.last})"
+    name = f"{sold.visit} ({home.who.last})"
     clerk = random.choice(world.office.clerks).id
     yield (
         "memberships.recurring_services",
@@ -128,16 +127,14 @@ def _visits(
             "firstVisitComplete": now - began > 30 * DAY,
             "activatedFromId": None,
             "allocation": 0.0,
-            "businessUnitId": ids.UNITS[unit],
-            "jobTypeId": ids.KINDS[
-                next(index for index, each in enumerate(trades.KINDS) if each.name == visit)
-            ],
+            "businessUnitId": ids.UNITS[sold.unit],
+            "jobTypeId": ids.KINDS[sold.kind],
             "campaignId": ids.CAMPAIGNS[0],
             "priority": "Normal",
-            "jobSummary": f"{visit}: routine visit under the membership.",
+            "jobSummary": f"{sold.visit}: routine visit under the membership.",
             "recurrenceType": "Monthly",
             "recurrenceInterval": months,
-            "recurrenceMonths": _ALL_YEAR_MONTHS,
+            "recurrenceMonths": [],
             "recurrenceDaysOfWeek": [],
             "recurrenceWeek": "None",
             "recurrenceDayOfNthWeek": None,
@@ -159,7 +156,7 @@ def _visits(
                 "locationRecurringServiceId": number,
                 "locationRecurringServiceName": name,
                 "membershipId": membership,
-                "membershipName": trades.MEMBERSHIPS[kind][0],
+                "membershipName": sold.name,
                 "status": "Won" if due < now else "NotAttempted",
                 "date": midnight(due),
                 "createdOn": created,
@@ -236,7 +233,7 @@ def _equipment(
         "actualReplacementDate": None,
         "manufacturedOn": midnight(built)[:10],
         "predictedReplacementMonths": 144,
-        "predictedReplacementDate": midnight(installed_on + 12 * _YEAR + HOUR)[:10],
+        "predictedReplacementDate": midnight(installed_on + 12 * _YEAR)[:10],
     }
 
 

@@ -3,14 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from . import ids, sentences, trades
-from .lists import PROJECT_STATUSES, PROJECT_TYPES, custom
-from .moments import DAY, HOUR, MINUTE, chance, midnight, plain, stamp
-from .office import Person, Record
-from .people import Household, Place
-from .plan import CANCELED, HELD
-from .pricebook import VENDOR_OF
-from .world import World
+from perfectcatch.sandbox.servicetitan.company import ids, sentences, trades
+from perfectcatch.sandbox.servicetitan.company.lists import PROJECT_STATUSES, PROJECT_TYPES, custom
+from perfectcatch.sandbox.servicetitan.company.moments import (
+    DAY,
+    HOUR,
+    MINUTE,
+    chance,
+    midnight,
+    plain,
+    stamp,
+)
+from perfectcatch.sandbox.servicetitan.company.office import Person, Record
+from perfectcatch.sandbox.servicetitan.company.people import Household, Place
+from perfectcatch.sandbox.servicetitan.company.plan import CANCELED, HELD
+from perfectcatch.sandbox.servicetitan.company.pricebook import VENDOR_OF
+from perfectcatch.sandbox.servicetitan.company.world import World
 
 _TWO_SENT, _UNASSIGNED = 0.12, 0.25
 _PURCHASE_ORDER = 0.5

@@ -3,11 +3,11 @@
 from collections import defaultdict
 from datetime import datetime
 
-from .ids import Range
-from .moments import Calendar, stream
-from .office import Office
-from .plan import Plan, Size, make_plan
-from .pricebook import Pricebook
+from perfectcatch.sandbox.servicetitan.company.ids import Range
+from perfectcatch.sandbox.servicetitan.company.moments import Calendar, stream
+from perfectcatch.sandbox.servicetitan.company.office import Office
+from perfectcatch.sandbox.servicetitan.company.plan import Plan, Size, make_plan
+from perfectcatch.sandbox.servicetitan.company.pricebook import Pricebook
 
 
 class World:

@@ -64,7 +64,9 @@ def _facts(call: Call, body: Mapping[str, Any]) -> Record:
         link = next((each for each in field_names(name, segment) if each in fields), None)
         if link is not None:
             facts[link] = int(call.path[name]) if call.path[name].isdigit() else call.path[name]
-    if fields.get("id", Shape("int64")).word not in {"int64", "int32"} or not isinstance(facts.get("id"), int):
+    if fields.get("id", Shape("int64")).word not in {"int64", "int32"} or not isinstance(
+        facts.get("id"), int
+    ):
         facts.pop("id", None)
     return facts
 
@@ -75,8 +77,14 @@ def overlaid(call: Call, shape: Shape, value: Any) -> Any:
         parts = [overlaid(call, shape.inner, each) for each in value]
         return [each for each in parts if each is not None]
     if isinstance(value, dict) and shape.fields:
-        facts = {name: overlaid(call, shape.fields[name], each) for name, each in value.items() if name in shape.fields}
-        return call.tenant.maker.bare(shape.fields, {k: v for k, v in facts.items() if v is not None}, shape.name)
+        facts = {
+            name: overlaid(call, shape.fields[name], each)
+            for name, each in value.items()
+            if name in shape.fields
+        }
+        return call.tenant.maker.bare(
+            shape.fields, {k: v for k, v in facts.items() if v is not None}, shape.name
+        )
     return value if fits(value, shape) else None
 
 
@@ -88,7 +96,10 @@ def _change(call: Call) -> Answer:
         tenant.delete(route.collection, call.item)
         return _answer(call, [{"id": call.item}])
     # A PUT that names its own record makes it when there is none (contact methods, preferences).
-    if route.method == "PUT" and tenant.key(route.collection, call.item) not in tenant.table(route.collection).rows:
+    if (
+        route.method == "PUT"
+        and tenant.key(route.collection, call.item) not in tenant.table(route.collection).rows
+    ):
         if not call.item.isdigit():
             known = {"id": call.item, **_facts(call, call.body or {})}
             return _answer(call, [tenant.add(route.collection, known, call.scope)])
@@ -107,7 +118,9 @@ def _act(call: Call) -> Answer:
         return _answer(call, records)
     record = tenant.get(route.collection, call.item)
     fields = tenant.routes.all_fields(route.collection)
-    changes = {name: value for name, value in _facts(call, bodies[0]).items() if name not in dict(route.parents)}
+    changes = {
+        name: value for name, value in _facts(call, bodies[0]).items() if name not in dict(route.parents)
+    }
     status, word = fields.get("status"), _AFTER.get(route.action or "")
     if status and word and word in status.choices:
         changes["status"] = word
@@ -130,12 +143,18 @@ def _settle(call: Call) -> Answer:
     tenant, route = call.tenant, call.route
     body = call.body if isinstance(call.body, dict) else {}
     key = (route.collection, call.scope)
-    getter = next((each for each in tenant.routes.by_collection[route.collection] if each.method == "GET"), None)
+    getter = next(
+        (each for each in tenant.routes.by_collection[route.collection] if each.method == "GET"), None
+    )
     if getter is not None and getter.answer and getter.answer.fields and not getter.wrapped:
         document_call = Call(tenant, getter, call.path, {}, None)
         if "hasMore" not in getter.answer.fields:
             now = single(document_call)
-            facts = {name: value for name, value in body.items() if fits(value, getter.answer.fields.get(name, Shape("?")))}
+            facts = {
+                name: value
+                for name, value in body.items()
+                if fits(value, getter.answer.fields.get(name, Shape("?")))
+            }
             tenant.documents[key] = {**now, **{k: v for k, v in facts.items() if k in getter.answer.fields}}
             return _answer(call, [tenant.documents[key]])
     return _answer(call, [dict(body)])
@@ -169,4 +188,6 @@ def shaped(call: Call, shape: Shape, known: Mapping[str, Any]) -> Any:
     facts = {name: value for name, value in known.items() if name in shape.fields}
     fitting = {name: overlaid(call, shape.fields[name], value) for name, value in facts.items()}
     kept = {name: value for name, value in fitting.items() if value is not None or facts[name] is None}
-    return call.shaped(shape, {name: value for name, value in kept.items() if fits(value, shape.fields[name])})
+    return call.shaped(
+        shape, {name: value for name, value in kept.items() if fits(value, shape.fields[name])}
+    )

@@ -12,8 +12,13 @@ Area = Mapping[tuple[str, str], Write]
 
 def must_exist(call: Call, field: str, collection: str, record_id: Any) -> None:
     """Check that a body names a record that exists. Raises 404."""
-    if record_id is not None and call.tenant.key(collection, record_id) not in call.tenant.table(collection).rows:
-        raise AnswerError(404, f"{field} {record_id} was not found.", **{field: f"{record_id} was not found."})
+    if (
+        record_id is not None
+        and call.tenant.key(collection, record_id) not in call.tenant.table(collection).rows
+    ):
+        raise AnswerError(
+            404, f"{field} {record_id} was not found.", **{field: f"{record_id} was not found."}
+        )
 
 
 def given(body: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -21,7 +26,9 @@ def given(body: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: body[name] for name in names if name in body}
 
 
-def external_data(body: Mapping[str, Any], before: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
+def external_data(
+    body: Mapping[str, Any], before: list[dict[str, Any]] | None = None
+) -> list[dict[str, Any]]:
     """The record's external data after a request that may patch, replace or not mention it."""
     change = body.get("externalData")
     if not isinstance(change, dict):
@@ -29,11 +36,16 @@ def external_data(body: Mapping[str, Any], before: list[dict[str, Any]] | None =
     pairs = {pair["key"]: pair for pair in before or ()}
     if change.get("patchMode") == "Replace":
         pairs = {}
-    pairs |= {pair["key"]: {"key": pair["key"], "value": pair.get("value")} for pair in change.get("externalData") or ()}
+    pairs |= {
+        pair["key"]: {"key": pair["key"], "value": pair.get("value")}
+        for pair in change.get("externalData") or ()
+    }
     return list(pairs.values())
 
 
-def custom_fields(call: Call, collection: str, body: Mapping[str, Any], before: Any = ()) -> list[dict[str, Any]]:
+def custom_fields(
+    call: Call, collection: str, body: Mapping[str, Any], before: Any = ()
+) -> list[dict[str, Any]]:
     """The record's custom fields after a request; the types' names come from the list of types."""
     values = {each["typeId"]: each for each in before or ()}
     for change in body.get("customFields") or ():

@@ -126,7 +126,9 @@ def _events(entity: Entity) -> Iterator[str]:
 
 def _timing(event: Transition | ClockRule) -> str:
     if isinstance(event, Transition):
-        return "" if event.at in ("st_created_on", "st_modified_on") else f" Dated by `{event.at}`."
+        about = f" An event of the record in `{event.about}`." if event.about else ""
+        dated = "" if event.at in ("st_created_on", "st_modified_on") else f" Dated by `{event.at}`."
+        return about + dated
     days = ", ".join(_offset(stage) for stage in event.stages)
     return f" By the clock on `{event.column}`, in days: {days}."
 

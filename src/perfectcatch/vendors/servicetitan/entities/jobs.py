@@ -101,6 +101,9 @@ JOBS = Entity(
     ),
 )
 
+_TIMES = ("start_time", "end_time", "arrival_window_start", "arrival_window_end")
+_NOT_BEGUN = Is("status", ("Scheduled", "Dispatched", "Hold"))
+
 APPOINTMENTS = Entity(
     name="appointments",
     table="servicetitan.st_appointments",
@@ -136,15 +139,19 @@ APPOINTMENTS = Entity(
     ),
     events=(
         appears("appointment_created", "A visit was planned."),
-        # This is also what rescheduling a job means: a job has no time of its own, and ``job_id`` is at hand.
         changes(
             "appointment_rescheduled",
             "A visit that has not begun was moved to another time.",
-            "start_time",
-            "end_time",
-            "arrival_window_start",
-            "arrival_window_end",
-            while_=Is("status", ("Scheduled", "Dispatched", "Hold")),
+            *_TIMES,
+            while_=_NOT_BEGUN,
+        ),
+        # A job has no time of its own: it is rescheduled by moving one of its visits.
+        changes(
+            "job_rescheduled",
+            "One of the job's visits that has not begun was moved to another time.",
+            *_TIMES,
+            while_=_NOT_BEGUN,
+            about="job_id",
         ),
         becomes("appointment_confirmed", "The customer has confirmed a visit.", "is_confirmed", True),
         becomes("appointment_cancelled", "A visit was cancelled.", "status", "Canceled"),
