@@ -146,7 +146,9 @@ def describe(operation: dict[str, Any], schemas: dict[str, Any], shapes: Shapes,
             fact["sort"] = [word for part in found.group(1).split(",") for word in _sort_field(part)]
         if parameter["name"] == "active":
             fact["active"] = next((value for words, value in _DEFAULT_ACTIVE if words in text), "True")
-        if parameter["name"] == "pageSize" and (limit := re.search(r"(?:max\w*|not exceed)\D{0,30}?(\d{2,})", text, re.IGNORECASE)):
+        if parameter["name"] == "pageSize" and (
+            limit := re.search(r"(?:max\w*|not exceed)\D{0,30}?(\d{2,})", text, re.IGNORECASE)
+        ):
             fact["max"] = int(limit.group(1))
     if query:
         fact["query"] = query
@@ -186,9 +188,11 @@ def main() -> None:
     arguments = parser.parse_args()
     table = make(arguments.shared / "servicetitan/specs")
     lines = [
-        f"{json.dumps(part)}: {{\n" + ",\n".join(
+        f"{json.dumps(part)}: {{\n"
+        + ",\n".join(
             f"{json.dumps(key)}:{json.dumps(value, separators=(',', ':'))}" for key, value in entries.items()
-        ) + "\n}"
+        )
+        + "\n}"
         for part, entries in table.items()
     ]
     RESULT.write_text("{\n" + ",\n".join(lines) + "\n}\n")

@@ -23,10 +23,11 @@ from perfectcatch.model.entity import (
     money,
     text,
 )
+from perfectcatch.store import change
 from perfectcatch.store import migrate as migrations
 from perfectcatch.store.check import check
 from perfectcatch.store.embedded import Server
-from perfectcatch.store.migrate import is_empty, migrate
+from perfectcatch.store.migrate import ensure, is_empty, migrate
 from perfectcatch.store.pool import Pool, open_pool
 from perfectcatch.vendors.servicetitan.entities import ENTITIES
 
@@ -250,6 +251,22 @@ async def test_a_lost_column_comes_back_filled(live: Pool) -> None:
     assert await run(live, "select name from servicetitan.st_people") == [("Ann",)]
 
 
+async def test_what_was_done_by_the_same_version_is_not_done_again(
+    live: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(change, "change", None)
+        assert await ensure(live, BOTH) == []
+    assert "created table servicetitan.person_pets" in await ensure(live, (GROWN, NOTES))
+    # Back to the old declarations: the newest shape counts, not any that was reached before.
+    with pytest.raises(SchemaDiffers, match="is not declared"):
+        await ensure(live, BOTH)
+
+
+async def test_an_empty_database_is_brought_up_by_ensure(pool: Pool) -> None:
+    assert "created table servicetitan.st_people" in await ensure(pool, BOTH)
+
+
 async def test_a_database_of_a_newer_version_is_refused(live: Pool) -> None:
     await run(live, "update servicetitan.alembic_version set version_num = '9999'")
     with pytest.raises(SchemaDiffers, match="at revision 9999, which this version does not know"):
@@ -262,8 +279,21 @@ async def test_two_migrations_at_once(pool: Pool) -> None:
     assert await check(pool, BOTH) == []
 
 
+async def test_a_view_that_others_build_on_is_not_pulled_away(live: Pool) -> None:
+    await run(live, "drop view public.sync_state; create view public.sync_state as select 1 as tenant_id")
+    await migrate(live, BOTH)
+    assert await run(live, "select key from public.sync_state") == []
+    await run(live, """
+        drop view public.sync_state;
+        create view public.sync_state as select 1 as tenant_id;
+        create view public.of_somebody as select tenant_id from public.sync_state
+        """)  # fmt: skip
+    with pytest.raises(SchemaDiffers, match="something that is not ours depends on it"):
+        await migrate(live, BOTH)
+
+
 async def test_a_table_in_use_is_not_waited_for_long(live: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(migrations, "_LIMITS", "set local lock_timeout = '50ms'")
+    monkeypatch.setattr(change, "_LIMITS", "set local lock_timeout = '50ms'")
     async with live.connection() as reader, reader.transaction():
         await reader.execute("select * from servicetitan.st_people")
         with pytest.raises(AlreadyRunning, match="in use by a long transaction"):

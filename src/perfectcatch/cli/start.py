@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from perfectcatch.sync.schedule import Crons
 
 
-def prepared(**overrides: Any) -> "Settings":
-    """Read the settings and start logging."""
+def prepared(*, quiet: bool = False, **overrides: Any) -> "Settings":
+    """Read the settings and start logging; ``quiet``: a person watches the result, unless a level is set."""
     from perfectcatch.kit import log
     from perfectcatch.settings import load_settings
 
     settings = load_settings(**overrides)
-    log.configure(level=settings.log_level, style=settings.log_style, secrets=settings.secrets)
+    level = "warning" if quiet and "log_level" not in settings.model_fields_set else settings.log_level
+    log.configure(level=level, style=settings.log_style, secrets=settings.secrets)
     return settings
 
 

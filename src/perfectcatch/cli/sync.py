@@ -133,7 +133,7 @@ async def _ended(work: "Callable[[Engine], Awaitable[RunReport]]") -> "RunReport
     from perfectcatch.cli.start import prepared
     from perfectcatch.cli.watching import watching
 
-    settings = prepared()
+    settings = prepared(quiet=True)
     with watching() as progress:
         async with open_engine(settings, application="perfectcatch sync", progress=progress) as engine:
             return await work(engine)

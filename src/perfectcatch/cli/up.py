@@ -52,19 +52,19 @@ async def _up(*, sandbox: bool, once: bool, data_dir: Path | None, customers: in
 
     places = {"perfectcatch_data_dir": data_dir} if data_dir else {}
     async with AsyncExitStack() as stack:
-        settings = prepared(**places)
+        settings = prepared(quiet=True, **places)
         if sandbox:
             activity = 0.0 if once else DEMO_ACTIVITY
             say(f"A made-up company with {customers:,} customers is being thought up ...")
             simulated = await stack.enter_async_context(
                 _sandbox(customers=customers, seed=seed, activity=activity)
             )
-            settings = prepared(**places, **simulated)
+            settings = prepared(quiet=True, **places, **simulated)
         database = await stack.enter_async_context(open_database(settings))
         if sandbox and database.embedded:
             # The company is made up anew each time, so its copy is too.
             database = await fresh_database(database, DEMO_DATABASE)
-        settings = prepared(**places, **(simulated if sandbox else {}), database_url=database.url)
+        settings = prepared(quiet=True, **places, **(simulated if sandbox else {}), database_url=database.url)
         await _work(settings, database, sandbox=sandbox, once=once)
 
 

@@ -79,8 +79,8 @@ class Deadlines:
 class Http:
     """An HTTP client with a shared connection pool; an async context manager.
 
-    It follows no redirect, keeps no cookie, sends nothing but GET twice, and gives either a whole body or
-    an error. ``max_bytes`` limits a body after decompression.
+    It follows no redirect, keeps no cookie, sends nothing twice, and gives either a whole body or an error.
+    ``max_bytes`` limits a body after decompression.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Http:
                 data=request.body,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=total, sock_connect=self._deadlines.connect),
-                middlewares=() if request.method in {"GET", "HEAD"} else (_send_once,),
+                middlewares=(_send_once,),
             ) as answer:
                 limit = self._max_bytes if request.max_bytes is None else request.max_bytes
                 body = await self._read(answer, limit)
@@ -231,7 +231,10 @@ class _Gunzip(_Plain):
 
 
 class _NotRepeated(aiohttp.ClientError):
-    """Hides a broken connection from aiohttp, which would send a PUT or DELETE a second time by itself."""
+    """Hides a broken connection from aiohttp, which sends GET, PUT and DELETE a second time by itself.
+
+    A second sending must pass the rate again, be counted, and for a change may not happen at all.
+    """
 
 
 async def _send_once(

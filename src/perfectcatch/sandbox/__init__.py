@@ -1,0 +1,1 @@
+"""Simulated vendors: each a process of its own that speaks as the real one does."""

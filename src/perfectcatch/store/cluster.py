@@ -156,6 +156,7 @@ class Cluster:
                 return
 
     def _launch(self) -> None:
+        self._release_watchdog()
         self.port = _usable(self.port)
         settings = {
             **TUNING,

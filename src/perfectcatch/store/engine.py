@@ -8,18 +8,9 @@ import psycopg
 from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
-from perfectcatch.store.address import parse
-from perfectcatch.store.pool import Pool, plain_errors
+from perfectcatch.store.pool import Pool, conninfo_of, plain_errors
 
 Result = TypeVar("Result")
-
-
-def conninfo_of(where: str | Pool) -> str:
-    """Give libpq's form of the address of a URL or a pool."""
-    if isinstance(where, str):
-        return parse(where).conninfo
-    assert isinstance(where.conninfo, str)
-    return where.conninfo
 
 
 def work(where: str | Pool, task: Callable[[Connection], Result]) -> Result:

@@ -8,39 +8,27 @@ data is refused, and needs a numbered migration that a person has thought about.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from functools import partial
+from hashlib import blake2b
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from psycopg.errors import LockNotAvailable
 from psycopg.rows import TupleRow
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
 
-from perfectcatch.errors import AlreadyRunning, SchemaDiffers
+from perfectcatch.errors import AlreadyRunning
 from perfectcatch.model.entity import Entity
-from perfectcatch.store.engine import conninfo_of, work
-from perfectcatch.store.functions import FUNCTIONS
-from perfectcatch.store.gathered import gathered_views
-from perfectcatch.store.grow import compress_documents, grow
-from perfectcatch.store.names import MIRROR, PUBLIC, SCHEMAS, qualified, quote, split
-from perfectcatch.store.pool import Pool, plain_errors
+from perfectcatch.store.names import MIRROR, qualified
+from perfectcatch.store.pool import Pool, conninfo_of, plain_errors
 from perfectcatch.store.refill import refill
-from perfectcatch.store.views import VIEWS, View
 
 Install = Callable[[psycopg.AsyncConnection[TupleRow]], Awaitable[None]]
 
 _LEDGER: Final = qualified(f"{MIRROR}.mirror_migrations")
 _LOCK: Final = "select pg_advisory_lock(hashtextextended('perfectcatch migration', 0))"
+_REACHED: Final = f"select statement from {_LEDGER} where relation = '*' order by id desc limit 1"
 _OTHERS_SECONDS: Final = 120
-# Waiting for a lock makes everybody behind us wait too: better to give up and be run again.
-_LIMITS: Final = "set local lock_timeout = '10s'; set local statement_timeout = '15min'"
 
 
 async def migrate(
@@ -52,12 +40,44 @@ async def migrate(
     ``SchemaDiffers`` naming table and column for what is not an addition, ``AlreadyRunning`` when another
     migration takes longer than two minutes.
     """
+    # Alembic and SQLAlchemy take a quarter of a second to import, which ``ensure`` most often saves.
+    from perfectcatch.store.change import change
+
     declared = tuple(entities)
     async with _alone(where) as connection:
-        done = await asyncio.to_thread(_in_thread, where, declared)
+        done = await asyncio.to_thread(change, where, declared)
         if install_jobs is not None:
             await install_jobs(connection)
-        return done + await _fill(connection, {entity.name: entity for entity in declared})
+        done += await _fill(connection, {entity.name: entity for entity in declared})
+        await connection.execute(
+            f"insert into {_LEDGER} (relation, entity, statement) select '*', '*', %(shape)s "
+            f"where %(shape)s is distinct from ({_REACHED})",
+            {"shape": fingerprint(declared)},
+        )
+        return done
+
+
+async def ensure(pool: Pool, entities: Iterable[Entity], *, install_jobs: Install | None = None) -> list[str]:
+    """``migrate``, unless these very declarations and this very code have migrated the database last.
+
+    Takes a millisecond then, and does not see what somebody changed by hand: ``check`` does.
+    """
+    declared = tuple(entities)
+    if not await is_empty(pool):
+        async with pool.connection() as connection:
+            row = await (await connection.execute(_REACHED)).fetchone()
+        if row is not None and row[0] == fingerprint(declared):
+            return []
+    return await migrate(pool, declared, install_jobs=install_jobs)
+
+
+def fingerprint(entities: Iterable[Entity]) -> str:
+    """Give a short name to everything that decides the shape: declarations, our code, the job engine."""
+    digest = blake2b(repr(tuple(entities)).encode(), digest_size=16)
+    digest.update(metadata.version("procrastinate").encode())
+    for source in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
 
 
 async def is_empty(pool: Pool) -> bool:
@@ -86,75 +106,6 @@ async def _alone(where: str | Pool) -> AsyncIterator[psycopg.AsyncConnection[Tup
                 ) from error
             await connection.execute("set lock_timeout = 0")
             yield connection
-
-
-def _in_thread(where: str | Pool, entities: tuple[Entity, ...]) -> list[str]:
-    try:
-        return work(where, partial(_change, entities=entities))
-    except LockNotAvailable as error:
-        raise AlreadyRunning(
-            "a table is in use by a long transaction, so it cannot be changed now: stop the workers, "
-            "or wait, and migrate again"
-        ) from error
-
-
-def _change(connection: Connection, entities: tuple[Entity, ...]) -> list[str]:
-    """Make every change in one transaction: all of them or none."""
-    connection.exec_driver_sql(_LIMITS)
-    schemas = sorted({*SCHEMAS, *(split(entity.table)[0] for entity in entities)} - {PUBLIC})
-    for schema in schemas:
-        connection.exec_driver_sql(f"create schema if not exists {quote(schema)}")
-    for function in FUNCTIONS:
-        connection.exec_driver_sql(function)
-    done = _numbered(connection)
-    done += grow(connection, entities)
-    done += compress_documents(connection, schemas)
-    for view in (*VIEWS, *gathered_views(entities)):
-        done += _view(connection, view)
-    return done
-
-
-def _numbered(connection: Connection) -> list[str]:
-    """Run the numbered migrations that this database has not seen."""
-    config = Config()
-    folder = Path(__file__).parent / "migrations"
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    script = ScriptDirectory.from_config(config)
-    context = MigrationContext.configure(connection, opts={"version_table_schema": MIRROR})
-    before = context.get_current_revision()
-    try:
-        command.upgrade(config, "head")
-        ahead = list(script.iterate_revisions(context.get_current_revision(), before))
-    except CommandError as error:
-        raise SchemaDiffers(
-            f"the database is at revision {before}, which this version does not know: "
-            "a newer version has migrated it, so run that one"
-        ) from error
-    return [f"applied migration {each.revision}: {each.doc}" for each in reversed(ahead)]
-
-
-def _view(connection: Connection, view: View) -> list[str]:
-    """Create ``view`` or give it its present meaning; columns of a view can be added but not changed."""
-    for needed in view.needs:
-        if (
-            connection.execute(text("select to_regclass(:name)"), {"name": qualified(needed)}).scalar()
-            is None
-        ):
-            return []
-    name = qualified(view.relation)
-    existed = connection.execute(text("select to_regclass(:name)"), {"name": name}).scalar() is not None
-    try:
-        with connection.begin_nested():
-            connection.exec_driver_sql(f"create or replace view {name} as {view.query}")
-    except DBAPIError as error:
-        if not isinstance(error.orig, psycopg.errors.InvalidTableDefinition):
-            raise
-        connection.exec_driver_sql(f"drop view {name}")
-        connection.exec_driver_sql(f"create view {name} as {view.query}")
-    comment = view.does.replace("'", "''")
-    connection.exec_driver_sql(f"comment on view {name} is '{comment}'")
-    return [] if existed else [f"created view {view.relation}"]
 
 
 async def _fill(connection: psycopg.AsyncConnection[Any], entities: dict[str, Entity]) -> list[str]:

@@ -104,6 +104,14 @@ async def run_in_transaction(
         await clock.sleep(backoff(attempt, _CONFLICTS, random.random))
 
 
+def conninfo_of(where: str | Pool) -> str:
+    """Give libpq's form of the address of a URL or a pool."""
+    if isinstance(where, str):
+        return parse(where).conninfo
+    assert isinstance(where.conninfo, str)
+    return where.conninfo
+
+
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Turn what a person can do something about into our errors; the rest passes as it is."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from lab import ROWS, TENANT
+from servicetitan_lab import ROWS, TENANT
 
 from perfectcatch.errors import BadArgument
 from perfectcatch.vendors.servicetitan.arguments import bind, snake

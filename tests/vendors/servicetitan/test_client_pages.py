@@ -4,8 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import Bench
-from lab import Lab, page, raw_page, refused, says
+from servicetitan_lab import Bench, Lab, page, raw_page, refused, says
 
 from perfectcatch.errors import BadArgument, VendorLoop, VendorUnavailable
 from perfectcatch.model.source import Page, RecordSource
@@ -144,7 +143,7 @@ async def test_a_zero_based_list_begins_at_zero(client: Client, lab: Lab) -> Non
 async def test_bad_records_are_told_after_the_good_ones(client: Client, lab: Lab) -> None:
     lab.say(raw_page(b'{"id":1}', b'{"id":NaN}', b'{"id":2}'))
     found = []
-    with pytest.raises(VendorUnavailable, match="1 records are not valid JSON"):
+    with pytest.raises(VendorUnavailable, match="1 records are not valid JSON"):  # noqa: PT012
         async for record in client.records("crm.customers.export"):
             found.append(record["id"])  # noqa: PERF401
     assert found == [1, 2]
@@ -165,6 +164,14 @@ async def test_endless_paging_stops(client: Client, lab: Lab, name: str, answer:
         async for _ in client.records(name):
             pass
     assert len(lab.api) <= 10
+
+
+async def test_a_continuation_that_comes_again_stops_though_records_differ(client: Client, lab: Lab) -> None:
+    lab.say(*(raw_page(b'{"id":%d}' % turn, more=True, token="ab"[turn % 2]) for turn in range(10)))
+    with pytest.raises(VendorLoop, match="the same continuation came twice"):
+        async for _ in client.records("crm.customers.export"):
+            pass
+    assert len(lab.api) == 3
 
 
 async def test_many_by_id_in_fifties(client: Client, lab: Lab) -> None:
@@ -222,7 +229,7 @@ async def test_files(client: Client, lab: Lab) -> None:
 
 
 async def test_open_client_makes_what_is_not_given(lab: Lab) -> None:
-    from lab import APP_KEY, SECRET, find
+    from servicetitan_lab import APP_KEY, SECRET, find
 
     from perfectcatch.vendors.servicetitan.auth import Credentials
 

@@ -2,10 +2,10 @@
 
 import asyncio
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
-from conftest import Bench
-from lab import HTML, SECRET, Lab, page, refused, says
+from servicetitan_lab import HTML, SECRET, Bench, Lab, page, refused, says
 
 from perfectcatch.errors import CredentialsRejected, VendorUnavailable
 from perfectcatch.vendors.servicetitan.auth import Credentials, environment_hint
@@ -82,6 +82,16 @@ async def test_a_fresh_token_refused_points_at_the_app_key(bench: Bench, client:
     await client.call("crm.customers.list")
 
 
+async def test_a_late_401_does_not_drop_the_newer_token(client: Client, lab: Lab) -> None:
+    tokens = client._transport.tokens
+    old = await tokens.get()
+    assert tokens.invalidate(old)
+    new = await tokens.get()
+    assert tokens.invalidate(old)
+    assert await tokens.get() == new
+    assert len(lab.token_calls) == 2
+
+
 @pytest.mark.parametrize("answer", [INVALID, says(b"no", 401), refused(403)])
 async def test_refused_credentials_ask_a_person(client: Client, lab: Lab, answer: object) -> None:
     lab.token_otherwise = answer  # type: ignore[assignment]
@@ -100,8 +110,8 @@ async def test_refused_credentials_make_no_storm(bench: Bench, client: Client, l
         if len(lab.token_calls) > before:
             asked_at.append(second)
         bench.clock.advance(1)
-    pauses = [later - earlier for earlier, later in zip(asked_at, asked_at[1:], strict=False)]
-    assert pauses == [60, 120, 240, 480, 600, 600, 600]
+    pauses = [later - earlier for earlier, later in pairwise(asked_at)]
+    assert pauses == [60, 120, 240, 480, 600, 600, 600, 600]
     lab.token_otherwise = None
     bench.clock.advance(600)
     await client.call("crm.customers.list")
@@ -138,7 +148,7 @@ async def test_a_wrong_token_address_names_its_setting(client: Client, lab: Lab)
 async def test_giving_up_one_call_leaves_the_token_to_the_others(client: Client, lab: Lab) -> None:
     first = asyncio.create_task(client.call("crm.customers.list"))
     second = asyncio.create_task(client.call("crm.customers.list"))
-    while not lab.token_calls:
+    while not lab.token_calls:  # noqa: ASYNC110
         await asyncio.sleep(0)
     first.cancel()
     await second

@@ -4,7 +4,7 @@ A name that the operation does not document is ignored without a word, as the ve
 """
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,15 +29,13 @@ _RANGE = re.compile(r"(\w+?)(?:On)?(OnOrAfter|OnOrBefore|OnBefore|OnAfter|Before
 class Wanted:
     """What a query asks for: ``ids`` narrow first (cheap), then ``tests`` look at each row."""
 
-    ids: list[Collection[Id]] = field(default_factory=list)
+    ids: list[set[Id]] = field(default_factory=list)
     tests: list[Callable[[Row], bool]] = field(default_factory=list)
 
     def rows(self, rows: list[Row]) -> list[Row]:
         """The rows that pass."""
         if self.ids:
-            narrow = set(min(self.ids, key=len))
-            for more in self.ids:
-                narrow &= more if isinstance(more, set) else set(more)
+            narrow = set.intersection(*sorted(self.ids, key=len))
             rows = [row for row in rows if row.id in narrow]
         for test in self.tests:
             rows = [row for row in rows if test(row)]

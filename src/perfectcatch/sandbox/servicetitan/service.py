@@ -97,8 +97,8 @@ class Service:
         return Call(self.tenant, route, names, pairs, {} if upload else _json(body), upload=upload)
 
     def _handle(self, call: Call) -> Answer:
-        for name, shape in call.route.operation.path.items():
-            if shape.word in {"int64", "int32"} and not call.path.get(name, "0").lstrip("-").isdigit():
+        for name, value in call.route.operation.path.items():
+            if value.word in {"int64", "int32"} and not call.path.get(name, "0").lstrip("-").isdigit():
                 raise AnswerError(404)
         kind, shape = call.route.kind, call.route.answer
         if call.route.collection.startswith("reporting.") and kind is not Kind.REPORT:

@@ -62,9 +62,34 @@ def _furnish_item(call: Call) -> None:
         )
 
 
+def _equipment(call: Call) -> Any:
+    return {"equipmentIds": call.tenant.get("jpm.jobs", call.path["id"])["equipmentIds"]}
+
+
+def _booked(call: Call) -> Any:
+    job = call.tenant.get("jpm.jobs", call.path["id"])
+    visit = call.tenant.get("jpm.appointments", job["firstAppointmentId"])
+    times = {name: visit[name] for name in ("start", "arrivalWindowStart", "arrivalWindowEnd")}
+    made = {name: job[name] for name in ("createdOn", "createdById")}
+    return {
+        "id": job["id"],
+        "jobId": job["id"],
+        "jobAppointmentId": visit["id"],
+        **times,
+        **made,
+        "active": True,
+    }
+
+
+# Single documents that follow from records.
+_DERIVED = {"jpm.jobs_equipment": _equipment, "jpm.jobs_booked_log": _booked}
+
+
 def single(call: Call) -> Any:
     """The one document of a collection and its parents, made up on first sight and writable from then on."""
     ancestors(call)
+    if derive := _DERIVED.get(call.route.collection):
+        return derive(call)
     tenant, shape = call.tenant, call.route.answer
     table = tenant.tables.get(call.route.collection)
     if table and call.route.collection in tenant.given and not call.route.parents:

@@ -41,6 +41,9 @@ _REFERS = {
     "timesheetCode": "payroll.timesheet_codes",
 }
 
+# What happens here alone, so nothing of it is made up.
+_EMPTY_AT_FIRST = frozenset({"sales.status_estimates_changes", "crm.bookings_contacts", "crm.leads_notes"})
+
 
 class Tenant:
     """Everything that the sandbox knows. ``opened`` is the moment at which the company was made."""
@@ -50,7 +53,7 @@ class Tenant:
         self.clock = options.clock
         self.routes = Routes(endpoints)
         self.tables: dict[str, Table] = {}
-        self.given: set[str] = set()  # collections that the company keeps
+        self.given: set[str] = set(_EMPTY_AT_FIRST)  # collections that the company keeps
         self.documents: dict[tuple[str, tuple[str, ...]], Any] = {}
         self._last = 0
         self._picks: dict[str, list[Id]] = {}
@@ -90,7 +93,11 @@ class Tenant:
             return table
         fields = self.routes.all_fields(collection)
         routes = self.routes.by_collection.get(collection, ())
-        if fields and any(route.method == "GET" and not route.parents for route in routes):
+        if (
+            fields
+            and collection not in self.given
+            and any(route.method == "GET" and not route.parents for route in routes)
+        ):
             for index in range(self.options.made_up):
                 table.put(self.made(collection, index), default=self.opened)
         return table

@@ -1,0 +1,1 @@
+"""ServiceTitan: its operations, its records and the one client that talks to it."""

@@ -155,7 +155,8 @@ class Tokens:
                 raise
             verdict.succeeded()
         self._refusal, self._pause = None, 0.0
-        lifetime = max(answer.expires_in or USUAL_LIFETIME, SHORTEST_LIFETIME)
+        said = USUAL_LIFETIME if answer.expires_in is None else answer.expires_in
+        lifetime = max(said, SHORTEST_LIFETIME)
         return _Token(answer.access_token, asked_at + lifetime - min(RENEW_BEFORE, lifetime * RENEW_SHARE))
 
     def _request(self) -> Request:

@@ -11,14 +11,13 @@ from perfectcatch.sandbox.servicetitan.writes import (
     jobs,
     memberships,
     sales,
-    settings,
 )
 from perfectcatch.sandbox.servicetitan.writes.generic import check_body, write
 from perfectcatch.sandbox.servicetitan.writes.kinds import Write
 
 SPECIAL: dict[str, Write] = {
     f"{method} {path}": function
-    for area in (accounting, appointments, board, crm, inbound, jobs, memberships, sales, settings)
+    for area in (accounting, appointments, board, crm, inbound, jobs, memberships, sales)
     for (method, path), function in area.WRITES.items()
 }
 

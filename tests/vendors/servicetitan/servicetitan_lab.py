@@ -12,7 +12,13 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from perfectcatch.errors import BadArgument
+from perfectcatch.kit.clock import FakeClock
+from perfectcatch.kit.http import Http
+from perfectcatch.kit.limits import LocalBudget
 from perfectcatch.model.endpoint import Endpoint, Kind, Parameter
+from perfectcatch.vendors.servicetitan.auth import Credentials
+from perfectcatch.vendors.servicetitan.client import Client
+from perfectcatch.vendors.servicetitan.transport import Observation
 
 TENANT = 4711
 SECRET, APP_KEY = "canary-client-secret", "canary-app-key"
@@ -272,3 +278,33 @@ def find(name: str) -> Endpoint:
     if name not in ROWS:
         raise BadArgument(f"no operation {name}")
     return ROWS[name]
+
+
+# A client of it ---------------------------------------------------------------------------------
+
+
+@dataclass
+class Bench:
+    """What a test needs to make clients: ``client()`` makes another one."""
+
+    lab: Lab
+    http: Http
+    clock: FakeClock
+    budget: LocalBudget
+    seen: list[Observation] = field(default_factory=list)
+
+    def client(self, **more: Any) -> Client:
+        given: dict[str, Any] = {
+            "http": self.http,
+            "credentials": Credentials(
+                client_id="canary-client-id", client_secret=SECRET, app_key=APP_KEY, tenant_id=TENANT
+            ),
+            "api_url": self.lab.url,
+            "auth_url": self.lab.auth_url,
+            "budget": self.budget,
+            "clock": self.clock,
+            "find": find,
+            "on_request": self.seen.append,
+            "draw": lambda: 0.5,
+        }
+        return Client(**given | more)

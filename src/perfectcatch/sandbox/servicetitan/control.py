@@ -1,0 +1,111 @@
+"""The control surface under ``/_sandbox/``: for tests and demonstrations, no part of the vendor's API.
+
+=====  =============================  =======================================================
+GET    /_sandbox/ledger?limit=        the last requests: time, method, path, query, status, records
+GET    /_sandbox/stats                counts of requests and records
+GET    /_sandbox/records/{name}       every record of a collection, whole (``?id=`` for one)
+POST   /_sandbox/edit                 {collection, id, changes}: change fields now
+POST   /_sandbox/add                  {collection, record}: add a record
+POST   /_sandbox/delete               {collection, id, hard}: delete as the vendor does, or without a trace
+POST   /_sandbox/merge                {collection, from, to}: merge customers or locations
+POST   /_sandbox/activity             {changes}: make believable changes now
+POST   /_sandbox/revoke               make all access tokens invalid
+=====  =============================  =======================================================
+"""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from perfectcatch.sandbox.servicetitan.activity import Activity
+from perfectcatch.sandbox.servicetitan.answers import Answer, AnswerError, bad, document
+from perfectcatch.sandbox.servicetitan.service import Service
+
+PREFIX = "/_sandbox/"
+
+
+class Control:
+    """Answers the control surface of one service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.activity = Activity(service.tenant, service.options.seed)
+
+    def answer(self, method: str, path: str, query: str = "", body: bytes = b"") -> Answer:
+        """Answer one request."""
+        try:
+            return self._answer(method, path.removeprefix(PREFIX), query, body)
+        except AnswerError as error:
+            return error.answer()
+
+    def _answer(self, method: str, name: str, query: str, body: bytes) -> Answer:
+        words = {key: values[0] for key, values in parse_qs(query).items()}
+        if method == "GET":
+            return self._read(name, words)
+        if method != "POST":
+            raise AnswerError(405)
+        try:
+            facts = msgspec.json.decode(body) if body.strip() else {}
+        except msgspec.DecodeError:
+            raise bad("body", "The body is not valid JSON.") from None
+        write = {
+            "edit": self._edit,
+            "add": self._add,
+            "delete": self._delete,
+            "merge": self._merge,
+            "activity": self._activity,
+            "revoke": self._revoke,
+        }.get(name)
+        if write is None:
+            raise AnswerError(404)
+        try:
+            return document(write(facts))
+        except KeyError as error:
+            raise bad(str(error.args[0]), f"The {error.args[0]} field is required.") from None
+
+    def _read(self, name: str, words: dict[str, str]) -> Answer:
+        service = self._service
+        if name == "ledger":
+            entries = list(service.ledger.entries)
+            return document(
+                {"total": service.ledger.total, "entries": entries[-int(words.get("limit", 1000)) :]}
+            )
+        if name == "stats":
+            tables = {key: len(table) for key, table in sorted(service.tenant.tables.items())}
+            return document({**service.ledger.stats(), "collections": tables})
+        if name.startswith("records/"):
+            collection = name.removeprefix("records/")
+            if collection not in service.tenant.routes.by_collection:
+                raise AnswerError(404, f"There is no collection {collection}.")
+            if "id" in words:
+                return document(service.tenant.get(collection, words["id"]))
+            return document(service.read(collection))
+        raise AnswerError(404)
+
+    def _edit(self, facts: dict[str, Any]) -> Any:
+        return self._service.tenant.edit(facts["collection"], facts["id"], **facts["changes"])
+
+    def _add(self, facts: dict[str, Any]) -> Any:
+        return self._service.tenant.add(facts["collection"], facts["record"])
+
+    def _delete(self, facts: dict[str, Any]) -> Any:
+        tenant = self._service.tenant
+        if facts.get("hard"):
+            tenant.table(facts["collection"]).remove(tenant.row(facts["collection"], facts["id"]).id)
+        else:
+            tenant.delete(facts["collection"], facts["id"])
+        return {"deleted": facts["id"]}
+
+    def _merge(self, facts: dict[str, Any]) -> Any:
+        collection = facts.get("collection", "crm.customers")
+        if collection not in {"crm.customers", "crm.locations"}:
+            raise bad("collection", "Only customers and locations merge.")
+        self._service.tenant.merge(collection, facts["from"], facts["to"])
+        return self._service.tenant.get(collection, facts["from"])
+
+    def _activity(self, facts: dict[str, Any]) -> Any:
+        return {"done": self.activity.make(int(facts.get("changes", 1)))}
+
+    def _revoke(self, _facts: dict[str, Any]) -> Any:
+        return {"revoked": self._service.door.revoke()}

@@ -1,0 +1,153 @@
+"""The simulated vendor on a socket: ``make_app`` for tests, ``serve`` for a loop, ``run`` for the command."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from perfectcatch.sandbox.servicetitan.answers import Answer
+from perfectcatch.sandbox.servicetitan.control import PREFIX, Control
+from perfectcatch.sandbox.servicetitan.options import Options
+from perfectcatch.sandbox.servicetitan.service import Service
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+SERVICE = web.AppKey("service", Service)
+CONTROL = web.AppKey("control", Control)
+_LARGEST_BODY = 32 * 1024 * 1024
+
+
+def make_app(
+    options: Options | None = None, *, service: Service | None = None, faults: Sequence[Middleware] = ()
+) -> web.Application:
+    """Make the application. ``faults`` are middlewares that see every vendor request before it is answered."""
+    service = service or Service(options or Options())
+    app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_only_vendor(each) for each in faults])
+    app[SERVICE] = service
+    app[CONTROL] = Control(service)
+    app.router.add_route("*", "/{path:.*}", _answer)
+    if service.options.activity > 0:
+        app.cleanup_ctx.append(_living)
+    return app
+
+
+def _only_vendor(middleware: Middleware) -> Any:
+    """Let a fault alone where the control surface is asked."""
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith(PREFIX):
+            return await handler(request)
+        return await middleware(request, handler)
+
+    return guarded
+
+
+async def _answer(request: web.Request) -> web.Response:
+    body = await request.read() if request.can_read_body else b""
+    path, query = request.path, request.rel_url.raw_query_string
+    if path.startswith(PREFIX):
+        return _response(request.app[CONTROL].answer(request.method, path, query, body))
+    return _response(request.app[SERVICE].answer(request.method, path, query, request.headers, body))
+
+
+def _response(answer: Answer) -> web.Response:
+    headers = dict(answer.headers)
+    if answer.body:
+        headers["Content-Type"] = answer.content_type
+    return web.Response(status=answer.status, body=answer.body, headers=headers)
+
+
+async def _living(app: web.Application) -> AsyncIterator[None]:
+    """Make changes at the asked rate for as long as the application runs."""
+    options = app[SERVICE].options
+
+    async def live() -> None:
+        while True:
+            await options.clock.sleep(60 / options.activity)
+            app[CONTROL].activity.make(1)
+
+    task = asyncio.create_task(live())
+    yield
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+# Serving --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the sandbox answers and what opens it; printed as one line of JSON."""
+
+    url: str
+    client_id: str
+    client_secret: str
+    app_key: str
+    tenant_id: int
+
+    def line(self) -> str:
+        """One line of JSON."""
+        names = ("url", "client_id", "client_secret", "app_key", "tenant_id")
+        return json.dumps({name: getattr(self, name) for name in names})
+
+
+@contextlib.asynccontextmanager
+async def serving(host: str, port: int, options: Options) -> AsyncIterator[Address]:
+    """Serve while the block runs; port 0 takes a free one. Raises OSError when the port is taken."""
+    runner = web.AppRunner(make_app(options), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        taken = runner.addresses[0][1]
+        yield Address(
+            url=f"http://{host}:{taken}",
+            client_id=options.client_id,
+            client_secret=options.client_secret,
+            app_key=options.app_key,
+            tenant_id=options.tenant_id,
+        )
+    finally:
+        await runner.cleanup()
+
+
+async def serve(host: str, port: int, options: Options) -> None:
+    """Serve until a signal asks to stop; prints the address as one line of JSON once it listens."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with serving(host, port, options) as address:
+        sys.stdout.write(address.line() + "\n")
+        sys.stdout.flush()
+        await stop.wait()
+
+
+def run(  # noqa: D417 - the options are those of Options
+    *,
+    port: int = 0,
+    seed: int = 7,
+    customers: int = 1696,
+    activity: float = 0,
+    rate: float = 60,
+    token_seconds: int = 900,
+    host: str = "127.0.0.1",
+) -> None:
+    """Make the company and serve it, on this machine only unless ``host`` says otherwise."""
+    options = Options(
+        seed=seed, customers=customers, activity=activity, rate=rate, token_seconds=token_seconds
+    )
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(serve(host, port, options))
+    else:
+        uvloop.run(serve(host, port, options))

@@ -1,3 +1,0 @@
-from perfectcatch.sandbox.servicetitan.writes.kinds import Area
-
-WRITES: Area = {}

@@ -1,0 +1,1 @@
+"""The studio: tables and views in a browser, read only, for the person at this machine."""
