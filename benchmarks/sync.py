@@ -9,6 +9,7 @@ and converted before its clock starts.
 
 import argparse
 import asyncio
+import http.client
 import json
 import os
 import resource
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
+import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,7 +54,7 @@ async def load(mode: str) -> dict[str, Any]:
         return measured
 
 
-async def incremental_in_running_worker(sandbox: str) -> dict[str, Any]:
+async def incremental_in_running_worker(sandbox: str, database_url: str) -> dict[str, Any]:
     """A worker that is already running reads 1 % changed records; then single changes, commit to listener."""
     from perfectcatch.app import open_engine
     from perfectcatch.settings import load_settings
@@ -61,7 +62,7 @@ async def incremental_in_running_worker(sandbox: str) -> dict[str, Any]:
     async with open_engine(load_settings(env_file=None)) as engine:
         chosen = [engine.entities[name] for name in ENTITIES]
         await engine.run_entities(chosen)
-        changed = change_one_in_a_hundred(sandbox)
+        changed = await asyncio.to_thread(change_one_in_a_hundred, sandbox, database_url, 1)
         cpu, wall = time.process_time(), time.perf_counter()
         report = await engine.run_entities(chosen)
         return {
@@ -138,9 +139,15 @@ async def comparison(source_url: str, target_url: str) -> dict[str, Any]:
     async with await psycopg.AsyncConnection.connect(source_url) as connection:
         from psycopg.types.json import set_json_loads
 
-        set_json_loads(lambda text: text, connection)  # JSON stays the text that it is
+        set_json_loads(lambda text: text if isinstance(text, str) else bytes(text).decode(), connection)  # JSON stays the text that it is
         for table, _ in tables:
-            cursor = await connection.execute(f"select * from {table}")
+            stored = await connection.execute(
+                "select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute "
+                "where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped and attgenerated = ''",
+                (table,),
+            )
+            [(listed,)] = await stored.fetchall()
+            cursor = await connection.execute(f"select {listed} from {table}")
             columns[table] = [column.name for column in cursor.description or ()]
             rows[table] = await cursor.fetchall()
     shares: list[list[tuple[str, tuple[str, ...]]]] = [[], []]
@@ -159,7 +166,7 @@ async def comparison(source_url: str, target_url: str) -> dict[str, Any]:
                         async with connection.cursor() as cursor:
                             async with cursor.copy(f"copy {staging} ({names}) from stdin") as copy:
                                 for row in rows[table][start : start + BATCH]:
-                                    await copy.write_row([as_json(value) for value in row])
+                                    await copy.write_row(row)
                         await connection.execute(
                             f"insert into {table} ({names}) select {names} from {staging} "
                             f"on conflict ({', '.join(key)}) do update set {updates}"
@@ -175,31 +182,47 @@ async def comparison(source_url: str, target_url: str) -> dict[str, Any]:
     }
 
 
-def as_json(value: Any) -> Any:
-    return bytes(value).decode() if isinstance(value, memoryview) else value
-
-
 def size(share: list[tuple[str, tuple[str, ...]]], rows: dict[str, list[tuple[Any, ...]]]) -> int:
     return sum(len(rows[table]) for table, _ in share)
 
 
-def change_one_in_a_hundred(sandbox: str) -> int:
-    answer = post(f"{sandbox}/_sandbox/touch", {"share": 0.01, "seed": 11, "collections": COLLECTIONS})
-    return int(answer["changed"])
+EDITED = {
+    "customers": ("crm.customers", "name"),
+    "jobs": ("jpm.jobs", "customerPo"),
+    "estimates": ("sales.estimates", "name"),
+    "invoices": ("accounting.invoices", "summary"),
+    "appointments": ("jpm.appointments", "specialInstructions"),
+}
 
 
-COLLECTIONS = ["crm.customers", "jpm.jobs", "sales.estimates", "accounting.invoices", "jpm.appointments"]
+def change_one_in_a_hundred(sandbox: str, database_url: str, turn: int) -> int:
+    """Edit every hundredth record at the vendor; ``turn`` makes it another hundredth and another text."""
+    import psycopg
+
+    from perfectcatch.vendors.servicetitan.entities import BY_NAME
+
+    parts = urllib.parse.urlsplit(sandbox)
+    vendor = http.client.HTTPConnection(parts.hostname or "", parts.port)
+    changed = 0
+    with psycopg.connect(database_url) as connection:
+        for name, (collection, field) in EDITED.items():
+            found = connection.execute(
+                f"select st_id from (select st_id, row_number() over (order by st_id) as place from "
+                f"{BY_NAME[name].table} where deleted_at is null) counted where place %% 100 = %s",
+                (turn,),
+            )
+            for (st_id,) in found.fetchall():
+                body = {"collection": collection, "id": st_id, "changes": {field: f"edited {turn}"}}
+                vendor.request("POST", "/_sandbox/edit", json.dumps(body))
+                answer = vendor.getresponse()
+                assert answer.status == 200, answer.read()
+                answer.read()
+                changed += 1
+    vendor.close()
+    return changed
 
 
 # The parent: sandbox, databases, rounds, report ------------------------------------------------
-
-
-def post(url: str, body: Any) -> Any:
-    request = urllib.request.Request(
-        url, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
-    )
-    with urllib.request.urlopen(request, timeout=300) as answer:
-        return json.load(answer)
 
 
 def worker(task: str, environment: dict[str, str], *words: str) -> Any:
@@ -210,6 +233,15 @@ def worker(task: str, environment: dict[str, str], *words: str) -> Any:
         stdout=subprocess.PIPE,
     )
     return json.loads(done.stdout)
+
+
+def incremental_command(environment: dict[str, str]) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "perfectcatch", "sync", "incremental", "--json"],
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
 
 
 @contextmanager
@@ -257,16 +289,11 @@ async def measure(customers: int, rounds: int) -> dict[str, Any]:
                 plain = await asyncio.to_thread(
                     worker, "comparison", here, "--from", ours.url, "--to", theirs.url
                 )
-                running = await asyncio.to_thread(worker, "incremental", here, "--sandbox", known["url"])
-                change_one_in_a_hundred(known["url"])
+                running = await asyncio.to_thread(worker, "incremental", here, "--sandbox", known["url"], "--from", ours.url)
+                await asyncio.to_thread(incremental_command, here)  # loads what the five entities left out
+                await asyncio.to_thread(change_one_in_a_hundred, known["url"], ours.url, 2)
                 began = time.perf_counter()
-                await asyncio.to_thread(
-                    subprocess.run,
-                    [sys.executable, "-m", "perfectcatch", "sync", "incremental", "--json"],
-                    env=os.environ | here,
-                    stdout=subprocess.DEVNULL,
-                    check=True,
-                )
+                await asyncio.to_thread(incremental_command, here)
                 command = time.perf_counter() - began
                 round_ = {
                     "full": full,
@@ -336,6 +363,9 @@ def main() -> None:
 
 
 async def _task(chosen: argparse.Namespace) -> Any:
+    from perfectcatch.kit import log
+
+    log.configure(level="warning")
     if chosen.task == "migrate":
         from perfectcatch.app import migrated
         from perfectcatch.settings import load_settings
@@ -344,7 +374,7 @@ async def _task(chosen: argparse.Namespace) -> Any:
     if chosen.task == "comparison":
         return await comparison(chosen.source, chosen.target)
     if chosen.task == "incremental":
-        return await incremental_in_running_worker(chosen.sandbox)
+        return await incremental_in_running_worker(chosen.sandbox, chosen.source)
     if chosen.task == "listening":
         return await listening(200)
     return await load(chosen.task)

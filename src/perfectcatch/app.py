@@ -9,10 +9,11 @@ from psycopg import AsyncConnection, sql
 
 from perfectcatch.kit.clock import Clock, SystemClock
 from perfectcatch.settings import Settings, require
-from perfectcatch.store import check, jobs, runs
+from perfectcatch.store import check, runs
 from perfectcatch.store import migrate as migrations
 from perfectcatch.store.budget import PostgresBudget
 from perfectcatch.store.embedded import opened
+from perfectcatch.store.jobs_schema import install
 from perfectcatch.store.pool import Pool, open_pool
 from perfectcatch.sync.engine import Engine
 from perfectcatch.sync.progress import Progress, Silent
@@ -74,7 +75,7 @@ async def open_store(settings: Settings, *, application: str) -> AsyncIterator[P
         _pool(settings, database, application) as pool,
     ):
         if database.embedded or await migrations.is_empty(pool):
-            await migrations.migrate(pool, BY_NAME.values(), install_jobs=jobs.install)
+            await migrations.ensure(pool, BY_NAME.values(), install_jobs=install)
         yield pool
 
 
@@ -84,7 +85,7 @@ async def migrated(settings: Settings) -> list[str]:
         open_database(settings) as database,
         _pool(settings, database, "perfectcatch db migrate") as pool,
     ):
-        return await migrations.migrate(pool, BY_NAME.values(), install_jobs=jobs.install)
+        return await migrations.migrate(pool, BY_NAME.values(), install_jobs=install)
 
 
 async def differences(settings: Settings) -> list[check.Difference]:

@@ -1,4 +1,4 @@
-"""Several worker processes on one schedule: each tick once, never two at a time, nothing lost with a worker."""
+"""Several worker processes on one schedule: each tick once, never two at a time, no run lost with a worker."""
 
 import asyncio
 import signal
@@ -23,7 +23,8 @@ async def connection(fresh_database: str) -> AsyncIterator[Connection]:
     async with await psycopg.AsyncConnection.connect(fresh_database, autocommit=True) as opened:
         await install(opened)
         await opened.execute(
-            "create table notes (id serial primary key, pid int, text text, at timestamptz default clock_timestamp())"
+            "create table notes"
+            " (id serial primary key, pid int, text text, at timestamptz default clock_timestamp())"
         )
         yield opened
 
@@ -71,7 +72,7 @@ async def begun(connection: Connection) -> dict[datetime, datetime]:
 
 
 def none_is_missing(runs: dict[datetime, datetime]) -> bool:
-    """Whether each tick has its run, or came when the run of an earlier one still waited (on a busy machine)."""
+    """Whether each tick has its run, or came when that of an earlier one still waited (on a busy machine)."""
     seconds = int((max(runs) - min(runs)).total_seconds())
     ticks = [min(runs) + timedelta(seconds=second) for second in range(seconds)]
     return all(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import socket
 import sys
@@ -80,7 +81,7 @@ async def _work(settings: "Settings", database: "Database", *, sandbox: bool, on
         await _something_happens(settings)
         async with open_engine(settings, application="perfectcatch up") as engine:
             reports.append(await engine.run("incremental"))
-    _summary(reports, database)
+    _summary(reports, database, once=once)
     if any(report.status != "succeeded" for report in reports):
         raise typer.Exit(1)
     if not once:
@@ -102,7 +103,7 @@ async def _sandbox(*, customers: int, seed: int, activity: float) -> AsyncIterat
     words += ["--activity", str(activity)]
     program = Program(name="sandbox", argv=[sys.executable, "-m", "perfectcatch", *words])
     stop = asyncio.Event()
-    supervisor = Supervisor([program], SystemClock(), lines=sys.stderr)
+    supervisor = Supervisor([program], SystemClock(), lines=_Words())
     running = asyncio.create_task(supervisor.run(stop))
     try:
         await _until_answering(port, running)
@@ -118,6 +119,15 @@ async def _sandbox(*, customers: int, seed: int, activity: float) -> AsyncIterat
     finally:
         stop.set()
         await running
+
+
+class _Words(io.StringIO):
+    """What the sandbox says goes to stderr, but for the line of JSON that is meant for programs."""
+
+    def write(self, text: str) -> int:
+        if '"client_secret"' not in text:
+            sys.stderr.write(text)
+        return len(text)
 
 
 def _free_port() -> int:
@@ -157,7 +167,7 @@ async def _something_happens(settings: "Settings") -> None:
 # What a person sees ----------------------------------------------------------------------------
 
 
-def _summary(reports: "list[RunReport]", database: "Database") -> None:
+def _summary(reports: "list[RunReport]", database: "Database", *, once: bool) -> None:
     from perfectcatch.cli.sync import COLUMNS, show_events
 
     rows = [each.as_row() | {"run": report.mode} for report in reports for each in report.entities]
@@ -186,7 +196,13 @@ def _summary(reports: "list[RunReport]", database: "Database") -> None:
                 print(f"{row['entity']}: {row['error']}")
     show_events(live, past)
     print(f"\nThe database: {database.shown}")
-    print("Look into it with psql, or with `perfectcatch db studio` while this runs.")
+    if not database.embedded:
+        return
+    print(
+        "It was started for this cycle and has ended with it; without --once it stays up."
+        if once
+        else "Look into it with psql, or in a browser with `perfectcatch db studio`, while this runs."
+    )
 
 
 async def _stay(settings: "Settings", *, sandbox: bool) -> None:

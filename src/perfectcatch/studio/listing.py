@@ -1,8 +1,8 @@
 """What a page of rows is asked for, read from an address and written to one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from perfectcatch.errors import BadArgument
@@ -12,16 +12,6 @@ from perfectcatch.store.browse_catalog import Field, Shape
 COLUMNS: Final = 12  # of a wide table, until all are asked for
 _ORDERS: Final = {"up": False, "down": True}
 _DIGITS: Final = 18  # of a bigint, whatever its first digit
-
-
-class Query(Protocol):
-    """The part of an address behind the question mark."""
-
-    def get(self, key: str, default: str = "", /) -> str:
-        """The first value of ``key``."""
-
-    def getall(self, key: str, default: Sequence[str] = (), /) -> Sequence[str]:
-        """Every value of ``key``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +40,7 @@ class Listing:
     @property
     def settings(self) -> Mapping[str, str]:
         """Everything but the place, as words of the address."""
-        words = {}
+        words: dict[str, str] = {}
         if self.where is not None:
             words |= {"column": self.where.column, "is": self.where.operator.value, "to": self.where.value}
         if self.sort is not None:
@@ -80,24 +70,26 @@ class Listing:
         return replace(self, sort=column, descending=downwards, after=None)
 
 
-def parse(schema: str, table: str, query: Query) -> Listing:
-    """Read an address; columns are not checked here. Raises ``BadArgument``."""
-    column, sort, order = query.get("column", ""), query.get("sort", ""), query.get("order", "up")
+def parse(schema: str, table: str, query: Iterable[tuple[str, str]]) -> Listing:
+    """Read the words of an address; columns are not checked here. Raises ``BadArgument``."""
+    pairs = list(query)
+    words = dict(reversed(pairs))  # of a word that comes twice the first counts
+    column, sort, order = words.get("column"), words.get("sort"), words.get("order", "up")
     if order not in _ORDERS:
         raise BadArgument(f"order is up or down, not {order!r}.")
+    operator = _operator(words.get("is", Operator.EQUALS.value))
     return Listing(
         schema=schema,
         table=table,
-        where=Filter(column=column, operator=_operator(query), value=query.get("to", "")) if column else None,
+        where=Filter(column=column, operator=operator, value=words.get("to", "")) if column else None,
         sort=sort or None,
         descending=_ORDERS[order],
-        every=query.get("columns", "") == "all",
-        after=_place(query),
+        every=words.get("columns") == "all",
+        after=_place(tuple(value for word, value in pairs if word == "after"), words),
     )
 
 
-def _operator(query: Query) -> Operator:
-    asked = query.get("is", Operator.EQUALS.value)
+def _operator(asked: str) -> Operator:
     try:
         return Operator(asked)
     except ValueError:
@@ -105,14 +97,13 @@ def _operator(query: Query) -> Operator:
         raise BadArgument(f"A column is compared by one of {known}, not by {asked!r}.") from None
 
 
-def _place(query: Query) -> Place | None:
-    key, skipped = tuple(query.getall("after", ())), query.get("skip", "")
-    if not key and not skipped:
-        return None
-    if skipped and not (skipped.isascii() and skipped.isdigit() and len(skipped) <= _DIGITS):
+def _place(key: tuple[str, ...], words: Mapping[str, str]) -> Place | None:
+    skipped = words.get("skip", "0")
+    if not (skipped.isascii() and skipped.isdigit() and len(skipped) <= _DIGITS):
         raise BadArgument(f"skip is a number of rows, not {skipped!r}.")
-    values = query.getall("value", ())
-    return Place(key=key, value=values[0] if values else None, skipped=int(skipped or 0))
+    if not key and not int(skipped):
+        return None
+    return Place(key=key, value=words.get("value"), skipped=int(skipped))
 
 
 # Addresses -------------------------------------------------------------------------------------

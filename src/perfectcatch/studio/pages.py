@@ -19,20 +19,17 @@ from perfectcatch.studio.references import KEY, References, Table
 
 STYLE: Final = (Path(__file__).parent / "studio.css").read_text()
 _KIB: Final = 1024
+_TENS: Final = 10
+_UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def size(count: int | None) -> str:
-    """Bytes as people read them: ``12 kB``, ``3.4 MB``."""
+    """Bytes as people read them: ``512 B``, ``3.4 MB``, ``12 MB``."""
     if count is None:
         return ""
-    number = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < _KIB:
-            break
-        number /= _KIB
-    else:
-        unit = "TB"
-    return f"{number:.1f} {unit}" if unit not in ("B", "kB") and number < 10 else f"{number:.0f} {unit}"  # noqa: PLR2004 - two figures
+    power = max(0, count.bit_length() - 1) // 10
+    amount, unit = count / _KIB**power, _UNITS[power]
+    return f"{amount:.1f} {unit}" if power and amount < _TENS else f"{amount:.0f} {unit}"
 
 
 def number(count: int | None) -> str:
@@ -90,7 +87,7 @@ class Pages:
     async def table(self, request: web.Request) -> web.StreamResponse:
         """Rows of a table."""
         shape = await self._shape(request)
-        listing = parse(shape.relation.schema, shape.relation.name, request.query)
+        listing = parse(shape.relation.schema, shape.relation.name, request.query.items())
         fields = chosen(shape, listing)
         page = await browse.page(
             self._pool,

@@ -9,13 +9,14 @@ loads nothing but one style sheet.
 import asyncio
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from perfectcatch.errors import BadArgument, PerfectCatchError, Refused
 from perfectcatch.kit.signals import until_told
@@ -37,8 +38,6 @@ _HEADERS: Final = {
 }
 _STYLE: Final = "/studio.css"
 _log = structlog.get_logger()
-
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def serve(
@@ -68,15 +67,14 @@ def _listening(port: int) -> socket.socket:
         return socket.create_server((HOST, port))
     except (OSError, OverflowError) as error:
         raise BadArgument(
-            f"Port {port} of {HOST} cannot be used ({error}): choose another with --port, or 0 for a free one."
+            f"Port {port} of {HOST} cannot be used ({error}): choose another with --port (0: a free one)."
         ) from error
 
 
 def application(pool: Pool, *, key: str, port: int, entities: Iterable[Entity] = ()) -> web.Application:
     """The studio without its socket; ``port`` tells its cookie from that of a studio on another port."""
     pages = Pages(pool, entities)
-    guard = _Guard(key, f"perfectcatch-studio-{port}")
-    app = web.Application(middlewares=[_explained, guard.admit])
+    app = web.Application(middlewares=[_explained, _guard(key, f"perfectcatch-studio-{port}")])
     app.router.add_get("/", pages.tables, allow_head=False)
     app.router.add_get("/table/{schema}/{name}", pages.table, allow_head=False)
     app.router.add_get("/row/{schema}/{name}", pages.row, allow_head=False)
@@ -94,42 +92,30 @@ async def _protect(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.pop("Server", None)
 
 
-class _Guard:
-    """Lets in who asks by this machine's name, only reads, and holds the key."""
+def _guard(key: str, cookie: str) -> Middleware:
+    """Let in who asks by this machine's name, only reads, and holds the key."""
 
-    def __init__(self, key: str, cookie: str) -> None:
-        self._key = key.encode()
-        self._cookie = cookie
+    def fits(offered: str) -> bool:
+        return secrets.compare_digest(offered.encode(errors="replace"), key.encode())
 
-    @property
-    def admit(self) -> Callable[[web.Request, _Handler], Awaitable[web.StreamResponse]]:
-        """The guard as a middleware."""
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if _host(request) not in _NAMES:
+            raise web.HTTPForbidden(text=f"The studio answers only to the name {' or '.join(_NAMES)}.")
+        if request.method != "GET":
+            raise web.HTTPMethodNotAllowed(request.method, ["GET"], text="The studio only reads.")
+        if fits(request.query.get("key", "")):
+            # Sent on at once, so that no address in the browser's history holds the key.
+            response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": "/"})
+            response.set_cookie(cookie, key, httponly=True, samesite="Strict", path="/")
+            return response
+        if request.path != _STYLE and not fits(request.cookies.get(cookie, "")):
+            raise web.HTTPForbidden(
+                text="The key is missing: open the address that `perfectcatch db studio` printed."
+            )
+        return await handler(request)
 
-        @web.middleware
-        async def admit(request: web.Request, handler: _Handler) -> web.StreamResponse:
-            if _host(request) not in _NAMES:
-                raise web.HTTPForbidden(text=f"The studio answers only to the name {' or '.join(_NAMES)}.")
-            if request.method != "GET":
-                raise web.HTTPMethodNotAllowed(request.method, ["GET"], text="The studio only reads.")
-            if self._fits(request.query.get("key", "")):
-                return self._let_in(request)
-            if request.path != _STYLE and not self._fits(request.cookies.get(self._cookie, "")):
-                raise web.HTTPForbidden(
-                    text="The key is missing: open the address that `perfectcatch db studio` printed."
-                )
-            return await handler(request)
-
-        return admit
-
-    def _fits(self, offered: str) -> bool:
-        return secrets.compare_digest(offered.encode(errors="replace"), self._key)
-
-    def _let_in(self, request: web.Request) -> web.Response:
-        """Keep the key in a cookie and send the browser on, so that no address in its history holds it."""
-        words = request.rel_url.without_query_params("key")
-        response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": str(words)})
-        response.set_cookie(self._cookie, self._key.decode(), httponly=True, samesite="Strict", path="/")
-        return response
+    return guard
 
 
 def _host(request: web.Request) -> str | None:
@@ -141,7 +127,7 @@ def _host(request: web.Request) -> str | None:
 
 
 @web.middleware
-async def _explained(request: web.Request, handler: _Handler) -> web.StreamResponse:
+async def _explained(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Make a page of whatever went wrong."""
     try:
         return await handler(request)
@@ -155,7 +141,7 @@ async def _explained(request: web.Request, handler: _Handler) -> web.StreamRespo
         return _failure(HTTPStatus.BAD_REQUEST, str(error))
     except PerfectCatchError as error:
         return _failure(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
-    except Exception:
+    except Exception:  # noqa: BLE001 - the border of a request: logged whole, told as one sentence
         _log.exception("studio.failed", path=request.path)
         return _failure(HTTPStatus.INTERNAL_SERVER_ERROR, "The studio failed; its log says why.")
 

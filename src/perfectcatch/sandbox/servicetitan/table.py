@@ -36,6 +36,13 @@ class Row:
     scope: tuple[str, ...]
     hidden: bool = False  # gone from lists and by-id reads, still in the export feed (a deletion it tells)
 
+    def take(self, other: "Row") -> "Row":
+        """Become ``other``, which has the same id: lists that hold this row stay valid."""
+        self.body, self.extra, self.created, self.modified = other.body, other.extra, other.created, other.modified
+        self.active, self.merged, self.hidden = other.active, other.merged, False
+        self.scope = other.scope or self.scope
+        return self
+
     def record(self) -> Record:
         """Decode the whole record, the export's fields included."""
         record: Record = _decode(self.body)
@@ -90,6 +97,7 @@ class Table:
         self._serials: dict[Id, int] = {}
         self._columns: dict[tuple[str, ...], Column] = {}
         self._results: dict[Any, list[Row]] = {}
+        self._sorted: list[Row] | None = None
         self._highest = 0
 
     def __len__(self) -> int:
@@ -107,11 +115,13 @@ class Table:
         row = self._row(record, default, modified, scope)
         old = self.rows.get(row.id)
         if old is not None:
-            row.scope = scope or old.scope
             self._unlist(old)
-        self.rows[row.id] = row
-        if isinstance(row.id, int):
-            self._highest = max(self._highest, row.id)
+            row = old.take(row)
+        else:
+            self.rows[row.id] = row
+            self._sorted = None
+            if isinstance(row.id, int):
+                self._highest = max(self._highest, row.id)
         self._list(row)
         self._changed()
         for column in self._columns.values():
@@ -146,6 +156,7 @@ class Table:
     def remove(self, row_id: Id) -> None:
         """Take a record out without a trace."""
         row = self.rows.pop(row_id)
+        self._sorted = None
         self._unlist(row)
         self._changed()
         for column in self._columns.values():
@@ -191,7 +202,9 @@ class Table:
 
     def by_id(self) -> list[Row]:
         """All rows, lowest id first."""
-        return self.result("by id", lambda: sorted(self.rows.values(), key=_id_order))
+        if self._sorted is None:
+            self._sorted = sorted(self.rows.values(), key=_id_order)
+        return self._sorted
 
     def result(self, key: Any, make: Callable[[], list[Row]]) -> list[Row]:
         """Remember the rows of a query until the next change: later pages of a list only take a slice."""

@@ -193,12 +193,24 @@ class Client(RecordSource):
         return self._find(endpoint).takes(parameter)
 
     async def count(self, endpoint: str) -> int | None:
-        """How many records a list has in all, inactive ones included; None where the vendor cannot tell."""
+        """How many records a feed has in all, inactive ones included; None where the vendor cannot tell.
+
+        An export feed does not say; the list of the same records does, without deleted ones.
+        """
         row = self._find(endpoint)
+        if row.kind is Kind.EXPORT:
+            row = self._twin(row)
         if row.kind is not Kind.PAGE or row.needs_one_of or not row.takes("includeTotal"):
             return None
         query = {**_widest(row), "page": row.first_page, "pageSize": 1, "includeTotal": True}
         return (await self._page(row, query)).total
+
+    def _twin(self, feed: Endpoint) -> Endpoint:
+        """The list of the records that ``feed`` exports, the feed itself where there is none."""
+        try:
+            return self._find(feed.name.removesuffix(".export") + ".list")
+        except BadArgument:
+            return feed
 
     async def one(self, endpoint: str, st_id: int) -> bytes | None:
         """Read one record as JSON, None when the vendor has none by this id."""

@@ -1,6 +1,6 @@
 """Invoices, adjustments, payments. Money on them is text with two digits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -104,7 +104,7 @@ def _address(address: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def add_items(
-    call: Call, invoice: Record, bodies: list[Mapping[str, Any]], *, replace: bool = False
+    call: Call, invoice: Record, bodies: Sequence[Mapping[str, Any]], *, replace: bool = False
 ) -> Record:
     """Put lines on an invoice, replacing those that carry a known id, and add it up again."""
     items = [] if replace else list(invoice["items"] or ())

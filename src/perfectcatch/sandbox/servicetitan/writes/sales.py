@@ -85,7 +85,7 @@ def _sum(items: list[Record]) -> float:
 def _item(call: Call, body: Mapping[str, Any], old: Record | None) -> Record:
     tenant, moment = call.tenant, call.tenant.stamp()
     sku = Sku.find(tenant, body.get("skuId"), body.get("skuName")) or UNKNOWN
-    before = old or {
+    before: Mapping[str, Any] = old or {
         "qty": 1.0,
         "unitRate": sku.price,
         "unitCost": sku.cost,

@@ -1,0 +1,74 @@
+"""Every operation of the catalogue is asked of the sandbox and its answer held against the vendor's document."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from aiohttp.test_utils import TestClient, TestServer
+
+from perfectcatch.model.endpoint import Endpoint
+from perfectcatch.sandbox.servicetitan.options import Options
+from perfectcatch.sandbox.servicetitan.server import make_app
+from perfectcatch.sandbox.servicetitan.service import Service
+from perfectcatch.vendors.servicetitan.endpoints import CATALOGUE
+from sandbox_requests import SPECS, Asker, complaints, operations
+
+pytestmark = pytest.mark.skipif(not SPECS.is_dir(), reason="the vendor's documents are not here (../shared)")
+
+# Operations that no document holds: the answer must be a success, its shape cannot be checked.
+WITHOUT_DOCUMENT = frozenset(
+    {
+        "reporting.data_queries.get",
+        "reporting.data_queries.delete",
+        "reporting.report_category_reports.start",
+        "service_agreements.service_agreements_custom_fields.list",
+    }
+)
+
+# Reads first, deletions last: each row finds the records that it needs.
+_TURN = {"GET": 0, "POST": 1, "PATCH": 2, "PUT": 3, "DELETE": 4}
+ROWS = sorted(CATALOGUE.values(), key=lambda row: _TURN[row.method])
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def asker() -> AsyncIterator[Asker]:
+    """A sandbox with a small company and somebody who may ask it."""
+    service = Service(Options(customers=300, rate=1e9, tokens_per_minute=1000))
+    async with TestClient(TestServer(make_app(service=service))) as client:
+        asker = Asker(client, service)
+        await asker.log_in()
+        yield asker
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS if row.current])
+async def test_answer_has_the_documented_shape(row: Endpoint, asker: Asker) -> None:
+    key = (row.method, row.path)
+    path = await asker.fill(row)
+    status, body, content_type = await asker.ask(row.method, path, asker.query(row), asker.body(row))
+
+    assert 200 <= status < 400, (status, path, body[:1000])
+    if row.name not in WITHOUT_DOCUMENT:
+        assert not complaints(key, status, body, content_type), body[:500]
+
+
+# The old documents hold these without any model, so the sandbox has a list of none.
+_WITHOUT_RECORDS = frozenset({"sales.opportunities.get", "sales.opportunities_followups.list_of_one"})
+
+
+@pytest.mark.parametrize(
+    "row",
+    [pytest.param(row, id=row.name) for row in ROWS if not row.current and row.name not in _WITHOUT_RECORDS],
+)
+async def test_withdrawn_operations_still_answer(row: Endpoint, asker: Asker) -> None:
+    path = await asker.fill(row)
+    status, body, content_type = await asker.ask(row.method, path, asker.query(row), asker.body(row))
+
+    assert 200 <= status < 300, (status, path, body[:1000])
+    if operations()[row.method, row.path][2]["responses"].get(str(status)):
+        assert not complaints((row.method, row.path), status, body, content_type), body[:500]
+
+
+def test_only_undocumented_operations_are_exempt() -> None:
+    undocumented = {row.name for row in CATALOGUE.values() if (row.method, row.path) not in operations()}
+
+    assert undocumented == WITHOUT_DOCUMENT
