@@ -21,8 +21,10 @@ NEWEST_FIRST = ("2026-05-21", "2026-03-17", "2025-11-25")
 _REF = "#/components/schemas/"
 _HOST = re.compile(r"https://[^/]+")
 _SORTABLE = re.compile(
-    r"(?:vailable fields are:|pecified field: (?=Id)|upported fields are|Field to sort by|possible values)([^\n\\]*)"
+    r"(?:vailable fields are:|pecified field: (?=Id)|upported fields are|Field to sort by|possible values)"
+    r"([^\n\\]*)"
 )
+_LIMIT = re.compile(r"(?:max\w*|not exceed)\D{0,30}?(\d{2,})", re.IGNORECASE)
 _FIELD_NAME = re.compile(r"[A-Za-z]+")
 _DEFAULT_ACTIVE = (("all items will", "Any"), ("and inactive items will", "Any"))
 
@@ -134,22 +136,12 @@ def describe(operation: dict[str, Any], schemas: dict[str, Any], shapes: Shapes,
     fact: dict[str, Any] = {}
     query: dict[str, str] = {}
     for parameter in operation.get("parameters", ()):
+        kind = shapes.type_of(parameter["schema"], schemas, f"{name}.{parameter['name']}").removesuffix("?")
         if parameter["in"] == "path" and parameter["name"] != "tenant":
-            kind = shapes.type_of(parameter["schema"], schemas, f"{name}.{parameter['name']}")
             fact.setdefault("path", {})[parameter["name"]] = kind
-        if parameter["in"] != "query":
-            continue
-        kind = shapes.type_of(parameter["schema"], schemas, f"{name}.{parameter['name']}")
-        query[parameter["name"]] = kind.removesuffix("?") + ("!" if parameter.get("required") else "")
-        text = parameter.get("description") or ""
-        if parameter["name"] in {"sort", "orderBy"} and (found := _SORTABLE.search(text)):
-            fact["sort"] = [word for part in found.group(1).split(",") for word in _sort_field(part)]
-        if parameter["name"] == "active":
-            fact["active"] = next((value for words, value in _DEFAULT_ACTIVE if words in text), "True")
-        if parameter["name"] == "pageSize" and (
-            limit := re.search(r"(?:max\w*|not exceed)\D{0,30}?(\d{2,})", text, re.IGNORECASE)
-        ):
-            fact["max"] = int(limit.group(1))
+        elif parameter["in"] == "query":
+            query[parameter["name"]] = kind + ("!" if parameter.get("required") else "")
+            fact |= _told_in_prose(parameter)
     if query:
         fact["query"] = query
     body = next(iter((operation.get("requestBody") or {}).get("content", {}).values()), None)
@@ -162,6 +154,18 @@ def describe(operation: dict[str, Any], schemas: dict[str, Any], shapes: Shapes,
             answers[code] = shapes.type_of(media.get("schema"), schemas, f"{name}.answer") if media else None
     fact["answers"] = answers
     return fact
+
+
+def _told_in_prose(parameter: dict[str, Any]) -> dict[str, Any]:
+    """Facts that stand only in a parameter's description: sort fields, defaults, limits."""
+    name, text = parameter["name"], parameter.get("description") or ""
+    if name in {"sort", "orderBy"} and (found := _SORTABLE.search(text)):
+        return {"sort": [word for part in found.group(1).split(",") for word in _sort_field(part)]}
+    if name == "active":
+        return {"active": next((value for words, value in _DEFAULT_ACTIVE if words in text), "True")}
+    if name == "pageSize" and (limit := _LIMIT.search(text)):
+        return {"max": int(limit.group(1))}
+    return {}
 
 
 def make(specs: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Several worker processes on one schedule: each tick once, never two at a time, no run lost with a worker."""
+"""Worker processes on one schedule: each tick once, never two at a time, nothing lost with a worker."""
 
 import asyncio
 import signal

@@ -47,7 +47,7 @@ async def main() -> None:
     async with open_jobs(URL) as jobs:
         if KIND == "ticks":
             jobs.every(EACH_SECOND, "tick", tick, zone=ZONE)
-            async with until_told(asyncio.Event()) as stop:
+            async with until_told() as stop:
                 await jobs.work(stop, queues=["default"], pace=PACE)
         else:
             await work(

@@ -1,4 +1,4 @@
-"""Plausible requests for every operation of the catalogue, and the vendor's documents to hold answers against."""
+"""Plausible requests for every operation, and the vendor's documents to hold the answers against."""
 
 import json
 import os
@@ -94,8 +94,9 @@ def complaints(key: Key, status: int, body: bytes, content_type: str) -> list[st
 # Where ids come from when the path or a field's name does not say it.
 COLLECTIONS = {
     "customer": "crm.customers", "location": "crm.locations", "job": "jpm.jobs", "project": "jpm.projects",
-    "jobAppointment": "jpm.appointments", "appointment": "jpm.appointments", "technician": "settings.technicians",
-    "preferredTechnician": "settings.technicians", "employee": "settings.employees", "soldBy": "settings.technicians",
+    "jobAppointment": "jpm.appointments", "appointment": "jpm.appointments",
+    "technician": "settings.technicians", "preferredTechnician": "settings.technicians",
+    "employee": "settings.employees", "soldBy": "settings.technicians",
     "businessUnit": "settings.business_units", "campaign": "marketing.campaigns", "jobType": "jpm.job_types",
     "tagType": "settings.tag_types", "type": "accounting.payment_types", "invoice": "accounting.invoices",
     "adjustmentTo": "accounting.invoices", "payment": "accounting.payments", "estimate": "sales.estimates",
@@ -104,7 +105,8 @@ COLLECTIONS = {
     "agent": "settings.employees",
 }  # fmt: skip
 WORDS = {
-    "report_category": "accounting", "reportId": 1101, "dynamicSetId": "business-units", "gps_provider": "tracker",
+    "report_category": "accounting", "reportId": 1101, "dynamicSetId": "business-units",
+    "gps_provider": "tracker",
     "typeSlug": "customer", "relatedEntityId": 52100413, "relationshipId": 7, "token": "started",
 }  # fmt: skip
 
@@ -129,7 +131,9 @@ class Asker:
         token = (await answer.json())["access_token"]
         self.headers = {"Authorization": f"Bearer {token}", "ST-App-Key": options.app_key}
 
-    async def ask(self, method: str, path: str, query: Mapping[str, str], body: Any) -> tuple[int, bytes, str]:
+    async def ask(
+        self, method: str, path: str, query: Mapping[str, str], body: Any
+    ) -> tuple[int, bytes, str]:
         async with self.client.request(
             method, path, params=query, json=body, headers=self.headers, allow_redirects=False
         ) as answer:
@@ -209,7 +213,11 @@ class Asker:
         if "enum" in schema:
             return str(schema["enum"][0])
         if schema.get("format") == "date-time":
-            return "2026-11-20T00:00:00Z" if "to" in name.lower() or "before" in name.lower() else "2026-11-01T00:00:00Z"
+            return (
+                "2026-11-20T00:00:00Z"
+                if "to" in name.lower() or "before" in name.lower()
+                else "2026-11-01T00:00:00Z"
+            )
         return {"integer": "1", "boolean": "true", "number": "1"}.get(str(schema.get("type")), "x")
 
     def resolved(self, row: Endpoint, schema: dict[str, Any]) -> dict[str, Any]:
@@ -219,7 +227,9 @@ class Asker:
                 return self.resolved(row, real[0])
         if "$ref" in schema:
             uri = operations()[row.method, row.path][0]
-            found: dict[str, Any] = documents()[uri]["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+            found: dict[str, Any] = documents()[uri]["components"]["schemas"][
+                schema["$ref"].rsplit("/", 1)[1]
+            ]
             return self.resolved(row, found) if "$ref" in found else found
         return schema
 
@@ -243,7 +253,11 @@ class Asker:
         if kind == "object" or "properties" in schema:
             fields = schema.get("properties", {}).items()
             needed = schema.get("required", ())
-            return {key: self._made(row, value, key, depth + 1) for key, value in fields if depth < 3 or key in needed}
+            return {
+                key: self._made(row, value, key, depth + 1)
+                for key, value in fields
+                if depth < 3 or key in needed
+            }
         if kind == "array":
             return [self._made(row, schema["items"], name, depth + 1)] if depth < 6 else []
         return self._plain(kind, schema.get("format"), name)
@@ -251,7 +265,9 @@ class Asker:
     def _plain(self, kind: str | None, form: str | None, name: str) -> Any:
         if kind == "integer":
             key = name.removesuffix("s").removesuffix("Id")
-            return self.named(name) if name.lower().endswith(("id", "ids", "by")) and key in COLLECTIONS else 1
+            return (
+                self.named(name) if name.lower().endswith(("id", "ids", "by")) and key in COLLECTIONS else 1
+            )
         if kind in {"number", "boolean"}:
             return 12.5 if kind == "number" else True
         samples = {
@@ -273,7 +289,9 @@ def _job(asker: Asker, body: Any) -> Any:
     place = asker.service.tenant.get("crm.locations", asker.named("locationId"))
     visit = {"start": "2026-12-01T15:00:00Z", "end": "2026-12-01T17:00:00Z"}
     body |= {"customerId": place["customerId"], "appointments": [visit]}
-    return {name: value for name, value in body.items() if name not in {"bookingId", "leadId", "customFields"}}
+    return {
+        name: value for name, value in body.items() if name not in {"bookingId", "leadId", "customFields"}
+    }
 
 
 def _one_item(asker: Asker, body: Any) -> Any:
@@ -296,9 +314,13 @@ def _plain_estimate(_asker: Asker, body: Any) -> Any:
     return {**body, "items": [{"skuName": "x", "quantity": 1.0, "unitPrice": 5.0}], "status": "Open"}
 
 
-_JPM, _CRM, _SALES, _DISPATCH = (f"/{module}/v2/tenant/{{tenant}}" for module in ("jpm", "crm", "sales", "dispatch"))
+_JPM, _CRM, _SALES, _DISPATCH = (
+    f"/{module}/v2/tenant/{{tenant}}" for module in ("jpm", "crm", "sales", "dispatch")
+)
 _PROVIDER = f"{_CRM}/booking-provider/{{booking_provider}}/bookings"
 _REPORTS = "/reporting/v2/tenant/{tenant}/report-category/{report_category}/reports/{reportId}"
+_QUERIES = "/reporting/v2/tenant/{tenant}/data-queries"
+_INVOICES = "/accounting/v2/tenant/{tenant}/invoices"
 BODIES = {
     ("PUT", f"{_JPM}/jobs/{{id}}/cancel"): _reason("jpm.job_cancel_reasons"),
     ("PUT", f"{_JPM}/jobs/{{id}}/hold"): _reason("jpm.job_hold_reasons"),
@@ -311,8 +333,15 @@ BODIES = {
     ("POST", "/pricebook/v2/tenant/{tenant}/pricebook"): lambda _asker, body: body,
     ("PATCH", "/pricebook/v2/tenant/{tenant}/pricebook"): _articles,
     ("POST", f"{_REPORTS}/data"): lambda _asker, _body: {"parameters": DAYS},
-    ("POST", f"{_DISPATCH}/capacity"): lambda asker, body: {**body, "businessUnitIds": [asker.named("businessUnitId")]},
+    ("POST", f"{_DISPATCH}/capacity"): lambda asker, body: {
+        **body,
+        "businessUnitIds": [asker.named("businessUnitId")],
+    },
 }
+
+
+def _canceled_job(asker: Asker) -> Any:
+    return [asker.some("jpm.jobs", jobStatus="Canceled")]
 
 
 def _open_job(asker: Asker) -> Any:
@@ -366,14 +395,21 @@ def _started(asker: Asker) -> Any:
 
 
 def _booking(asker: Asker) -> Any:
-    number = asker.some("crm.bookings", status="New")
-    record = asker.service.tenant.get("crm.bookings", number)
-    return [record["bookingProviderId"], number]
+    record = asker.service.tenant.edit("crm.bookings", asker.some("crm.bookings"), status="New")
+    return [record["bookingProviderId"], record["id"]]
+
+
+def _tie(asker: Asker) -> Any:
+    tables = asker.service.tenant.table
+    ties = tables("crm.contacts_relationships").rows.values()
+    row = next(each for each in ties if each.scope and each.scope[0] in tables("crm.contacts").rows)
+    record = row.record()
+    return [row.scope[0], record["relatedEntityId"], record["typeSlug"]]
 
 
 STATES = {
     ("PUT", f"{_JPM}/jobs/{{id}}/cancel"): _open_job,
-    ("PUT", f"{_JPM}/jobs/{{id}}/remove-cancellation"): lambda asker: [asker.some("jpm.jobs", jobStatus="Canceled")],
+    ("PUT", f"{_JPM}/jobs/{{id}}/remove-cancellation"): _canceled_job,
     ("GET", f"{_JPM}/jobs/{{id}}/canceled-log"): lambda asker: [asker.some("jpm.jobs", jobStatus="Canceled")],
     **{
         (method, f"{_JPM}/appointments/{{id}}/{action}"): _visit("Scheduled")
@@ -387,10 +423,11 @@ STATES = {
     ("PUT", f"{_SALES}/estimates/{{id}}/unsell"): _estimate("Sold"),
     ("PUT", f"{_SALES}/estimates/{{id}}/dismiss"): _estimate("Open"),
     ("POST", f"{_CRM}/leads/{{id}}/dismiss"): lambda asker: [asker.some("crm.leads", status="Open")],
-    ("DELETE", "/accounting/v2/tenant/{tenant}/invoices/{invoiceId}/items/{itemId}"): _with_item("accounting.invoices"),
+    ("DELETE", f"{_INVOICES}/{{invoiceId}}/items/{{itemId}}"): _with_item("accounting.invoices"),
     ("DELETE", f"{_SALES}/estimates/{{id}}/items/{{itemId}}"): _with_item("sales.estimates"),
-    **{(method, "/reporting/v2/tenant/{tenant}/data-queries/{token}"): _started for method in ("GET", "DELETE")},
+    **{(method, f"{_QUERIES}/{{token}}"): _started for method in ("GET", "DELETE")},
     ("POST", f"{_REPORTS}/data/query"): lambda _asker: ["operations", 1201],
+    ("DELETE", f"{_CRM}/contacts/{{contactId}}/relationships/{{relatedEntityId}}/{{typeSlug}}"): _tie,
     ("GET", f"{_PROVIDER}/{{id}}"): _booking,
     ("PATCH", f"{_PROVIDER}/{{id}}"): _booking,
     ("POST", f"{_PROVIDER}/{{id}}/dismiss"): _booking,

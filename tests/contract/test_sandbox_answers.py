@@ -1,17 +1,17 @@
-"""Every operation of the catalogue is asked of the sandbox and its answer held against the vendor's document."""
+"""Every operation of the catalogue is asked of the sandbox, its answer held against the vendor's document."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
+from sandbox_requests import SPECS, Asker, complaints, operations
 
 from perfectcatch.model.endpoint import Endpoint
 from perfectcatch.sandbox.servicetitan.options import Options
 from perfectcatch.sandbox.servicetitan.server import make_app
 from perfectcatch.sandbox.servicetitan.service import Service
 from perfectcatch.vendors.servicetitan.endpoints import CATALOGUE
-from sandbox_requests import SPECS, Asker, complaints, operations
 
 pytestmark = pytest.mark.skipif(not SPECS.is_dir(), reason="the vendor's documents are not here (../shared)")
 

@@ -92,11 +92,11 @@ class Supervisor:
         self._refused: str | None = None
 
     async def run(self, stop: asyncio.Event | None = None) -> None:
-        """Run until SIGTERM, SIGINT or ``stop``; returns when every process has ended.
+        """Run until ``stop``, or SIGTERM or SIGINT if none is given; returns when every process has ended.
 
         Raises BadSetting when a program refused its configuration, which it has explained itself.
         """
-        async with until_told(stop or asyncio.Event()) as told:
+        async with until_told(stop) as told:
             keepers: list[asyncio.Task[None]] = []
             try:
                 for child in self.children:

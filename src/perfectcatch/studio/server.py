@@ -37,13 +37,19 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 _STYLE: Final = "/studio.css"
+_PORTS: Final = 65536
 _log = structlog.get_logger()
 
 
 async def serve(
-    pool: Pool, *, port: int, ready: Callable[[str], object], entities: Iterable[Entity] = ()
+    pool: Pool,
+    *,
+    port: int,
+    ready: Callable[[str], object],
+    entities: Iterable[Entity] = (),
+    stop: asyncio.Event | None = None,
 ) -> None:
-    """Serve the studio until SIGINT or SIGTERM, or until cancelled; ``ready`` is given its address.
+    """Serve the studio until ``stop``, or SIGINT or SIGTERM if none is given; ``ready`` gets its address.
 
     ``port`` 0 takes a free one. With ``entities`` the ids in mirror tables become links. Raises
     ``BadArgument`` when the port cannot be had.
@@ -55,19 +61,22 @@ async def serve(
         await runner.setup()
         try:
             await web.SockSite(runner, listener).start()
-            async with until_told(asyncio.Event()) as stop:
+            async with until_told(stop) as told:
                 ready(f"http://{HOST}:{port}/?key={key}")
-                await stop.wait()
+                await told.wait()
         finally:
             await runner.cleanup()
 
 
 def _listening(port: int) -> socket.socket:
+    if port not in range(_PORTS):
+        raise BadArgument(f"Port {port} is none: choose one below {_PORTS} with --port, or 0 for a free one.")
     try:
         return socket.create_server((HOST, port))
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise BadArgument(
-            f"Port {port} of {HOST} cannot be used ({error}): choose another with --port (0: a free one)."
+            f"Port {port} of {HOST} cannot be used ({error.strerror}): choose another with --port, or 0 for a "
+            "free one."
         ) from error
 
 

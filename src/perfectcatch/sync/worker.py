@@ -34,7 +34,7 @@ async def work(
     pace: Pace = Pace(),  # noqa: B008 - frozen
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Work until SIGTERM, SIGINT or ``stop``; ``run`` gets the mode and does what ``sync.modes`` says of it.
+    """Work until ``stop``, or SIGTERM or SIGINT if none is given; ``run`` gets the mode of ``sync.modes``.
 
     A run in progress has ``grace_seconds`` to end; after that it is cancelled and given back to the queue, so
     that another worker does it anew. Two runs of one row never overlap. Call once per ``jobs``.
@@ -42,7 +42,7 @@ async def work(
     rows = list(schedule)
     for row in rows:
         jobs.every(row.cron, row.name, _doing(row.mode, run), zone=zone, queue=QUEUE)
-    async with until_told(stop or asyncio.Event()) as told, _beating(heartbeat_file, clock):
+    async with until_told(stop) as told, _beating(heartbeat_file, clock):
         log.info("sync worker started", runs={row.name: row.cron.text for row in rows}, zone=zone.key)
         await jobs.work(told, queues=[QUEUE], concurrency=concurrency, grace_seconds=grace_seconds, pace=pace)
     log.info("sync worker ended")

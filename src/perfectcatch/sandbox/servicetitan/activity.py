@@ -17,10 +17,19 @@ from perfectcatch.sandbox.servicetitan.routes import Route
 from perfectcatch.sandbox.servicetitan.shapes import Operation
 from perfectcatch.sandbox.servicetitan.table import Record
 from perfectcatch.sandbox.servicetitan.tenant import Tenant
-from perfectcatch.sandbox.servicetitan.writes import accounting, appointments, crm, inbound, jobs, sales
+from perfectcatch.sandbox.servicetitan.writes import (
+    accounting,
+    appointments,
+    crm,
+    inbound,
+    jobs,
+    payments,
+    sales,
+)
 
 Did = dict[str, Any]
 _TRIES = 20
+_PAID_IN_FULL = 0.8
 _HOUR = 60 * moments.MINUTE
 _OWN = Route(
     method="POST", path="/_sandbox/activity", kind=Kind.COMMAND, operation=Operation(), collection=""
@@ -98,7 +107,8 @@ class Activity:
         if template is None:
             return None
         name = f"{random.choice(words.FIRST_NAMES)} {random.choice(words.LAST_NAMES)}"
-        street = f"{random.randrange(100, 9999)} {random.choice(words.STREET_NAMES)} {random.choice(words.STREET_KINDS)}"
+        road = f"{random.choice(words.STREET_NAMES)} {random.choice(words.STREET_KINDS)}"
+        street = f"{random.randrange(100, 9999)} {road}"
         address = {**template["address"], "street": street, "unit": None}
         phone = f"{random.choice(('813', '727'))}5550{random.randrange(100, 200)}"
         email = f"{name.lower().replace(' ', '.')}@example.com"
@@ -228,9 +238,13 @@ class Activity:
         if invoice is None or kind is None:
             return None
         owed = accounting.amount_of(invoice["balance"])
-        amount = owed if self._random.random() < 0.8 else accounting.amount_of(accounting.written(owed / 2))
+        amount = (
+            owed
+            if self._random.random() < _PAID_IN_FULL
+            else accounting.amount_of(accounting.written(owed / 2))
+        )
         split = {"invoiceId": invoice["id"], "amount": str(amount)}
-        payment = accounting.pay(self._call_on(), [split], kind["id"], {})
+        payment = payments.pay(self._call_on(), [split], kind["id"], {})
         return {"paymentId": payment["id"], "invoiceId": invoice["id"], "amount": payment["total"]}
 
     # What comes in ------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ class Call:
     @property
     def item(self) -> str:
         """The id of the record that the path names."""
-        name = self.route.item or next(iter(name for name in self.path if name != "tenant"))
+        name = self.route.item or next(name for name in self.path if name != "tenant")
         return self.path[name]
 
     def integer(self, name: str, default: int) -> int:

@@ -3,8 +3,8 @@
 import secrets
 from collections import deque
 from collections.abc import Mapping
-from email.utils import format_datetime
 from datetime import timedelta
+from email.utils import format_datetime
 from urllib.parse import parse_qs
 
 from perfectcatch.sandbox.servicetitan.answers import Answer, AnswerError, document
@@ -96,7 +96,7 @@ class Door:
             raise self._too_many(window.wait(now))
 
     def _too_many(self, wait: float) -> AnswerError:
-        """Make the 429: the vendor's own varies between seconds, a date and no hint at all, so this rotates."""
+        """Make the 429. Its hint rotates, as clients met all three: seconds, a date, none."""
         error = AnswerError(429)
         turn = self._refused % 3
         self._refused += 1

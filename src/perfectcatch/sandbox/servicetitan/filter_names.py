@@ -8,8 +8,25 @@ from perfectcatch.sandbox.servicetitan.call import Call
 
 # Compared as "contains", without regard to case.
 SEARCHED = frozenset(
-    "name title searchTerm searchText search titleContains noteContains street city summary description "
-    "leadCustomerName leadPhone customerName locationName vendorName agentName".split()
+    [
+        "name",
+        "title",
+        "searchTerm",
+        "searchText",
+        "search",
+        "titleContains",
+        "noteContains",
+        "street",
+        "city",
+        "summary",
+        "description",
+        "leadCustomerName",
+        "leadPhone",
+        "customerName",
+        "locationName",
+        "vendorName",
+        "agentName",
+    ]
 )
 
 PATHS: dict[tuple[str, str], str] = {

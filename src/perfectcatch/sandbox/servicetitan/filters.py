@@ -3,6 +3,8 @@
 A name that the operation does not document is ignored without a word, as the vendor does.
 """
 
+import contextlib
+import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,9 +20,31 @@ from perfectcatch.sandbox.servicetitan.table import Id, Row, Table, dig
 MOST_IDS = 50
 _IDS_OF_JOBS = frozenset({"jpm.jobs_cancel_reasons", "jpm.jobs_hold_reasons"})
 _GENERAL = frozenset(
-    "page pageSize includeTotal sort orderBy orderByDirection ids active activeState activeOnly includeInactive "
-    "createdOnOrAfter createdBefore createdAfter modifiedOnOrAfter modifiedBefore modifiedOnOrBefore modifiedAfter "
-    "from includeRecentChanges externalDataApplicationGuid externalDataKey externalDataValues".split()
+    [
+        "page",
+        "pageSize",
+        "includeTotal",
+        "sort",
+        "orderBy",
+        "orderByDirection",
+        "ids",
+        "active",
+        "activeState",
+        "activeOnly",
+        "includeInactive",
+        "createdOnOrAfter",
+        "createdBefore",
+        "createdAfter",
+        "modifiedOnOrAfter",
+        "modifiedBefore",
+        "modifiedOnOrBefore",
+        "modifiedAfter",
+        "from",
+        "includeRecentChanges",
+        "externalDataApplicationGuid",
+        "externalDataKey",
+        "externalDataValues",
+    ]
 )
 _RANGE = re.compile(r"(\w+?)(?:On)?(OnOrAfter|OnOrBefore|OnBefore|OnAfter|Before|After|From|To|Greater|Less)")
 
@@ -83,16 +107,20 @@ def check(name: str, text: str, shape: Shape) -> None:
 def _moments(call: Call, found: Wanted) -> None:
     known = call.route.operation.query
     for name, of, keep in (
-        ("createdOnOrAfter", "created", lambda value, limit: value >= limit),
-        ("createdAfter", "created", lambda value, limit: value > limit),
-        ("createdBefore", "created", lambda value, limit: value < limit),
-        ("modifiedOnOrAfter", "modified", lambda value, limit: value >= limit),
-        ("modifiedAfter", "modified", lambda value, limit: value > limit),
-        ("modifiedBefore", "modified", lambda value, limit: value < limit),
-        ("modifiedOnOrBefore", "modified", lambda value, limit: value <= limit),
+        ("createdOnOrAfter", "created", operator.ge),
+        ("createdAfter", "created", operator.gt),
+        ("createdBefore", "created", operator.lt),
+        ("modifiedOnOrAfter", "modified", operator.ge),
+        ("modifiedAfter", "modified", operator.gt),
+        ("modifiedBefore", "modified", operator.lt),
+        ("modifiedOnOrBefore", "modified", operator.le),
     ):
         if name in known and (limit := call.moment(name)) is not None:
-            found.tests.append(lambda row, of=of, keep=keep, limit=limit: keep(getattr(row, of), limit))  # type: ignore[misc]
+            found.tests.append(_limit(of, keep, limit))
+
+
+def _limit(of: str, keep: Callable[[int, int], bool], limit: int) -> Callable[[Row], bool]:
+    return lambda row: keep(getattr(row, of), limit)
 
 
 def _activity(call: Call, found: Wanted) -> None:
@@ -224,10 +252,8 @@ def _readings(text: str) -> list[Any]:
     try:
         readings.append(int(text))
     except ValueError:
-        try:
+        with contextlib.suppress(ValueError):
             readings.append(float(text))
-        except ValueError:
-            pass
     return readings
 
 
@@ -278,7 +304,7 @@ def parent(call: Call, table: Table) -> Wanted:
         link = next((each for each in names if each in fields or table.has(each)), None)
         if link is None:
             scope = call.scope
-            found.tests.append(lambda row: row.scope == scope)
+            found.tests.append(lambda row, scope=scope: row.scope == scope)  # type: ignore[misc]
             return found
         value = call.path[name]
         found.ids.append(set(table.column(link).ids(int(value) if value.isdigit() else value)))

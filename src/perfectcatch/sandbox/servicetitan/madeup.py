@@ -70,10 +70,10 @@ class Maker:
         if shape.word == "map":
             return {}
         if shape.name:
-            return self._named(shape, name, (*path, name), depth, number)
+            return self._named(shape, (*path, name), depth, number)
         return self._plain(shape.word, name, path, number)
 
-    def _named(self, shape: Shape, name: str, path: tuple[Any, ...], depth: int, number: int) -> Any:
+    def _named(self, shape: Shape, path: tuple[Any, ...], depth: int, number: int) -> Any:
         if shape.choices:
             return shape.choices[number % len(shape.choices)]
         if depth >= _DEEPEST + 2:

@@ -123,7 +123,7 @@ def _key(call: Call, table: Table, field: str) -> Any:
 
 
 def furnish(call: Call, table: Table) -> None:
-    """Below a parent that exists, make up what the company does not keep. Raises 404 for an unknown parent."""
+    """Below a parent that exists, make up what the company does not keep. Raises 404."""
     ancestors(call)
     fields: dict[str, Shape] = call.tenant.routes.all_fields(call.route.collection)
     if table.name in call.tenant.given or not fields or call.scope in table.furnished:

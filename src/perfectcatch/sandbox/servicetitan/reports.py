@@ -1,4 +1,4 @@
-"""Reports: rows as lists aligned to ``fields``, one run of the same report a minute, and runs that are polled."""
+"""Reports: rows as lists aligned to ``fields``, one run of a report a minute, and runs that are polled."""
 
 import secrets
 from collections import Counter
@@ -55,8 +55,8 @@ def _jobs(tenant: Tenant, start: int, end: int) -> Rows:
     types, units = _names(tenant, "jpm.job_types"), _names(tenant, "settings.business_units")
     return [
         [
-            job["jobNumber"], job["jobStatus"], types.get(job["jobTypeId"], ""), units.get(job["businessUnitId"], ""),
-            job["createdOn"], job["completedOn"], job["total"],
+            job["jobNumber"], job["jobStatus"], types.get(job["jobTypeId"], ""),
+            units.get(job["businessUnitId"], ""), job["createdOn"], job["completedOn"], job["total"],
         ]
         for row in tenant.table("jpm.jobs").by_id()
         if _within((job := row.record())["createdOn"], start, end)
@@ -77,21 +77,28 @@ REPORTS = {
     for report in (
         Report(
             1101, "Revenue by Business Unit", "accounting",
-            (("BusinessUnit", "Business Unit", "String"), ("Invoices", "Invoices", "Number"), ("Revenue", "Revenue", "Number")),
+            (
+                ("BusinessUnit", "Business Unit", "String"), ("Invoices", "Invoices", "Number"),
+                ("Revenue", "Revenue", "Number"),
+            ),
             _revenue,
         ),
         Report(
             1201, "Jobs", "operations",
             (
-                ("JobNumber", "Job Number", "String"), ("Status", "Status", "String"), ("JobType", "Job Type", "String"),
-                ("BusinessUnit", "Business Unit", "String"), ("CreatedOn", "Created On", "Date"),
-                ("CompletedOn", "Completed On", "Date"), ("Total", "Total", "Number"),
+                ("JobNumber", "Job Number", "String"), ("Status", "Status", "String"),
+                ("JobType", "Job Type", "String"), ("BusinessUnit", "Business Unit", "String"),
+                ("CreatedOn", "Created On", "Date"), ("CompletedOn", "Completed On", "Date"),
+                ("Total", "Total", "Number"),
             ),
             _jobs,
         ),
         Report(
             1301, "Technician Visits", "technician",
-            (("TechnicianId", "Technician ID", "Number"), ("Name", "Name", "String"), ("Done", "Visits Done", "Number")),
+            (
+                ("TechnicianId", "Technician ID", "Number"), ("Name", "Name", "String"),
+                ("Done", "Visits Done", "Number"),
+            ),
             _technicians,
         ),
     )

@@ -104,7 +104,7 @@ class Routes:
         node.methods[route.method] = (route, tuple(names))
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
-        """Return the route and its path parameters. Raises 404 for an unknown path, 405 for a wrong method."""
+        """Return the route and its path parameters. Raises 404, or 405 for a wrong method."""
         values: list[str] = []
         node = self._walk(self._root, path.strip("/").split("/"), 0, values)
         if node is None:

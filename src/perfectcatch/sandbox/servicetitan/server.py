@@ -26,7 +26,7 @@ _LARGEST_BODY = 32 * 1024 * 1024
 def make_app(
     options: Options | None = None, *, service: Service | None = None, faults: Sequence[Middleware] = ()
 ) -> web.Application:
-    """Make the application. ``faults`` are middlewares that see every vendor request before it is answered."""
+    """Make the application. ``faults`` are middlewares that see every vendor request first."""
     service = service or Service(options or Options())
     app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_only_vendor(each) for each in faults])
     app[SERVICE] = service
@@ -131,7 +131,7 @@ async def serve(host: str, port: int, options: Options) -> None:
         await stop.wait()
 
 
-def run(  # noqa: D417 - the options are those of Options
+def run(
     *,
     port: int = 0,
     seed: int = 7,

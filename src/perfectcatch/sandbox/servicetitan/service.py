@@ -32,7 +32,7 @@ _HANDLERS = {
 
 
 class Service:
-    """One vendor with one customer account. Give ``records`` to answer with another company than the made-up one."""
+    """One vendor with one customer account. Give ``records`` for another company than the made-up one."""
 
     def __init__(
         self,
@@ -85,9 +85,12 @@ class Service:
         return self.door.token(headers.get("Content-Type", ""), body)
 
     def _call(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Call:
-        segments = path.strip("/").split("/")
-        tenant = segments[3] if len(segments) > 3 and segments[2] == "tenant" else ""
-        self.door.admit(headers, tenant)
+        # Every path of the API reads /module/version/tenant/{tenant}/...
+        match path.strip("/").split("/"):
+            case [_, _, "tenant", tenant, *_]:
+                self.door.admit(headers, tenant)
+            case _:
+                raise AnswerError(404)
         route, names = self.tenant.routes.find(method, path)
         pairs: dict[str, str] = {}
         for name, value in parse_qsl(query, keep_blank_values=True):

@@ -4,11 +4,12 @@ from typing import Any
 
 import msgspec
 
-from perfectcatch.sandbox.servicetitan.answers import JSON, Answer, bad, document
+from perfectcatch.sandbox.servicetitan.answers import JSON, Answer, AnswerError, bad, document
 from perfectcatch.sandbox.servicetitan.call import Call
 from perfectcatch.sandbox.servicetitan.filters import parent, wanted
 from perfectcatch.sandbox.servicetitan.paging import ancestors, furnish
 from perfectcatch.sandbox.servicetitan.shapes import Shape
+from perfectcatch.sandbox.servicetitan.table import Row
 from perfectcatch.sandbox.servicetitan.views import join, view
 
 # A silent recording: the smallest valid WAV file of one second at 8 kHz, eight bits a sample.
@@ -18,6 +19,9 @@ _SILENCE = (
     + (8000).to_bytes(4, "little") + (1).to_bytes(2, "little") + (8).to_bytes(2, "little")
     + b"data" + (8000).to_bytes(4, "little") + b"\x80" * 8000
 )  # fmt: skip
+
+_NAMED_BY = {"preferenceName": "name"}
+_REDIRECT = 302
 
 
 def item(call: Call) -> Answer:
@@ -37,9 +41,21 @@ def _by_id(call: Call) -> Answer:
     table = tenant.table(route.collection)
     if route.parents or not table.rows:
         _furnish_item(call)
-    row = tenant.row(route.collection, call.item)
+    row = located(call)
     body = view(tenant, route, table)(row)
     return Answer(body=b'{"data":' + body + b"}" if route.wrapped else body, records=1)
+
+
+def located(call: Call) -> Row:
+    """The row that the path names, by id or, where a path says so, by another field. Raises 404."""
+    tenant, route = call.tenant, call.route
+    field = _NAMED_BY.get(route.item or "")
+    if field is None:
+        return tenant.row(route.collection, call.item)
+    for row in tenant.table(route.collection).rows.values():
+        if row.scope == call.scope and row.record()[field] == call.item:
+            return row
+    raise AnswerError(404)
 
 
 def _furnish_item(call: Call) -> None:
@@ -53,9 +69,6 @@ def _furnish_item(call: Call) -> None:
         furnish(call, table)
     elif not lists and tenant.key(route.collection, call.item) not in table.rows:
         known: dict[str, Any] = {"id": int(call.item) if call.item.isdigit() else call.item}
-        for name, shape in tenant.routes.all_fields(route.collection).items():
-            if name == "name" and "preferenceName" in call.path:
-                known[name] = call.path["preferenceName"] if shape.word == "string" else None
         table.put(
             tenant.made(route.collection, 0, known, *call.path.values()) | {"id": known["id"]},
             default=tenant.opened,
@@ -133,10 +146,10 @@ def file(call: Call) -> Answer:
     ancestors(call)
     if call.route.collection.startswith("telecom.calls"):
         return Answer(body=_SILENCE, content_type="application/octet-stream", records=1)
-    if 302 in call.route.operation.answers:
-        name = call.query.get("path") or call.item
+    if _REDIRECT in call.route.operation.answers:
+        name = call.query.get("path") or call.path.get("id", "file")
         return Answer(
-            status=302, content_type=JSON, headers={"Location": f"https://files.example.com/{name}"}
+            status=_REDIRECT, content_type=JSON, headers={"Location": f"https://files.example.com/{name}"}
         )
     return Answer(body=b"", content_type="application/octet-stream")
 

@@ -38,7 +38,12 @@ class Row:
 
     def take(self, other: "Row") -> "Row":
         """Become ``other``, which has the same id: lists that hold this row stay valid."""
-        self.body, self.extra, self.created, self.modified = other.body, other.extra, other.created, other.modified
+        self.body, self.extra, self.created, self.modified = (
+            other.body,
+            other.extra,
+            other.created,
+            other.modified,
+        )
         self.active, self.merged, self.hidden = other.active, other.merged, False
         self.scope = other.scope or self.scope
         return self

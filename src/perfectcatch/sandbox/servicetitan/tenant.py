@@ -201,7 +201,7 @@ class Tenant:
         return self.put(collection, {**row.record(), **changes}, row.scope)
 
     def delete(self, collection: str, record_id: Any) -> None:
-        """Take a record out of every list. Export feeds tell it as inactive, except for CRM contacts. Raises 404."""
+        """Take a record out of every list; feeds tell it as inactive, but for CRM contacts. Raises 404."""
         table = self.table(collection)
         row = self.row(collection, record_id)
         feed = any(route.kind == "export" for route in self.routes.by_collection.get(collection, ()))
@@ -214,7 +214,7 @@ class Tenant:
         table.rows[row.id].hidden = True
 
     def merge(self, collection: str, loser: Id, winner: Id) -> None:
-        """Merge a customer or location into another: children move, the loser stays as inactive. Raises 404."""
+        """Merge a customer or location into another: children move, the loser is inactive. Raises 404."""
         self.row(collection, winner)
         field = "customerId" if collection == "crm.customers" else "locationId"
         nested = field.removesuffix("Id")

@@ -10,6 +10,7 @@ from perfectcatch.sandbox.servicetitan.writes import (
     inbound,
     jobs,
     memberships,
+    payments,
     sales,
 )
 from perfectcatch.sandbox.servicetitan.writes.generic import check_body, write
@@ -17,7 +18,7 @@ from perfectcatch.sandbox.servicetitan.writes.kinds import Write
 
 SPECIAL: dict[str, Write] = {
     f"{method} {path}": function
-    for area in (accounting, appointments, board, crm, inbound, jobs, memberships, sales)
+    for area in (accounting, appointments, board, crm, inbound, jobs, memberships, payments, sales)
     for (method, path), function in area.WRITES.items()
 }
 

@@ -1,4 +1,4 @@
-"""Invoices, adjustments, payments. Money on them is text with two digits."""
+"""Invoices and adjustments. Money on them is text with two digits."""
 
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
@@ -199,7 +199,7 @@ def bill(call: Call, invoice: Record, lines: list[Record], moment: str) -> Recor
         sentStatus="Sent",
     )
     record = add_items(call, changed, lines)
-    _balance_customer(call, record["customer"]["id"], amount_of(record["balance"]) - before)
+    owe(call, record["customer"]["id"], amount_of(record["balance"]) - before)
     return record
 
 
@@ -221,7 +221,7 @@ def create_adjustment(call: Call) -> Answer:
         summary=call.body.get("summary"),
     )
     record = add_items(call, record, call.body.get("items") or [])
-    _balance_customer(call, base["customer"]["id"], amount_of(record["total"]))
+    owe(call, base["customer"]["id"], amount_of(record["total"]))
     return document(record["id"], call.route.status)
 
 
@@ -249,7 +249,7 @@ def update_invoice(call: Call) -> Answer:
     invoice = tenant.edit("accounting.invoices", invoice["id"], **changes)
     if body.get("items"):
         invoice = add_items(call, invoice, body["items"])
-        _balance_customer(call, invoice["customer"]["id"], amount_of(invoice["balance"]) - before)
+        owe(call, invoice["customer"]["id"], amount_of(invoice["balance"]) - before)
     return nothing(call.route.status)
 
 
@@ -257,9 +257,7 @@ def update_items(call: Call) -> Answer:
     """Add a line to an invoice or change the one that the body names."""
     invoice = call.tenant.get("accounting.invoices", call.path["invoiceId"])
     after = add_items(call, invoice, [call.body])
-    _balance_customer(
-        call, invoice["customer"]["id"], amount_of(after["total"]) - amount_of(invoice["total"])
-    )
+    owe(call, invoice["customer"]["id"], amount_of(after["total"]) - amount_of(invoice["total"]))
     return nothing(call.route.status)
 
 
@@ -270,161 +268,15 @@ def delete_item(call: Call) -> Answer:
     if len(rest) == len(invoice["items"] or ()):
         raise AnswerError(404)
     after = total_up(call, invoice, items=rest)
-    _balance_customer(
-        call, invoice["customer"]["id"], amount_of(after["total"]) - amount_of(invoice["total"])
-    )
+    owe(call, invoice["customer"]["id"], amount_of(after["total"]) - amount_of(invoice["total"]))
     return nothing(call.route.status)
 
 
-def _balance_customer(call: Call, customer: int, by: Decimal) -> None:
+def owe(call: Call, customer: int, by: Decimal) -> None:
+    """Let a customer owe more, or less."""
     record = call.tenant.get("crm.customers", customer)
     if by:
         call.tenant.edit("crm.customers", customer, balance=float(amount_of(record["balance"]) + by))
-
-
-# Payments -------------------------------------------------------------------------------------------
-
-
-def create_payment(call: Call) -> Answer:
-    """Take a payment (withdrawn from the documents, may still answer) and apply it to invoices."""
-    body = call.body
-    must_exist(call, "typeId", "accounting.payment_types", body["typeId"])
-    splits = [each for each in body.get("splits") or () if each.get("invoiceId")]
-    for split in splits:
-        must_exist(call, "invoiceId", "accounting.invoices", split["invoiceId"])
-    payment = pay(call, splits, body["typeId"], body)
-    return document(_shown(call, payment, body), call.route.status)
-
-
-def pay(call: Call, splits: list[Mapping[str, Any]], type_id: int, body: Mapping[str, Any]) -> Record:
-    """Write a payment; invoices that it is applied to owe less, and so does the customer."""
-    tenant, moment = call.tenant, call.tenant.stamp()
-    applied, total = [], amount_of(body.get("amount"))
-    customer = body.get("customerId")
-    for number, split in enumerate(splits):
-        invoice = tenant.get("accounting.invoices", split["invoiceId"])
-        amount = amount_of(split.get("amount"))
-        customer = customer or invoice["customer"]["id"]
-        balance = amount_of(invoice["balance"]) - amount
-        changes = {"balance": written(balance)}
-        if balance == 0:
-            changes["paidOn"] = f"{moments.write_day(tenant.now())}T00:00:00Z"
-        tenant.edit("accounting.invoices", invoice["id"], **changes)
-        _balance_customer(call, invoice["customer"]["id"], -amount)
-        applied.append(
-            {
-                "appliedAmount": written(amount),
-                "appliedBy": "Office",
-                "appliedId": tenant.now() % 1_000_000_000 + number,
-                "appliedOn": moment,
-                "appliedTo": invoice["id"],
-                "appliedToReferenceNumber": invoice["referenceNumber"],
-            }
-        )
-    spent = sum((amount_of(each["appliedAmount"]) for each in applied), Decimal(0))
-    total = total or spent
-    kind = tenant.named("accounting.payment_types", type_id)
-    number = tenant.table("accounting.payments").next_id()
-    return tenant.add(
-        "accounting.payments",
-        {
-            "id": number,
-            **given(body, "authCode", "checkNumber", "memo"),
-            "appliedTo": applied,
-            "customer": tenant.named("crm.customers", customer),
-            "customFields": [],
-            "date": body.get("paidOn") or f"{moments.write_day(tenant.now())}T00:00:00Z",
-            "referenceNumber": f"P{number % 10_000_000}",
-            "syncStatus": body.get("status") or "Pending",
-            "total": written(total),
-            "type": kind["name"] if kind else None,
-            "typeId": str(type_id),
-            "unappliedAmount": written(total - spent),
-        },
-    )
-
-
-def _shown(call: Call, payment: Record, body: Mapping[str, Any]) -> Any:
-    splits = [
-        {
-            "amount": float(amount_of(each["appliedAmount"])),
-            "invoiceId": each["appliedTo"],
-            "invoiceNumber": None,
-        }
-        for each in payment["appliedTo"] or ()
-    ]
-    known = {
-        **{name: payment.get(name) for name in ("id", "active", "authCode", "checkNumber", "memo")},
-        "customerId": payment["customer"]["id"] if payment["customer"] else None,
-        "paidOn": payment["date"],
-        "splits": splits,
-        "typeId": int(payment["typeId"]),
-        "status": body.get("status"),
-        "exportId": body.get("exportId"),
-    }
-    return call.shaped(call.route.answer, known) if call.route.answer else known
-
-
-def update_payment(call: Call) -> Answer:
-    """Change a payment; new splits take the old ones off their invoices first."""
-    tenant, body = call.tenant, call.body
-    payment = tenant.get("accounting.payments", call.path["id"])
-    must_exist(call, "typeId", "accounting.payment_types", body["typeId"])
-    for split in body["splits"]:
-        must_exist(call, "invoiceId", "accounting.invoices", split.get("invoiceId"))
-    kind = tenant.named("accounting.payment_types", body["typeId"])
-    changes = {
-        name: value
-        for name, value in given(body, "active", "authCode", "checkNumber", "memo").items()
-        if value is not None
-    }
-    applied = _reapply(call, payment, [each for each in body["splits"] if each.get("invoiceId")])
-    spent = sum((amount_of(each["appliedAmount"]) for each in applied), Decimal(0))
-    total = max(amount_of(payment["total"]), spent)
-    payment = tenant.edit(
-        "accounting.payments",
-        payment["id"],
-        **changes,
-        typeId=str(body["typeId"]),
-        type=kind["name"] if kind else None,
-        date=body.get("paidOn") or payment["date"],
-        appliedTo=applied,
-        total=written(total),
-        unappliedAmount=written(total - spent),
-    )
-    return document(_shown(call, payment, body), call.route.status)
-
-
-def _reapply(call: Call, payment: Record, splits: list[Mapping[str, Any]]) -> list[Record]:
-    tenant = call.tenant
-    before = {each["appliedTo"]: amount_of(each["appliedAmount"]) for each in payment["appliedTo"] or ()}
-    after = {each["invoiceId"]: amount_of(each.get("amount")) for each in splits}
-    for number in before.keys() | after.keys():
-        by = after.get(number, Decimal(0)) - before.get(number, Decimal(0))
-        if by and number in tenant.table("accounting.invoices").rows:
-            invoice = tenant.get("accounting.invoices", number)
-            tenant.edit("accounting.invoices", number, balance=written(amount_of(invoice["balance"]) - by))
-            _balance_customer(call, invoice["customer"]["id"], -by)
-    old = {each["appliedTo"]: each for each in payment["appliedTo"] or ()}
-    return [
-        {
-            "appliedId": tenant.now() % 1_000_000_000,
-            "appliedBy": "Office",
-            "appliedOn": tenant.stamp(),
-            "appliedToReferenceNumber": None,
-            **old.get(number, {}),
-            "appliedTo": number,
-            "appliedAmount": written(amount),
-        }
-        for number, amount in after.items()
-    ]
-
-
-def payment_status(call: Call) -> Answer:
-    """Write the export status of many payments at once."""
-    for number in call.body["paymentIds"]:
-        call.tenant.edit("accounting.payments", number, syncStatus=call.body["status"])
-    return nothing(call.route.status)
 
 
 WRITES: Area = {
@@ -432,7 +284,4 @@ WRITES: Area = {
     ("PATCH", f"{_ROOT}/invoices/{{id}}"): update_invoice,
     ("PATCH", f"{_ROOT}/invoices/{{invoiceId}}/items"): update_items,
     ("DELETE", f"{_ROOT}/invoices/{{invoiceId}}/items/{{itemId}}"): delete_item,
-    ("POST", f"{_ROOT}/payments"): create_payment,
-    ("PATCH", f"{_ROOT}/payments/{{id}}"): update_payment,
-    ("POST", f"{_ROOT}/payments/status"): payment_status,
 }

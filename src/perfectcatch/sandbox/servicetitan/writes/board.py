@@ -1,6 +1,5 @@
 """The dispatch board: shifts, events that are no jobs, capacity, arrival windows."""
 
-from datetime import timedelta
 from typing import Any
 
 from perfectcatch.sandbox.servicetitan import moments
@@ -9,11 +8,19 @@ from perfectcatch.sandbox.servicetitan.call import Call
 from perfectcatch.sandbox.servicetitan.table import Record
 from perfectcatch.sandbox.servicetitan.writes.appointments import check_span
 from perfectcatch.sandbox.servicetitan.writes.crm import into_answer
+from perfectcatch.sandbox.servicetitan.writes.generic import answer_with
 from perfectcatch.sandbox.servicetitan.writes.kinds import Area, given, must_exist
 
 _ROOT = "/dispatch/v2/tenant/{tenant}"
 _MOST_REPEATS = 60
-_FLAGS = "clearDispatchBoard clearTechnicianView showOnTechnicianSchedule removeTechnicianFromCapacityPlanning allDay".split()
+_FLAGS = [
+    "clearDispatchBoard",
+    "clearTechnicianView",
+    "showOnTechnicianSchedule",
+    "removeTechnicianFromCapacityPlanning",
+    "allDay",
+]
+_TIGHT = 0.2  # less than this share left is more than the ideal booking
 _WORKDAY = (12, 21)  # hours of the day in UTC between which a technician can be booked
 
 
@@ -63,7 +70,9 @@ def delete_one(call: Call) -> Answer:
     call.tenant.delete(call.route.collection, record["id"])
     if call.route.answer is None:
         return nothing(call.route.status)
-    return document({"message": "Deleted.", "id": record["id"]}, call.route.status)
+    shape = call.route.answer.fields["id"]
+    known = {"message": "Deleted.", "id": str(record["id"]) if shape.word == "string" else record["id"]}
+    return call.answer(known)
 
 
 def delete_shifts(call: Call) -> Answer:
@@ -84,7 +93,7 @@ def create_event(call: Call) -> Answer:
     """Write an event into a technician's day."""
     must_exist(call, "technicianId", "settings.technicians", call.body["technicianId"])
     record = call.tenant.add("dispatch.non_job_appointments", _event(call))
-    return document(call.shaped(call.route.answer, {**call.body, **record}), call.route.status)  # type: ignore[arg-type]
+    return answer_with(call, [{**call.body, **record}])
 
 
 def update_event(call: Call) -> Answer:
@@ -149,8 +158,7 @@ def _slot(call: Call, unit: Any, day: int) -> Record:
             for each in crew
         ],
         "isAvailable": left > 0,
-        "isExceedingIdealBookingPercentage": total > 0
-        and left / total < timedelta(hours=2) / timedelta(hours=9),
+        "isExceedingIdealBookingPercentage": total > 0 and left / total < _TIGHT,
     }
 
 

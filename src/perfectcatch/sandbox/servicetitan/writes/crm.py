@@ -23,11 +23,20 @@ _ALLOWED = (
     "invoiceStatementNotification",
     "invoiceNotification",
 )
-_CUSTOMER = (
-    "name type doNotMail doNotService nationalAccount taxExempt paymentTermId creditLimit creditLimitBalance active "
-    "tagTypeIds".split()
-)
-_LOCATION = "name active taxZoneId tagTypeIds customerId".split()
+_CUSTOMER = [
+    "name",
+    "type",
+    "doNotMail",
+    "doNotService",
+    "nationalAccount",
+    "taxExempt",
+    "paymentTermId",
+    "creditLimit",
+    "creditLimitBalance",
+    "active",
+    "tagTypeIds",
+]
+_LOCATION = ["name", "active", "taxZoneId", "tagTypeIds", "customerId"]
 
 
 # Customers and locations ----------------------------------------------------------------------------
@@ -248,6 +257,22 @@ def bulk_tags(call: Call) -> Answer:
     return nothing(call.route.status)
 
 
+def relationship(call: Call) -> Answer:
+    """Tie a contact of the contact hub to a customer or location, or untie it. Raises 404."""
+    tenant, scope = call.tenant, (call.path["contactId"],)
+    tenant.row("crm.contacts", scope[0])
+    known: Record = {"relatedEntityId": call.number("relatedEntityId"), "typeSlug": call.path["typeSlug"]}
+    if call.route.method == "POST":
+        facts = {**known, "typeName": known["typeSlug"].title(), "createdBy": tenant.office()}
+        tenant.add("crm.contacts_relationships", facts, scope)
+        return nothing(call.route.status)
+    for row in tenant.table("crm.contacts_relationships").rows.values():
+        if row.scope == scope and known.items() <= row.record().items():
+            tenant.table("crm.contacts_relationships").remove(row.id)
+            return nothing(call.route.status)
+    raise AnswerError(404)
+
+
 def preferred_technician(call: Call) -> Answer:
     """Name the technician whom a location prefers."""
     call.tenant.row("crm.locations", call.path["id"])
@@ -257,7 +282,10 @@ def preferred_technician(call: Call) -> Answer:
     return nothing(call.route.status)
 
 
+_TIE = f"{_ROOT}/contacts/{{contactId}}/relationships/{{relatedEntityId}}/{{typeSlug}}"
 WRITES: Area = {
+    ("POST", _TIE): relationship,
+    ("DELETE", _TIE): relationship,
     ("POST", f"{_ROOT}/customers"): create_customer,
     ("PATCH", f"{_ROOT}/customers/{{id}}"): update_customer,
     ("POST", f"{_ROOT}/customers/{{id}}/contacts"): create_contact,

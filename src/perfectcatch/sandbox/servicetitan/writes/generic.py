@@ -8,7 +8,7 @@ from perfectcatch.sandbox.servicetitan.call import Call
 from perfectcatch.sandbox.servicetitan.filters import field_names
 from perfectcatch.sandbox.servicetitan.paging import ancestors, furnish
 from perfectcatch.sandbox.servicetitan.shapes import Shape, complaints, fits
-from perfectcatch.sandbox.servicetitan.singles import single
+from perfectcatch.sandbox.servicetitan.singles import located, single
 from perfectcatch.sandbox.servicetitan.table import Record
 
 _AFTER = {"approve": "Approved", "reject": "Rejected", "cancellation": "Canceled", "dismiss": "Dismissed"}
@@ -52,7 +52,7 @@ def _create(call: Call) -> Answer:
         return _only_answer(call)
     bodies = call.body if isinstance(call.body, list) else [call.body or {}]
     records = [tenant.add(route.collection, _facts(call, body), call.scope) for body in bodies]
-    return _answer(call, records)
+    return answer_with(call, records)
 
 
 def _facts(call: Call, body: Mapping[str, Any]) -> Record:
@@ -93,8 +93,8 @@ def _change(call: Call) -> Answer:
     if route.parents:
         furnish(call, tenant.table(route.collection))
     if route.method == "DELETE":
-        tenant.delete(route.collection, call.item)
-        return _answer(call, [{"id": call.item}])
+        tenant.delete(route.collection, located(call).id)
+        return answer_with(call, [{"id": call.item}])
     # A PUT that names its own record makes it when there is none (contact methods, preferences).
     if (
         route.method == "PUT"
@@ -102,11 +102,11 @@ def _change(call: Call) -> Answer:
     ):
         if not call.item.isdigit():
             known = {"id": call.item, **_facts(call, call.body or {})}
-            return _answer(call, [tenant.add(route.collection, known, call.scope)])
+            return answer_with(call, [tenant.add(route.collection, known, call.scope)])
         raise AnswerError(404)
     body = call.body if isinstance(call.body, dict) else {}
-    record = tenant.edit(route.collection, call.item, **_facts(call, body))
-    return _answer(call, [record])
+    record = tenant.edit(route.collection, located(call).id, **_facts(call, body))
+    return answer_with(call, [record])
 
 
 def _act(call: Call) -> Answer:
@@ -115,7 +115,7 @@ def _act(call: Call) -> Answer:
     bodies = call.body if isinstance(call.body, list) else [call.body or {}]
     if route.item is None:
         records = [_acted_on(call, body) for body in bodies]
-        return _answer(call, records)
+        return answer_with(call, records)
     record = tenant.get(route.collection, call.item)
     fields = tenant.routes.all_fields(route.collection)
     changes = {
@@ -124,7 +124,7 @@ def _act(call: Call) -> Answer:
     status, word = fields.get("status"), _AFTER.get(route.action or "")
     if status and word and word in status.choices:
         changes["status"] = word
-    return _answer(call, [tenant.edit(route.collection, record["id"], **changes)])
+    return answer_with(call, [tenant.edit(route.collection, record["id"], **changes)])
 
 
 def _acted_on(call: Call, body: Any) -> Record:
@@ -156,20 +156,21 @@ def _settle(call: Call) -> Answer:
                 if fits(value, getter.answer.fields.get(name, Shape("?")))
             }
             tenant.documents[key] = {**now, **{k: v for k, v in facts.items() if k in getter.answer.fields}}
-            return _answer(call, [tenant.documents[key]])
-    return _answer(call, [dict(body)])
+            return answer_with(call, [tenant.documents[key]])
+    return answer_with(call, [dict(body)])
 
 
 def _only_answer(call: Call) -> Answer:
     """A command about nothing that can be read back: only its answer's shape matters."""
-    return _answer(call, [each if isinstance(each, dict) else {} for each in _each(call.body)])
+    return answer_with(call, [each if isinstance(each, dict) else {} for each in _each(call.body)])
 
 
 def _each(body: Any) -> list[Any]:
     return body if isinstance(body, list) else [body or {}]
 
 
-def _answer(call: Call, records: list[Record]) -> Answer:
+def answer_with(call: Call, records: list[Record]) -> Answer:
+    """Answer in the documented shape around records; what does not fit the shape is left out."""
     shape, status = call.route.answer, call.route.status
     if shape is None:
         return nothing(status)

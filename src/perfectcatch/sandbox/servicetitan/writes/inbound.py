@@ -4,20 +4,51 @@ from typing import Any
 
 from perfectcatch.sandbox.servicetitan.answers import Answer, AnswerError, document, nothing
 from perfectcatch.sandbox.servicetitan.call import Call
+from perfectcatch.sandbox.servicetitan.shapes import fits
 from perfectcatch.sandbox.servicetitan.table import Record
 from perfectcatch.sandbox.servicetitan.writes.crm import into_answer
 from perfectcatch.sandbox.servicetitan.writes.kinds import Area, given, must_exist
 
 _ROOT = "/crm/v2/tenant/{tenant}"
 _PROVIDER = f"{_ROOT}/booking-provider/{{booking_provider}}/bookings"
-_BOOKING = (
-    "source name address customerType start summary campaignId businessUnitId jobTypeId priority isFirstTimeClient "
-    "uploadedImages isSendConfirmationEmail externalId".split()
-)
-_LEAD = (
-    "customerId locationId campaignId businessUnitId jobTypeId summary tagTypeIds priority callReasonId followUpDate "
-    "bookingId leadCustomerName leadPhone leadEmail leadStreet leadUnit leadCity leadState leadZip leadCountry".split()
-)
+_BOOKING = [
+    "source",
+    "name",
+    "address",
+    "customerType",
+    "start",
+    "summary",
+    "campaignId",
+    "businessUnitId",
+    "jobTypeId",
+    "priority",
+    "isFirstTimeClient",
+    "uploadedImages",
+    "isSendConfirmationEmail",
+    "externalId",
+]
+_LEAD = [
+    "customerId",
+    "locationId",
+    "campaignId",
+    "businessUnitId",
+    "jobTypeId",
+    "summary",
+    "tagTypeIds",
+    "priority",
+    "callReasonId",
+    "followUpDate",
+    "bookingId",
+    "leadCustomerName",
+    "leadPhone",
+    "leadEmail",
+    "leadStreet",
+    "leadUnit",
+    "leadCity",
+    "leadState",
+    "leadZip",
+    "leadCountry",
+]
 
 
 # Bookings -------------------------------------------------------------------------------------------
@@ -32,6 +63,8 @@ def create_booking(call: Call) -> Answer:
 def add_booking(call: Call, provider: int, body: dict[str, Any]) -> Record:
     """Write a booking and its contacts."""
     facts = {name: value for name, value in given(body, *_BOOKING).items() if value is not None}
+    fields = call.tenant.routes.all_fields("crm.bookings")
+    facts = {name: value for name, value in facts.items() if fits(value, fields[name])}
     record = call.tenant.add(
         "crm.bookings",
         {
@@ -125,7 +158,7 @@ def follow_up(call: Call) -> Answer:
         **given(call.body, "followUpDate", "text"),
         "pinToTop": bool(call.body.get("pinToTop")),
     }
-    return document(call.shaped(call.route.answer, text), call.route.status)  # type: ignore[arg-type]
+    return call.answer(text)
 
 
 # Calls ----------------------------------------------------------------------------------------------
@@ -153,12 +186,10 @@ def update_call(call: Call) -> Answer:
         changes["job"] = {"id": job["id"], "number": job["jobNumber"]}
     record = tenant.edit("telecom.calls", record["id"], **changes)
     known = {**record, "callType": record["type"], "receivedOn": record["createdOn"]}
-    return document(call.shaped(call.route.answer, _fitting(call, known)), call.route.status)  # type: ignore[arg-type]
+    return call.answer(_fitting(call, known))
 
 
 def _fitting(call: Call, known: Record) -> Record:
-    from perfectcatch.sandbox.servicetitan.shapes import fits
-
     fields = call.route.answer.fields if call.route.answer else {}
     return {
         name: value

@@ -26,11 +26,23 @@ _REFERENCES = (
     ("campaignId", "marketing.campaigns"),
     ("projectId", "jpm.projects"),
 )
-_WRITABLE = (
-    "customerId locationId businessUnitId jobGeneratedLeadSource jobTypeId priority campaignId summary tagTypeIds "
-    "customerPo soldById isAutoDispatched summaryOfWork noCharge".split()
-)
-_OPTIONAL = "projectId jobGeneratedLeadSource soldById partnerLeadCallId bookingId".split()
+_WRITABLE = [
+    "customerId",
+    "locationId",
+    "businessUnitId",
+    "jobGeneratedLeadSource",
+    "jobTypeId",
+    "priority",
+    "campaignId",
+    "summary",
+    "tagTypeIds",
+    "customerPo",
+    "soldById",
+    "isAutoDispatched",
+    "summaryOfWork",
+    "noCharge",
+]
+_OPTIONAL = ["projectId", "jobGeneratedLeadSource", "soldById", "partnerLeadCallId", "bookingId"]
 
 
 def create_job(call: Call) -> Answer:

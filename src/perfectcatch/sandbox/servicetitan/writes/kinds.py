@@ -36,10 +36,11 @@ def external_data(
     pairs = {pair["key"]: pair for pair in before or ()}
     if change.get("patchMode") == "Replace":
         pairs = {}
-    pairs |= {
-        pair["key"]: {"key": pair["key"], "value": pair.get("value")}
-        for pair in change.get("externalData") or ()
-    }
+    for pair in change.get("externalData") or ():
+        if pair.get("value") is None:
+            pairs.pop(pair["key"], None)  # null takes a pair away
+        else:
+            pairs[pair["key"]] = {"key": pair["key"], "value": pair["value"]}
     return list(pairs.values())
 
 

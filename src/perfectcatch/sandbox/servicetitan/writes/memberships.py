@@ -124,7 +124,29 @@ def _known(call: Call, collection: str, body: Record) -> Record:
     }
 
 
+def rate_technician(call: Call) -> Answer:
+    """Write what a customer thinks of a technician's work on a job; a second time replaces the first."""
+    body = call.body
+    facts = {
+        "technicianId": body["technicianId"] if "technicianId" in body else call.number("technicianId"),
+        "jobId": body["jobId"] if "jobId" in body else call.number("jobId"),
+        "rating": body["rating"] if "rating" in body else body["value"],
+    }
+    must_exist(call, "technicianId", "settings.technicians", facts["technicianId"])
+    must_exist(call, "jobId", "jpm.jobs", facts["jobId"])
+    name, tenant = "customer_interactions.technician_ratings", call.tenant
+    for row_id in tenant.table(name).column("jobId").ids(facts["jobId"]):
+        row = tenant.table(name).rows[row_id]
+        if row.record()["technicianId"] == facts["technicianId"]:
+            tenant.table(name).remove(row_id)
+            break
+    return call.answer(tenant.add(name, facts))
+
+
+_RATINGS = "/customer-interactions/v2/tenant/{tenant}"
 WRITES: Area = {
+    ("PUT", f"{_RATINGS}/technician-rating/technician/{{technicianId}}/job/{{jobId}}"): rate_technician,
+    ("POST", f"{_RATINGS}/technician-ratings"): rate_technician,
     ("POST", f"{_ROOT}/memberships/sale"): sell,
     ("PATCH", f"{_ROOT}/memberships/{{id}}"): update,
     ("POST", f"{_ROOT}/recurring-service-events/{{id}}/mark-complete"): mark_visit,

@@ -12,7 +12,17 @@ from perfectcatch.sandbox.servicetitan.writes.skus import UNKNOWN, Sku
 
 _ROOT = "/sales/v2/tenant/{tenant}/estimates"
 _VALUES = {"Open": 0, "Sold": 1, "Dismissed": 2}
-_PLAIN = "name summary tax reviewStatus isRecommended budgetCodeId depositAmount depositPercent requireDepositOnSignature".split()
+_PLAIN = [
+    "name",
+    "summary",
+    "tax",
+    "reviewStatus",
+    "isRecommended",
+    "budgetCodeId",
+    "depositAmount",
+    "depositPercent",
+    "requireDepositOnSignature",
+]
 
 
 def create_estimate(call: Call) -> Answer:
