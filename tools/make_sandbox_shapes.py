@@ -29,7 +29,7 @@ _FIELD_NAME = re.compile(r"[A-Za-z]+")
 _DEFAULT_ACTIVE = (("all items will", "Any"), ("and inactive items will", "Any"))
 
 # Known only from client types generated in 2026-07: the documents do not hold these four operations.
-LATER = {
+LATER: dict[str, dict[str, Any]] = {
     "GET /service-agreements/v2/tenant/{tenant}/service-agreements/custom-fields": {
         "kind": "page",
         "query": {"page": "int32", "pageSize": "int32", "includeTotal": "boolean"},

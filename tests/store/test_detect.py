@@ -1,6 +1,5 @@
 """The statement that PostgreSQL runs means the same as the pure function of the rule."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -41,13 +40,13 @@ def converted(record: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def pool(declared_pool: Pool) -> AsyncIterator[Pool]:
+async def pool(declared_pool: Pool) -> Pool:
     units = [document(st_id, name=name) for st_id, name in UNITS.items()]
     await mirror.merge(
         declared_pool,
         Batch(tenant_id=TENANT, entity=ENTITIES["units"], entities=ENTITIES, records=encoded(*units)),
     )
-    yield declared_pool
+    return declared_pool
 
 
 counter = iter(range(1, 10**9))

@@ -1,7 +1,6 @@
 """The merge: every kind of change, once, with its history and its events."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,8 +17,8 @@ TENANT = 7
 
 
 @pytest.fixture
-async def pool(declared_pool: Pool) -> AsyncIterator[Pool]:
-    yield declared_pool
+def pool(declared_pool: Pool) -> Pool:
+    return declared_pool
 
 
 async def merge(pool: Pool, entity: Entity, *documents: Any, **more: Any) -> Outcome:
@@ -297,7 +296,8 @@ async def evaluate(pool: Pool, *when: int, hour: int = 12) -> Counter[str]:
 async def stages(pool: Pool) -> list[Any]:
     return await rows(
         pool,
-        "select st_id, version, historical from automation.events where event_type = 'job_overdue' order by id",
+        "select st_id, version, historical from automation.events "
+        "where event_type = 'job_overdue' order by id",
     )
 
 

@@ -1,4 +1,4 @@
-"""A vendor in memory, behind the role that the sync knows: feeds, lists, and everything that goes wrong there."""
+"""A vendor in memory, behind the role that the sync knows: feeds, lists, and what goes wrong there."""
 
 import json
 from collections.abc import Mapping

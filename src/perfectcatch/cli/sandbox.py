@@ -18,8 +18,8 @@ def sandbox(
 
     Prints one line of JSON with its address and credentials, then serves until it is stopped.
     """
-    from perfectcatch.sandbox.servicetitan import server
+    from perfectcatch.sandbox.servicetitan.server import run
 
-    server.run(
+    run(
         port=port, seed=seed, customers=customers, activity=activity, rate=rate, token_seconds=token_seconds
     )

@@ -184,7 +184,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class _Unreadable(Exception):  # noqa: N818 - it never leaves this module
+class _Unreadable(Exception):
     """What is wrong with an answer, as the end of a sentence that begins with the host."""
 
 

@@ -56,6 +56,7 @@ class Column:
     references: str | None = None  # the entity whose st_id this holds
     index: bool = False
     required: bool = False  # a record without it is quarantined
+    also_written: tuple[str, ...] = ()  # JSON kinds that the vendor documents beside the type's own
     does: str = ""
 
     @property

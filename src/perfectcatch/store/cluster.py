@@ -72,7 +72,7 @@ _PASSING: Final = (
 )
 
 
-class NotStarted(Exception):  # noqa: N818 - it is control flow, not an error of the product
+class NotStarted(Exception):
     """A start failed in a way that passes by itself."""
 
 

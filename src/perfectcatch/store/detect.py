@@ -1,7 +1,7 @@
 """Event rules as statement text: the same meaning as ``model.event.fires``, for a whole batch at once.
 
-``n`` is the mirror row after the change, ``o`` the one before (all columns null for a record that is new,
-and then ``known`` is false). A property test holds the two meanings equal.
+``n`` is the mirror row after the change, ``o`` the one before. A record that we never had has no ``o``, and
+its rules are simpler. A property test holds the two meanings equal.
 """
 
 from collections.abc import Mapping
@@ -26,11 +26,11 @@ from perfectcatch.store.names import qualified, quote
 Entities = Mapping[str, Entity]
 
 
-def holds(condition: Condition, row: str, entities: Entities, known: str = "true") -> str:
+def holds(condition: Condition, row: str, entities: Entities) -> str:
     """An expression that is never null: whether ``condition`` holds for the row named ``row``."""
     match condition:
         case Exists():
-            return known
+            return "true"
         case Is(column, values):
             listed = ", ".join(constant(value) for value in values)
             return f"coalesce({row}.{quote(column)} in ({listed}), false)"
@@ -48,7 +48,7 @@ def holds(condition: Condition, row: str, entities: Entities, known: str = "true
                 f"and strpos(lower(referred.{quote(text_column)}), {literal(word.lower())}) > 0)"
             )
         case All(conditions):
-            return "(" + " and ".join(holds(each, row, entities, known) for each in conditions) + ")"
+            return "(" + " and ".join(holds(each, row, entities) for each in conditions) + ")"
 
 
 def constant(value: Any) -> str:
@@ -60,24 +60,29 @@ def constant(value: Any) -> str:
     return literal(str(value))
 
 
-def fires(rule: Transition, entities: Entities) -> str:
-    """Whether ``rule`` fires for the change from ``o`` to ``n``."""
+def fires(rule: Transition, entities: Entities, *, known: bool) -> str | None:
+    """Whether ``rule`` fires for a record that we had (``known``) or never had; None: it cannot."""
     after = holds(rule.enters, "n", entities)
+    if not known:
+        return None if rule.changes or rule.leaves is not None else after
     if rule.leaves is not None:
-        after = f"({after} and known and {holds(rule.leaves, 'o', entities, 'known')})"
+        after = f"({after} and {holds(rule.leaves, 'o', entities)})"
     if rule.changes:
         differs = " or ".join(f"o.{quote(name)} is distinct from n.{quote(name)}" for name in rule.changes)
-        return f"(known and ({differs}) and {after})"
-    before = holds(rule.enters, "o", entities, "known")
-    return f"({after} and not {before})"
+        return f"(({differs}) and {after})"
+    if isinstance(rule.enters, Exists):
+        return None
+    return f"({after} and not {holds(rule.enters, 'o', entities)})"
 
 
-def transition_rows(entity: Entity, entities: Entities) -> str:
+def transition_rows(entity: Entity, entities: Entities, *, known: bool) -> str | None:
     """The body of a VALUES list: (event type, fired, occurred at, entity, st_id, suffix of the version)."""
-    return ",\n    ".join(
-        f"({literal(rule.event_type)}, {fires(rule, entities)}, n.{quote(rule.at)}, {_subject(entity, rule)})"
+    rows = [
+        f"({literal(rule.event_type)}, {fired}, n.{quote(rule.at)}, {_subject(entity, rule)})"
         for rule in entity.transitions
-    )
+        if (fired := fires(rule, entities, known=known)) is not None
+    ]
+    return ",\n    ".join(rows) or None
 
 
 def _subject(entity: Entity, rule: Transition) -> str:

@@ -40,7 +40,7 @@ def expected_kinds(entity: Entity) -> dict[str, set[str]]:
                 known = {"array"}
             elif column.convert is Convert.SECONDS:
                 known = {"string"}
-            kinds.setdefault(column.at, set()).update(known)
+            kinds.setdefault(column.at, set()).update(known, column.also_written)
     return kinds
 
 

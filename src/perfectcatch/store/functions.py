@@ -10,7 +10,7 @@ from perfectcatch.store.names import schema_of_helpers
 _SCHEMA = schema_of_helpers()
 
 FUNCTIONS: Final = (
-    # The North American plan: ten digits, or eleven with a leading 1. Anything from an "x" on is an extension.
+    # The North American plan: ten digits, or eleven with a leading 1. From an "x" on it is an extension.
     f"""
 create or replace function {_SCHEMA}.phone_e164(written text) returns text
 language sql immutable parallel safe as $$
@@ -21,7 +21,9 @@ language sql immutable parallel safe as $$
     when written ~ '^\\s*\\+' and length(digits) between 8 and 15 then '+' || digits
     else nullif(digits, '')
   end
-  from (select regexp_replace(split_part(split_part(lower(written), 'x', 1), 'e', 1), '\\D', '', 'g')) as d(digits)
+  from (
+    select regexp_replace(split_part(split_part(lower(written), 'x', 1), 'e', 1), '\\D', '', 'g')
+  ) as d(digits)
 $$""",
     f"""
 create or replace function {_SCHEMA}.first_name(name text) returns text

@@ -50,8 +50,10 @@ class Merge:
     links: tuple[str, ...]
     unsettled: tuple[tuple[str, str], ...]
     switched_off: str
-    events: str | None
-    past_events: str | None
+    events_of_new: tuple[str, ...]
+    events_of_changed: tuple[str, ...]
+    past_events_of_new: tuple[str, ...]
+    past_events_of_changed: tuple[str, ...]
 
 
 def merge_of(entity: Entity, entities: Mapping[str, Entity]) -> Merge:
@@ -78,8 +80,10 @@ def merge_of(entity: Entity, entities: Mapping[str, Entity]) -> Merge:
         links=tuple(statement for link in entity.links for statement in _link(entity, link)),
         unsettled=tuple(_unsettled(entity, name, entities) for name in entity.settles),
         switched_off=_switched_off(entity),
-        events=_events(entity, entities, historical=False),
-        past_events=_events(entity, entities, historical=True),
+        events_of_new=_events(entity, entities, known=False, historical=False),
+        events_of_changed=_events(entity, entities, known=True, historical=False),
+        past_events_of_new=_events(entity, entities, known=False, historical=True),
+        past_events_of_changed=_events(entity, entities, known=True, historical=True),
     )
 
 
@@ -296,26 +300,31 @@ on conflict do nothing""",
 # Events ----------------------------------------------------------------------------------------
 
 
-def _events(entity: Entity, entities: Mapping[str, Entity], *, historical: bool) -> str | None:
-    """Write the transitions of the batch; what happened before we looked carries references only."""
-    if not entity.transitions:
-        return None
+def _events(
+    entity: Entity, entities: Mapping[str, Entity], *, known: bool, historical: bool
+) -> tuple[str, ...]:
+    """Write the transitions of changed (``known``) or new rows; historical ones carry references only."""
+    rules = detect.transition_rows(entity, entities, known=known)
+    if rules is None:
+        return ()
     table = qualified(entity.table)
     data = references_json(entity, "n") if historical else _record_with_changes(entity)
-    return f"""
+    before = f"cross join lateral jsonb_populate_record(null::{table}, p.old) o" if known else ""
+    return (
+        f"""
 insert into {EVENTS} (tenant_id, event_type, entity, st_id, version, occurred_at, historical, data, run_id)
 select %(tenant)s, e.event_type, e.entity, e.st_id, {version("n")} || e.suffix,
   coalesce(e.at, n.st_modified_on, clock_timestamp()), {str(historical).lower()}, {data}, %(run)s
 from plan p join {table} n on n.tenant_id = %(tenant)s and n.st_id = p.st_id
-cross join lateral (select p.kind = 'c' as known) k
-cross join lateral jsonb_populate_record(null::{table}, p.old) o
+{before}
 cross join lateral (values
-    {detect.transition_rows(entity, entities)}
+    {rules}
   ) e(event_type, fired, at, entity, st_id, suffix)
-where p.kind in ('n', 'c') and n.deleted_at is null and e.fired and e.st_id is not null
-order by n.st_modified_on, n.st_id
+where p.kind = '{"c" if known else "n"}' and n.deleted_at is null and e.fired and e.st_id is not null
+order by {"n.st_id" if historical else "n.st_modified_on, n.st_id"}
 on conflict do nothing
-returning id, event_type"""
+returning id, event_type""",
+    )
 
 
 def version(row: str) -> str:

@@ -75,8 +75,8 @@ def _listening(port: int) -> socket.socket:
         return socket.create_server((HOST, port))
     except OSError as error:
         raise BadArgument(
-            f"Port {port} of {HOST} cannot be used ({error.strerror}): choose another with --port, or 0 for a "
-            "free one."
+            f"Port {port} of {HOST} cannot be used ({error.strerror}): choose another with --port, or 0 "
+            "for a free one."
         ) from error
 
 

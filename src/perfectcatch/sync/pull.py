@@ -219,7 +219,7 @@ class Pull:
             await sweep.forget(connection, self.tenant_id, place.sweep_id, self.entity)
 
     async def _follow_merges(self) -> None:
-        """Read again what pointed to a record that was merged: the vendor moves it without touching its time."""
+        """Read again what pointed to a merged record: the vendor moves it without touching its time."""
         context = self.context
         ids = await merged.newly_merged(context.pool, self.tenant_id, self.entity, context.run_id)
         for entity in context.entities.values() if ids else ():

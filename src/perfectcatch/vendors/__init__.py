@@ -1,0 +1,1 @@
+"""The vendors that we talk to, a folder each."""

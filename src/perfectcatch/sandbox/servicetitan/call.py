@@ -66,8 +66,8 @@ class Call:
 
     @property
     def scope(self) -> tuple[str, ...]:
-        """The values of the path parameters that name parents."""
-        return tuple(self.path[name] for name, _ in self.route.parents)
+        """The values of the path parameters that name parents; a booking is the same whoever took it."""
+        return tuple(self.path[name] for name, _ in self.route.parents if name != "booking_provider")
 
     def answer(self, known: Mapping[str, Any]) -> Answer:
         """Answer in the route's documented shape around what is ``known``."""

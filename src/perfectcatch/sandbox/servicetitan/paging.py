@@ -5,6 +5,7 @@ from typing import Any
 from perfectcatch.sandbox.servicetitan.answers import Answer, bad
 from perfectcatch.sandbox.servicetitan.call import Call
 from perfectcatch.sandbox.servicetitan.filters import field_names, parent, wanted
+from perfectcatch.sandbox.servicetitan.routes import owner_of
 from perfectcatch.sandbox.servicetitan.shapes import Shape
 from perfectcatch.sandbox.servicetitan.table import Row, Table
 from perfectcatch.sandbox.servicetitan.views import join, view
@@ -149,10 +150,10 @@ def ancestors(call: Call) -> None:
     names = {name for name, _ in call.route.parents}
     for segment in call.route.path.strip("/").split("/")[4:]:
         if not segment.startswith("{"):
-            static.append(segment.replace("-", "_"))
+            static.append(segment)
             continue
         if segment[1:-1] not in names:
             return
-        owner = f"{module}.{'_'.join(static)}"
+        owner = owner_of(module, static)
         if owner in call.tenant.routes.by_collection and owner != call.route.collection:
             call.tenant.row(owner, call.path[segment[1:-1]])

@@ -152,6 +152,11 @@ class Routes:
         return fields
 
 
+def owner_of(module: str, segments: Iterable[str]) -> str:
+    """The collection that a run of fixed segments names."""
+    return _name(module, segments)
+
+
 def _split(path: str) -> tuple[str, list[str]]:
     segments = path.strip("/").split("/")
     return segments[0].replace("-", "_"), [each for each in segments[4:] if each != "export"]

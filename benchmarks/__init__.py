@@ -1,0 +1,1 @@
+"""What things cost: figures, never a pass or a failure."""
