@@ -141,8 +141,8 @@ class Settings(BaseSettings):
         give="an address such as `postgresql://user:password@host:5432/database`",
         shown="embedded PostgreSQL in the data directory",
     )
-    database_max_connections: Annotated[int, Field(ge=2, le=1000)] = _setting(
-        _STORAGE, 20, "How many connections one process may open.", give="a whole number from 2 to 1000"
+    database_max_connections: Annotated[int, Field(ge=5, le=1000)] = _setting(
+        _STORAGE, 20, "How many connections one process may open.", give="a whole number from 5 to 1000"
     )
     perfectcatch_data_dir: Path = _setting(
         _STORAGE,

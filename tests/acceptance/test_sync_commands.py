@@ -109,7 +109,7 @@ def test_a_hard_deletion_and_a_merge_are_found(product: Product, sandbox: Sandbo
     rows_of(product.run("sync", "full", "--json"))
     [(contact, customer)] = product.rows(
         "select c.st_id, c.customer_id from servicetitan.st_customer_contacts c "
-        "join servicetitan.st_customers s on s.st_id = c.customer_id and s.phone = c.phone_e164 limit 1"
+        "join servicetitan.st_customers s on s.st_id = c.customer_id and s.phone = c.phone limit 1"
     )
     sandbox.post("delete", collection="crm.customers_contacts", id=contact, hard=True)
     [(lost,), (kept,)] = product.rows(

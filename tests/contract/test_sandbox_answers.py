@@ -1,15 +1,19 @@
 """Every operation of the catalogue is asked of the sandbox, its answer held against the vendor's document."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 from sandbox_requests import SPECS, Asker, complaints, operations
 
+from perfectcatch.kit.clock import FakeClock
 from perfectcatch.model.endpoint import Endpoint
 from perfectcatch.sandbox.servicetitan.options import Options
-from perfectcatch.sandbox.servicetitan.server import make_app
+from perfectcatch.sandbox.servicetitan.server import Handler, make_app, serving
 from perfectcatch.sandbox.servicetitan.service import Service
 from perfectcatch.vendors.servicetitan.endpoints import CATALOGUE
 
@@ -72,3 +76,50 @@ def test_only_undocumented_operations_are_exempt() -> None:
     undocumented = {row.name for row in CATALOGUE.values() if (row.method, row.path) not in operations()}
 
     assert undocumented == WITHOUT_DOCUMENT
+
+
+# The process's own side -----------------------------------------------------------------------------
+
+
+async def test_it_serves_on_a_free_port_and_tells_where() -> None:
+    options = Options(customers=20, clock=FakeClock())
+    async with serving("127.0.0.1", 0, options) as address, ClientSession() as session:
+        line = json.loads(address.line())
+        form = {name: line[name] for name in ("client_id", "client_secret")}
+        form["grant_type"] = "client_credentials"
+        async with session.post(f"{line['url']}/connect/token", data=form) as answer:
+            token = (await answer.json())["access_token"]
+        headers = {"Authorization": f"Bearer {token}", "ST-App-Key": line["app_key"]}
+        customers = f"{line['url']}/crm/v2/tenant/{line['tenant_id']}/customers"
+        async with session.get(customers, headers=headers) as answer:
+            assert answer.status == 200
+            assert len((await answer.json())["data"]) > 10
+        async with session.get(f"{line['url']}/_sandbox/stats") as answer:
+            assert (await answer.json())["requests"] == 2
+        async with session.get(line["url"]) as answer:
+            assert answer.status == 404
+
+
+async def test_faults_see_vendor_requests_and_leave_the_control_surface_alone() -> None:
+    async def broken(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return web.Response(status=503, text="<html>down</html>")
+
+    service = Service(Options(customers=20))
+    async with TestClient(TestServer(make_app(service=service, faults=[broken]))) as client:
+        async with client.post("/connect/token") as answer:
+            assert answer.status == 503
+        async with client.get("/_sandbox/stats") as answer:
+            assert answer.status == 200
+
+
+async def test_a_company_can_go_on_living() -> None:
+    clock = FakeClock()
+    service = Service(Options(customers=20, activity=60, clock=clock))
+    async with TestClient(TestServer(make_app(service=service))) as client:
+        while len(clock.slept) < 5:
+            await asyncio.sleep(0)
+        async with client.get("/_sandbox/records/crm.customers") as answer:
+            assert answer.status == 200
+    assert clock.slept[:4] == [1.0] * 4
+    changed = [row for table in service.tenant.tables.values() for row in table.rows.values()]
+    assert any(row.modified > service.tenant.opened for row in changed)

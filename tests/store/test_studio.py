@@ -164,6 +164,7 @@ async def test_this_machine_may_be_called_by_its_names(browser: TestClient, host
 async def test_only_reading_is_allowed(browser: TestClient, method: str):
     answer = await browser.request(method, "/table/shop/people", data=b"x" if method == "POST" else None)
     assert (answer.status, answer.headers["Allow"]) == (405, "GET")
+    assert method == "HEAD" or "The studio only reads." in await answer.text()
 
 
 @pytest.mark.parametrize("path", ["/", "/studio.css", "/nowhere", "/table/shop/people", "/table/shop/none"])

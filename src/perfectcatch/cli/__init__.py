@@ -62,8 +62,19 @@ def main() -> None:
         app(args=words, prog_name="perfectcatch", standalone_mode=True)
     except PerfectCatchError as error:
         sys.exit(fail(error))
+    except BaseExceptionGroup as group:
+        understood, other = group.split(PerfectCatchError)
+        if understood is None or other is not None:
+            raise
+        sys.exit(fail(_first(understood)))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader (head, less) has gone
         sys.stderr.close()
         sys.exit(0)
+
+
+def _first(group: BaseExceptionGroup[PerfectCatchError]) -> PerfectCatchError:
+    """The first error in a group of groups."""
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

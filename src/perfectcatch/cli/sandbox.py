@@ -20,6 +20,4 @@ def sandbox(
     """
     from perfectcatch.sandbox.servicetitan.server import run
 
-    run(
-        port=port, seed=seed, customers=customers, activity=activity, rate=rate, token_seconds=token_seconds
-    )
+    run(port=port, seed=seed, customers=customers, activity=activity, rate=rate, token_seconds=token_seconds)

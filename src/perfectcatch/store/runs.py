@@ -41,8 +41,16 @@ class LastRun:
 async def begin(
     pool: Pool, tenant_id: int, run_id: UUID, *, mode: str, entities: list[str], trigger: str, owner: str
 ) -> None:
-    """Open a run."""
+    """Open a run; close those whose process has not been heard of for ten minutes."""
     async with pool.connection() as connection:
+        await connection.execute(
+            f"""
+            update {SYNC_RUNS} set status = 'interrupted', completed_at = now(),
+              error_message = 'The process ended before the run did.'
+            where tenant_id = %s and status = 'running' and heartbeat_at < now() - interval '10 minutes'
+            """,
+            (tenant_id,),
+        )
         await connection.execute(
             f"""
             insert into {SYNC_RUNS}
@@ -66,15 +74,18 @@ async def end(pool: Pool, tenant_id: int, run_id: UUID, *, status: str, error: s
 
 
 async def begin_entity(pool: Pool, tenant_id: int, run_id: UUID, *, entity: str, mode: str) -> int:
-    """Open a line; close those of the same work that a dead process left open. Returns the line's id."""
+    """Open a line; close those that a dead process left open. Returns the line's id.
+
+    The caller holds the entity's lock, so nobody alive has a line of it.
+    """
     async with pool.connection() as connection:
         await connection.execute(
             f"""
             update {SYNC_LOG} set status = 'interrupted', completed_at = now(),
               error_message = 'The process ended before the run did; the next one went on from there.'
-            where tenant_id = %s and module = %s and sync_type = %s and status = 'running'
+            where tenant_id = %s and module = %s and status = 'running'
             """,
-            (tenant_id, entity, mode),
+            (tenant_id, entity),
         )
         found = await connection.execute(
             f"""

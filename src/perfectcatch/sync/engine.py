@@ -20,6 +20,9 @@ from perfectcatch.sync.pull import Context, pull
 from perfectcatch.sync.report import EntityReport, RunReport
 
 SIDE_BY_SIDE = 4  # entities at once: more only wait for the rate budget and for the disk
+PER_ENTITY = (
+    4  # connections that one of them may need: its lock, a page, the budget, an entity read on demand
+)
 
 log = structlog.get_logger(__name__)
 
@@ -100,7 +103,7 @@ class Engine:
     ) -> None:
         """Start each entity when those that it refers to are done, whether well or not."""
         done = {entity.name: asyncio.Event() for entity in entities}
-        places = asyncio.Semaphore(self.side_by_side)
+        places = asyncio.Semaphore(max(1, min(self.side_by_side, self.pool.max_size // PER_ENTITY)))
 
         async def one(entity: Entity) -> EntityReport:
             try:

@@ -69,7 +69,13 @@ async def _export(source: RecordSource, feed: Feed, token: str | None) -> AsyncG
             if not page.has_more:
                 return
     finally:
-        coming.cancel()
+        await _abandon(coming)
+
+
+async def _abandon(coming: "asyncio.Task[Page]") -> None:
+    """Give up a page that nobody will read, whatever becomes of it."""
+    coming.cancel()
+    await asyncio.gather(coming, return_exceptions=True)
 
 
 async def _list(

@@ -9,13 +9,13 @@ from uuid import UUID
 
 import structlog
 
-from perfectcatch.errors import AlreadyRunning, PerfectCatchError
+from perfectcatch.errors import PerfectCatchError
 from perfectcatch.kit.clock import Clock
 from perfectcatch.model.entity import Entity, Feed, Source
 from perfectcatch.model.source import Page, RecordSource
 from perfectcatch.store import locks, merged, mirror, runs, state, sweep
 from perfectcatch.store.mirror import Batch, Outcome
-from perfectcatch.store.pool import Connection, Pool, transaction
+from perfectcatch.store.pool import Connection, Pool, plain_errors, transaction
 from perfectcatch.sync import feeds
 from perfectcatch.sync.progress import Progress
 from perfectcatch.sync.report import FAILED, HELD, SKIPPED, EntityReport
@@ -268,39 +268,48 @@ class Pull:
 
 async def pull(context: Context, entity: Entity, *, full: bool) -> EntityReport:
     """Bring one entity up to date. Errors that the product understands end up in the report."""
-    mode = "full" if full else "incremental"
-    report = EntityReport(entity=entity.name, mode=mode)
-    tenant_id = context.source.tenant_id
+    report = EntityReport(entity=entity.name, mode="full" if full else "incremental")
     began = context.clock.monotonic()
-    async with locks.held(context.pool, f"sync {tenant_id} {entity.name}") as ours:
-        if not ours:
-            report.status = SKIPPED
-            report.error = str(AlreadyRunning(f"Another process is reading {entity.name} right now."))
-            context.progress.ends(entity.name, report.status)
-            return report
-        log_id = await runs.begin_entity(
-            context.pool, tenant_id, context.run_id, entity=entity.name, mode=mode
-        )
-        work = Pull(context, entity, full, report, log_id)
-        try:
-            await work.run()
-        except PerfectCatchError as error:
-            report.status, report.error = FAILED, str(error)
-        finally:
-            report.requests = work.requests
-            report.duration_ms = round((context.clock.monotonic() - began) * 1000)
-        await runs.end_entity(
-            context.pool,
-            tenant_id,
-            log_id,
-            status=report.status,
-            total=report.outcome,
-            requests=report.requests,
-            duration_ms=report.duration_ms,
-            error=report.error,
-        )
+    try:
+        with plain_errors():
+            async with locks.held(context.pool, f"sync {context.source.tenant_id} {entity.name}") as ours:
+                if ours:
+                    await _pull(context, entity, report, full=full)
+                else:
+                    report.status = SKIPPED
+                    report.error = f"Another process is reading {entity.name} right now."
+    except PerfectCatchError as error:  # the database went away, so that not even the log could be written
+        report.status, report.error = FAILED, str(error)
+    report.duration_ms = round((context.clock.monotonic() - began) * 1000)
     context.progress.ends(entity.name, report.status)
     return report
+
+
+async def _pull(context: Context, entity: Entity, report: EntityReport, *, full: bool) -> None:
+    """Do the work under a line of the sync log."""
+    tenant_id = context.source.tenant_id
+    began = context.clock.monotonic()
+    log_id = await runs.begin_entity(
+        context.pool, tenant_id, context.run_id, entity=entity.name, mode=report.mode
+    )
+    work = Pull(context, entity, full, report, log_id)
+    try:
+        with plain_errors():
+            await work.run()
+    except PerfectCatchError as error:
+        report.status, report.error = FAILED, str(error)
+    finally:
+        report.requests = work.requests
+    await runs.end_entity(
+        context.pool,
+        tenant_id,
+        log_id,
+        status=report.status,
+        total=report.outcome,
+        requests=report.requests,
+        duration_ms=round((context.clock.monotonic() - began) * 1000),
+        error=report.error,
+    )
 
 
 async def _find_place(context: Context, entity: Entity, *, full: bool) -> Place:

@@ -44,7 +44,7 @@ class Caller:
         self.headers = {"Authorization": f"Bearer {token}", "ST-App-Key": self.service.options.app_key}
 
     def path(self, short: str) -> str:
-        """``crm/customers/7`` as the vendor's path; a version may stand behind the module: ``telecom/v3/calls``."""
+        """``crm/customers/7`` as the vendor's path; ``telecom/v3/calls`` names another version."""
         module, rest = short.split("/", 1)
         version = "v2"
         if rest.startswith("v3/"):

@@ -4,7 +4,7 @@ from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perfectcatch.errors import BadArgument
@@ -36,6 +36,7 @@ def read(query: str) -> Listing:
 
 
 @given(LISTINGS)
+@settings(deadline=None)  # a busy machine is no fault of an address
 def test_an_address_reads_as_what_it_was_written_from(listing: Listing):
     if listing.sort is None:
         listing = replace(listing, descending=False)

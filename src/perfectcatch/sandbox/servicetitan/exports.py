@@ -13,36 +13,22 @@ from perfectcatch.sandbox.servicetitan import moments
 from perfectcatch.sandbox.servicetitan.answers import Answer, bad
 from perfectcatch.sandbox.servicetitan.call import Call
 from perfectcatch.sandbox.servicetitan.filters import check
-from perfectcatch.sandbox.servicetitan.table import Row, Table
+from perfectcatch.sandbox.servicetitan.table import Place, Row, Table
 from perfectcatch.sandbox.servicetitan.views import join, view
 
-Place = tuple[int, int]
 _START: Place = (-(1 << 62), 0)
+_END: Place = (1 << 62, 0)
 
 
 def export(call: Call) -> Answer:
     """Answer a feed request. Raises 400 for a token that is not this feed's."""
     tenant, options = call.tenant, call.tenant.options
-    place = _place(call)
-    recent = call.flag("includeRecentChanges")
-    settled = tenant.now() - int(options.settled_seconds * moments.SECOND)
+    place, recent, wanted = _place(call), call.flag("includeRecentChanges"), _activity(call)
+    unsettled = (tenant.now() - int(options.settled_seconds * moments.SECOND) + 1, 0)
     table = tenant.table(call.route.collection)
-    wanted = _activity(call)
-    rows: list[Row] = []
-    more = False
-    last = place
-    for modified, serial, row in table.since(*place):
-        if not recent and modified > settled:
-            break
-        if wanted is not None and row.active is not wanted:
-            continue
-        if len(rows) == options.export_page_size:
-            more = True
-            break
-        rows.append(row)
-        last = (modified, serial + 1)
+    rows, last, more = _take(table, place, _END if recent else unsettled, options.export_page_size, wanted)
     if not more and recent and options.repeat_recent:
-        last = _before_recent(table, place, last, settled)
+        last = max(place, _first_from(table, unsettled, last))
     data = join(rows, view(tenant, call.route, table))
     head = b'{"hasMore":%s,"continueFrom":"%s","data":[' % (
         b"true" if more else b"false",
@@ -51,11 +37,31 @@ def export(call: Call) -> Answer:
     return Answer(body=b"".join((head, data, b"]}")), records=len(rows))
 
 
-def _before_recent(table: Table, place: Place, last: Place, settled: int) -> Place:
-    """The place to go on from so that rows which have not settled come once more."""
-    for modified, serial, _ in table.since(settled + 1):
-        return max(place, min(last, (modified, serial)))
-    return last
+def _take(
+    table: Table, start: Place, end: Place, size: int, wanted: bool | None
+) -> tuple[list[Row], Place, bool]:
+    """A page of rows, the place behind the last of them, and whether more follow."""
+    first, stop = table.span(start, end)
+    rows: list[Row] = []
+    last = start
+    while first < stop:
+        for place, row in table.part(first, min(stop, first + size)):
+            first += 1
+            if wanted is not None and row.active is not wanted:
+                continue
+            if len(rows) == size:
+                return rows, last, True
+            rows.append(row)
+            last = (place[0], place[1] + 1)
+        if len(rows) == size and wanted is None:
+            return rows, last, first < stop
+    return rows, last, False
+
+
+def _first_from(table: Table, place: Place, last: Place) -> Place:
+    """The place of the first row from ``place`` on where that lies before ``last``, else ``last``."""
+    first, stop = table.span(place, last)
+    return table.part(first, first + 1)[0][0] if first < stop else last
 
 
 def _activity(call: Call) -> bool | None:

@@ -5,7 +5,7 @@ a filter on a field of the body decodes records, once, into a ``Column``.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from perfectcatch.sandbox.servicetitan import moments
 
 Id = int | str
 Record = dict[str, Any]
+Place = tuple[int, int]  # a moment and a serial number: a row's place in the order of modification
 _encode = msgspec.json.encode
 _decode = msgspec.json.decode
 _MODIFIED = ("modifiedOn", "createdOn")
@@ -96,7 +97,7 @@ class Table:
         self.furnished: set[tuple[str, ...]] = set()  # parents whose made-up records exist
         self.version = 0
         self.watchers: list[Callable[[Row, Record | None], None]] = []
-        self._order: list[tuple[int, int]] | None = None  # (modified, serial) of every row
+        self._order: list[Place] | None = None
         self._serial = 0
         self._by_serial: dict[int, Row] = {}
         self._serials: dict[Id, int] = {}
@@ -108,10 +109,10 @@ class Table:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def load(self, records: Iterable[Record], default: int) -> None:
-        """Put many records; ``default`` is the modification time of those that carry none."""
-        for record in records:
-            self.put(record, default=default)
+    def settle(self) -> None:
+        """Put the rows in order now, so that the first reader does not wait for it."""
+        self._in_order()
+        self.by_id()
 
     def put(
         self, record: Record, *, default: int = 0, modified: int | None = None, scope: tuple[str, ...] = ()
@@ -124,7 +125,7 @@ class Table:
             row = old.take(row)
         else:
             self.rows[row.id] = row
-            self._sorted = None
+            self._place(row)
             if isinstance(row.id, int):
                 self._highest = max(self._highest, row.id)
         self._list(row)
@@ -174,6 +175,14 @@ class Table:
         self._highest += 1
         return self._highest
 
+    def _place(self, row: Row) -> None:
+        """Keep the rows in order of id; new ids are nearly always the highest."""
+        rows = self._sorted
+        if rows and _id_order(rows[-1]) < _id_order(row):
+            rows.append(row)
+        else:
+            self._sorted = None
+
     def _list(self, row: Row) -> None:
         self._serial += 1
         self._serials[row.id] = self._serial
@@ -193,14 +202,17 @@ class Table:
 
     # Reading ------------------------------------------------------------------------------------
 
-    def since(self, modified: int, serial: int = 0) -> Iterator[tuple[int, int, Row]]:
-        """Rows in order of modification from ``(modified, serial)`` on, with their place in that order."""
+    def span(self, start: Place, end: Place) -> tuple[int, int]:
+        """The part of the order of modification from one place up to another, as indexes for ``part``."""
         order = self._in_order()
-        for index in range(bisect_left(order, (modified, serial)), len(order)):
-            moment, number = order[index]
-            yield moment, number, self._by_serial[number]
+        return bisect_left(order, start), bisect_left(order, end)
 
-    def _in_order(self) -> list[tuple[int, int]]:
+    def part(self, first: int, last: int) -> list[tuple[Place, Row]]:
+        """Rows of that part, each with its place."""
+        rows = self._by_serial
+        return [(place, rows[place[1]]) for place in self._in_order()[first:last]]
+
+    def _in_order(self) -> list[Place]:
         if self._order is None:
             self._order = sorted((row.modified, number) for number, row in self._by_serial.items())
         return self._order

@@ -65,6 +65,8 @@ class Tenant:
         for collection, record in records:
             self.given.add(collection)
             self._given(collection).put(record, default=self.opened)
+        for table in self.tables.values():
+            table.settle()
 
     def now(self) -> int:
         """The clock's moment; two changes never share one, so that their order is never in doubt."""

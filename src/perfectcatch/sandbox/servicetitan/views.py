@@ -7,6 +7,7 @@ record is decoded and brought into that shape.
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -19,20 +20,21 @@ from perfectcatch.sandbox.servicetitan.tenant import Tenant
 
 _encode = msgspec.json.encode
 View = Callable[[Row], bytes]
+_BODY: View = attrgetter("body")
 
 
 def view(tenant: Tenant, route: Route, table: Table) -> View:
     """Choose the cheapest way to show this table's rows in this route's shape."""
     shape = route.record
     if shape is None or not shape.fields:
-        return lambda row: row.body
+        return _BODY
     if table.name == "telecom.calls":
         return partial(_call, tenant, shape, extra=route.kind != "export")
     allowed = shape.fields.keys()
     required = {name for name, field in shape.fields.items() if field.required}
     if table.seen <= allowed:
         if required <= table.seen and not table.seen_extra & allowed:
-            return lambda row: row.body
+            return _BODY
         if required <= table.seen | table.seen_extra and table.seen_extra <= allowed:
             return lambda row: row.body[:-1] + b"," + row.extra + b"}" if row.extra else row.body
     return lambda row: _encode(into(tenant, shape, row.record()))
@@ -53,14 +55,14 @@ def into(tenant: Tenant, shape: Shape, record: Mapping[str, Any]) -> Record:
 
 def join(rows: Iterable[Row], show: View) -> bytes:
     """Write rows as the inside of a JSON list."""
-    return b",".join([show(row) for row in rows])
+    return b",".join(map(show, rows))
 
 
 # Calls --------------------------------------------------------------------------------------------
 
 
 def _call(tenant: Tenant, shape: Shape, row: Row, *, extra: bool) -> bytes:
-    if not extra and not row.extra:
+    if not extra:
         return row.body
     record = row.record()
     if "leadCall" not in shape.fields:

@@ -173,7 +173,7 @@ PAYMENTS = Entity(
         text("customer_name", "customer.name"),
         big("business_unit_id", "businessUnit.id", ref="business_units"),
         text("payment_type", "type"),
-        big("payment_type_id", "typeId", does="Text at the vendor"),
+        big("payment_type_id", "typeId", also_written=("string",), does="Text at the vendor"),
         money("total"),
         money("unapplied_amount"),
         day("payment_date", "date", index=True),
