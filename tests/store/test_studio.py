@@ -215,10 +215,12 @@ async def test_values_are_text_never_markup(browser: TestClient):
     assert '"><b>' not in echoed
 
 
-async def test_a_huge_document_is_cut(browser: TestClient):
+async def test_a_huge_document_is_cut(browser: TestClient, shop: Pool):
     page = await read(browser, address("people", column="tenant", **{"is": "=", "to": "2"}))
     assert len(page) < 50_000
     assert "…" in page
+    (cut,) = (await ask(shop, "people", ["note"], after=Place(key=("1", "173")))).rows[0].values
+    assert len(cut) == browse.CELL + 1
     row = await read(browser, "/row/shop/people?id=2&id=1")
     assert len(row) < browse.WHOLE + 20_000
     assert "The first 200,000 of 800,0" in row
@@ -315,6 +317,7 @@ async def test_text_that_no_database_holds_is_refused(browser: TestClient, text:
 async def test_the_refusal_says_what_is_wrong(browser: TestClient):
     said = await read(browser, address("people", column="born", **{"is": ">", "to": "yesterdayish"}), 400)
     assert "&#39;yesterdayish&#39; is no date: write it as one." in said
+    assert "found by 2 values, not by 1" in await read(browser, "/row/shop/people?id=1", 400)
     assert "has no column &#39;nme&#39;." in await read(browser, address("people", sort="nme"), 400)
     assert "compared by one of =, contains" in await read(browser, address("people", **{"is": "like"}), 400)
 

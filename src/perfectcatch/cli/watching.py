@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -51,8 +51,12 @@ class _Shown:
         self._whole = bars.add_task("the run", total=None, note="")
         self._tasks: dict[str, TaskID] = {}
 
-    def begins(self, entity: str, expected: int | None) -> None:
-        self._left.expected[entity] = expected
+    def plans(self, expected: Mapping[str, int | None]) -> None:
+        self._left.expected.update(expected)
+        self._tell()
+
+    def begins(self, entity: str) -> None:
+        expected = self._left.expected.get(entity)
         self._tasks[entity] = self._bars.add_task(entity, total=expected, note="")
 
     def page(self, entity: str, total: "Outcome") -> None:
@@ -69,11 +73,11 @@ class _Shown:
         self._tell()
 
     def _tell(self) -> None:
-        expected = list(self._left.expected.values())
-        known = (
-            None if any(number is None for number in expected) else sum(number or 0 for number in expected)
-        )
+        known = sum(number or 0 for number in self._left.expected.values())
         seconds = self._left.seconds
-        note = "" if seconds is None else f"about {max(1, round(seconds))} s left"
+        note = ""
+        if seconds is not None:
+            about = "about" if self._left.certain else "more than"
+            note = f"{about} {max(1, round(seconds))} s left"
         fetched = sum(self._left.fetched.values())
-        self._bars.update(self._whole, completed=fetched, total=known, note=note)
+        self._bars.update(self._whole, completed=fetched, total=max(known, fetched) or None, note=note)

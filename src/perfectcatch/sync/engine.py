@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from perfectcatch.errors import PerfectCatchError
 from perfectcatch.kit.clock import Clock
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.source import RecordSource
@@ -102,6 +103,7 @@ class Engine:
         self, context: Context, entities: list[Entity], report: RunReport, *, full: bool
     ) -> None:
         """Start each entity when those that it refers to are done, whether well or not."""
+        await self._plan(entities, full=full)
         done = {entity.name: asyncio.Event() for entity in entities}
         places = asyncio.Semaphore(max(1, min(self.side_by_side, self.pool.max_size // PER_ENTITY)))
 
@@ -111,7 +113,7 @@ class Engine:
                     if name in done:
                         await done[name].wait()
                 async with places:
-                    self.progress.begins(entity.name, await self._expected(entity, full=full))
+                    self.progress.begins(entity.name)
                     return await pull(context, entity, full=full)
             finally:
                 done[entity.name].set()
@@ -121,17 +123,22 @@ class Engine:
             for task in tasks:
                 task.add_done_callback(lambda ended: _collect(report, ended))
 
+    async def _plan(self, entities: list[Entity], *, full: bool) -> None:
+        """Tell who watches how much will come: it costs a request for each feed, so only then."""
+        if isinstance(self.progress, Silent):
+            return
+        numbers = await asyncio.gather(*(self._expected(entity, full=full) for entity in entities))
+        self.progress.plans({entity.name: number for entity, number in zip(entities, numbers, strict=True)})
+
     async def _expected(self, entity: Entity, *, full: bool) -> int | None:
         """How many records a full read will bring; an incremental one cannot be foretold."""
         if not full:
             return None
-        total = 0
-        for feed in entity.feeds:
-            number = await self.source.count(feed.endpoint)
-            if number is None:
-                return None
-            total += number
-        return total
+        try:
+            numbers = [await self.source.count(feed.endpoint) for feed in entity.feeds]
+        except PerfectCatchError:
+            return None  # the read itself will say what is wrong
+        return None if None in numbers else sum(number or 0 for number in numbers)
 
     async def clock_rules(self) -> clock_rules.Fired:
         """Write the events that time has caused."""

@@ -2,8 +2,9 @@ import json
 from collections import Counter
 from typing import Any
 
-from perfectcatch.sandbox.servicetitan.shapes import operation, operations
 from server_client import Caller, caller
+
+from perfectcatch.sandbox.servicetitan.shapes import operation, operations
 
 
 def control(who: Caller, method: str, name: str, body: Any = None, query: str = "") -> Any:

@@ -2,7 +2,6 @@ import json
 from typing import Any
 
 import pytest
-
 from server_client import Caller, caller
 
 ADDRESS = {
@@ -156,7 +155,9 @@ def test_a_job_needs_its_facts(who: Caller, missing: str) -> None:
     body = job_body(who)
     del body[missing]
 
-    assert missing in who.refused("POST", "jpm/jobs", body)["errors"]
+    error = who.refused("POST", "jpm/jobs", body)
+    assert missing in error["errors"]
+    assert error["status"] == (422 if missing == "campaignId" else 400)
 
 
 def test_a_jobs_references_must_exist(who: Caller) -> None:
@@ -349,13 +350,22 @@ def test_unknown_price_book_fields_are_dropped_in_silence(who: Caller) -> None:
 
     assert after["price"] == 1.25
     assert "colour" not in after
+    link = {
+        "applicationGuid": "0f8fad5b-d9cb-469f-a165-70867728950e",
+        "externalData": [{"key": "a", "value": "1"}],
+    }
+    after = who.write("PATCH", f"pricebook/services/{sku['id']}", {"externalData": link})
+    assert {"key": "a", "value": "1"} in after["externalData"]
 
 
 def test_memberships_are_sold_and_canceled(who: Caller) -> None:
     body = {
-        "customerId": who.some("crm.customers")["id"], "businessUnitId": who.some("settings.business_units")["id"],
-        "saleTaskId": 1, "durationBillingId": 1, "recurringServiceAction": "None",
-    }  # fmt: skip
+        "customerId": who.some("crm.customers")["id"],
+        "businessUnitId": who.some("settings.business_units")["id"],
+        "saleTaskId": 1,
+        "durationBillingId": 1,
+        "recurringServiceAction": "None",
+    }
     sold = who.write("POST", "memberships/memberships/sale", body)
     path = f"memberships/memberships/{sold['customerMembershipId']}"
 

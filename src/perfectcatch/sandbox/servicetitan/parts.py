@@ -4,12 +4,7 @@ They are kept in step with their owners: an item whose content changed gets its 
 left its owner stays as inactive, which is how the export feed tells of it.
 """
 
-from typing import TYPE_CHECKING
-
 from perfectcatch.sandbox.servicetitan.table import Id, Record, Row, Table
-
-if TYPE_CHECKING:
-    from perfectcatch.sandbox.servicetitan.tenant import Tenant
 
 # collection: (owner's collection, field of the owner's id)
 PARTS = {
@@ -18,9 +13,8 @@ PARTS = {
 }
 
 
-def follow(tenant: "Tenant", table: Table, owner: str, link: str) -> None:
+def follow(owners: Table, table: Table, link: str) -> None:
     """Fill ``table`` with the ``items`` of every owner and keep it so."""
-    owners = tenant.table(owner)
     held: dict[Id, set[Id]] = {}
 
     def take(row: Row, record: Record | None, *, first: bool = False) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from perfectcatch.errors import BadArgument
 from perfectcatch.sandbox.servicetitan.answers import Answer
 from perfectcatch.sandbox.servicetitan.control import PREFIX, Control
 from perfectcatch.sandbox.servicetitan.options import Options
@@ -102,12 +103,17 @@ class Address:
 
 @contextlib.asynccontextmanager
 async def serving(host: str, port: int, options: Options) -> AsyncIterator[Address]:
-    """Serve while the block runs; port 0 takes a free one. Raises OSError when the port is taken."""
+    """Serve while the block runs; port 0 takes a free one. Raises BadArgument when it cannot listen."""
     runner = web.AppRunner(make_app(options), access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise BadArgument(
+                f"The sandbox cannot listen on {host}:{port} ({error.strerror}): "
+                "give another --port, or 0 for a free one."
+            ) from error
         taken = runner.addresses[0][1]
         yield Address(
             url=f"http://{host}:{taken}",

@@ -91,7 +91,8 @@ class Tenant:
             return self.tables[collection]
         table = self._given(collection)
         if collection in PARTS:
-            follow(self, table, *PARTS[collection])
+            owner, link = PARTS[collection]
+            follow(self.table(owner), table, link)
             return table
         fields = self.routes.all_fields(collection)
         routes = self.routes.by_collection.get(collection, ())

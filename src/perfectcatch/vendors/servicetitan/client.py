@@ -30,6 +30,7 @@ from perfectcatch.vendors.servicetitan.transport import (
 )
 
 IDS_PER_CALL = 50
+_BEFORE_ALL = "2000-01-01T00:00:00Z"  # older than any record: the vendor was founded in 2012
 
 _REDIRECTS = range(300, 400)
 _NO_CONTENT = 204
@@ -200,9 +201,10 @@ class Client(RecordSource):
         row = self._find(endpoint)
         if row.kind is Kind.EXPORT:
             row = self._twin(row)
-        if row.kind is not Kind.PAGE or row.needs_one_of or not row.takes("includeTotal"):
+        if row.kind is not Kind.PAGE or not row.takes("includeTotal"):
             return None
-        query = {**_widest(row), "page": row.first_page, "pageSize": 1, "includeTotal": True}
+        since = {"modifiedOnOrAfter": _BEFORE_ALL} if "modifiedOnOrAfter" in row.needs_one_of else {}
+        query = {**_widest(row), **since, "page": row.first_page, "pageSize": 1, "includeTotal": True}
         return (await self._page(row, query)).total
 
     def _twin(self, feed: Endpoint) -> Endpoint:

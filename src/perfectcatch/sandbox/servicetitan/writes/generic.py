@@ -10,7 +10,9 @@ from perfectcatch.sandbox.servicetitan.paging import ancestors, furnish
 from perfectcatch.sandbox.servicetitan.shapes import Shape, complaints, fits
 from perfectcatch.sandbox.servicetitan.singles import located, single
 from perfectcatch.sandbox.servicetitan.table import Record
+from perfectcatch.sandbox.servicetitan.writes.kinds import external_data
 
+_BOOK = "POST /jpm/v2/tenant/{tenant}/jobs"
 _AFTER = {"approve": "Approved", "reject": "Rejected", "cancellation": "Canceled", "dismiss": "Dismissed"}
 
 
@@ -26,7 +28,8 @@ def check_body(call: Call) -> None:
         raise AnswerError(400, body="A non-empty request body is required.")
     found = complaints(call.body, shape)
     if found:
-        error = AnswerError(400)
+        # Clients met 422 for a job without a campaign, where everything else that is missing is 400.
+        error = AnswerError(422 if call.route.key == _BOOK and found.keys() == {"campaignId"} else 400)
         error.errors = found
         raise error
 
@@ -55,11 +58,13 @@ def _create(call: Call) -> Answer:
     return answer_with(call, records)
 
 
-def _facts(call: Call, body: Mapping[str, Any]) -> Record:
+def _facts(call: Call, body: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> Record:
     """What a body says of a record, as far as it fits the record's shape, and the parents of the path."""
     fields = call.tenant.routes.all_fields(call.route.collection)
     facts = {name: overlaid(call, fields[name], value) for name, value in body.items() if name in fields}
     facts = {name: value for name, value in facts.items() if value is not None or fields[name].nullable}
+    if "externalData" in fields and isinstance(body.get("externalData"), dict):
+        facts["externalData"] = external_data(body, (before or {}).get("externalData"))
     for name, segment in call.route.parents:
         link = next((each for each in field_names(name, segment) if each in fields), None)
         if link is not None:
@@ -105,7 +110,8 @@ def _change(call: Call) -> Answer:
             return answer_with(call, [tenant.add(route.collection, known, call.scope)])
         raise AnswerError(404)
     body = call.body if isinstance(call.body, dict) else {}
-    record = tenant.edit(route.collection, located(call).id, **_facts(call, body))
+    row = located(call)
+    record = tenant.edit(route.collection, row.id, **_facts(call, body, row.record()))
     return answer_with(call, [record])
 
 
