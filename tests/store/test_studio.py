@@ -23,7 +23,7 @@ from databases import new_database
 from perfectcatch.errors import BadArgument, Refused
 from perfectcatch.store import browse, browse_catalog
 from perfectcatch.store.browse import Filter, Operator, Page, Place
-from perfectcatch.store.embedded import Server
+from perfectcatch.store.embedded import Server, opened
 from perfectcatch.store.pool import Pool, open_pool
 from perfectcatch.studio.server import application, serve
 
@@ -510,11 +510,11 @@ async def test_it_listens_to_this_machine_only_and_ends_when_told(shop: Pool):
     addresses: list[str] = []
     ready, stop = asyncio.Event(), asyncio.Event()
 
-    def opened(address: str) -> None:
+    def told(address: str) -> None:
         addresses.append(address)
         ready.set()
 
-    running = asyncio.create_task(serve(shop, port=0, ready=opened, stop=stop))
+    running = asyncio.create_task(serve(shop, port=0, ready=told, stop=stop))
     await ready.wait()
     found = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\?key=([\w-]{43})", addresses[0])
     port = int(found[1])
@@ -526,7 +526,7 @@ async def test_it_listens_to_this_machine_only_and_ends_when_told(shop: Pool):
     with socket.socket() as other, pytest.raises(ConnectionRefusedError):
         other.connect(("127.0.0.2", port))
     with pytest.raises(BadArgument, match="cannot be used"):
-        await serve(shop, port=port, ready=opened, stop=stop)
+        await serve(shop, port=port, ready=told, stop=stop)
     stop.set()
     await asyncio.wait_for(running, 10)
 
@@ -553,6 +553,15 @@ async def test_the_command_opens_the_embedded_database(reachable: Path):
             base = answer.url.origin()
             async with session.get(base / "table/servicetitan/st_customers") as answer:
                 assert "No rows yet." in await answer.text()
+            async with (
+                opened(reachable / "data") as server,
+                await psycopg.AsyncConnection.connect(server.url, autocommit=True) as connection,
+            ):
+                await connection.execute(
+                    "insert into servicetitan.st_jobs (tenant_id, st_id, customer_id) values (1, 70, 7)"
+                )
+            async with session.get(base / "row/servicetitan/st_jobs" % {"id": ["1", "70"]}) as answer:
+                assert link(await answer.text(), ">7<") == "/row/servicetitan/st_customers?id=1&id=7"
         process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(process.wait(), 60) == 0
     finally:

@@ -82,9 +82,11 @@ async def _studio(port: int) -> None:
     from perfectcatch.app import open_store
     from perfectcatch.cli.start import prepared
     from perfectcatch.studio.server import serve
+    from perfectcatch.vendors.servicetitan.entities import ENTITIES
+
+    def ready(address: str) -> None:
+        say(f"Open {address} in a browser; Ctrl-C ends it.")
 
     settings = prepared()
     async with open_store(settings, application="perfectcatch db studio") as pool:
-        await serve(
-            pool, port=port, ready=lambda address: say(f"Open {address} in a browser; Ctrl-C ends it.")
-        )
+        await serve(pool, port=port, ready=ready, entities=ENTITIES)

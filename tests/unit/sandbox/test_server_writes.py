@@ -280,7 +280,9 @@ def test_money_on_invoices_is_text_and_adds_up(who: Caller) -> None:
     assert who.get(f"jpm/jobs/{job['id']}")["total"] == 80.5
     kind = who.some("accounting.payment_types")["id"]
     body = {"typeId": kind, "status": "Posted", "splits": [{"invoiceId": number, "amount": 30.5}]}
+    owed = who.get(f"crm/customers/{job['customerId']}")["balance"]
     payment = who.write("POST", "accounting/payments", body)
+    assert who.get(f"crm/customers/{job['customerId']}")["balance"] == pytest.approx(owed - 30.5)
     assert who.get("accounting/invoices", ids=number)["data"][0]["balance"] == "50.00"
     listed = who.get("accounting/payments", ids=payment["id"])["data"][0]
     assert (listed["total"], listed["unappliedAmount"], listed["typeId"]) == ("30.50", "0.00", str(kind))
