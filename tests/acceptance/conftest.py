@@ -11,8 +11,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from databases import new_database
 
+from databases import new_database
 from perfectcatch.store.embedded import Server
 
 COMMAND = (sys.executable, "-m", "perfectcatch")
