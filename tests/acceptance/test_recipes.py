@@ -2,14 +2,15 @@
 
 import json
 import re
-from collections.abc import Callable
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 
 from acceptance.conftest import Product, Sandbox
+from perfectcatch.vendors.servicetitan.entities import BY_NAME
 
 PAGES = Path(__file__).parents[2] / "docs" / "how-to"
 
@@ -59,8 +60,8 @@ def values_for(product: Product) -> dict[str, Any]:
         "field_name": one(product, f"select name from {mirror}custom_field_values where entity = 'jobs'"),
         "tag_name": one(
             product,
-            f"select t.name from {mirror}record_tags r join {mirror}st_tag_types t on t.st_id = r.tag_type_id "
-            "where r.entity = 'customers'",
+            f"select t.name from {mirror}record_tags r join {mirror}st_tag_types t "
+            "on t.st_id = r.tag_type_id where r.entity = 'customers'",
         ),
         "last_recorded_at": one(product, "select min(recorded_at)::text from automation.events"),
         "tenant": one(product, "select tenant_id from automation.events"),
@@ -167,14 +168,36 @@ def test_each_kind_of_run_by_hand(product: Product) -> None:
         rows = {row["entity"]: row for row in succeed(product, "sync", *words)}
         assert entities <= rows.keys()
         assert all(rows[name]["status"] == "succeeded" for name in entities)
-        assert all(rows[name]["created"] for name in entities)
+        assert all(product.rows(f"select 1 from {BY_NAME[name].table} limit 1") for name in entities)
 
 
-COUNTED = {"servicetitan": (47, 4), "automation": (1, 0), "pricebook": (4, 0), "public": (11, 3)}
+def test_a_worker_reads_on_its_schedule_until_it_is_told_to_end(product: Product, tmp_path: Path) -> None:
+    heartbeat = tmp_path / "heartbeat"
+    others = ("SYNC_FULL", "CONTACTS_INCREMENTAL", "CONTACTS_FULL", "SYNC_SCHEDULING", "SYNC_PRICEBOOK")
+    settings = {f"{name}_CRON": "off" for name in others} | {"SYNC_INCREMENTAL_CRON": "* * * * * *"}
+    succeed(product, "db", "migrate")
+    worker = product.start("worker", "sync", HEARTBEAT_FILE=str(heartbeat), **settings)
+    try:
+        deadline = time.monotonic() + 60
+        done = "select 1 from servicetitan.sync_runs where trigger = 'schedule' and status = 'succeeded'"
+        while not product.rows(done):
+            assert worker.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        worker.send_signal(signal.SIGTERM)
+        _, words = worker.communicate(timeout=40)
+    finally:
+        worker.kill()
+    assert worker.returncode == 0, words
+    assert heartbeat.exists()
+    assert product.rows("select count(*) from servicetitan.st_customers") == [(60,)]
+    assert product.rows("select count(*) from servicetitan.sync_runs where mode <> 'incremental'") == [(0,)]
 
 
-@pytest.mark.parametrize("says", [lambda tables, views: f"{tables} tables and {views} views"])
-def test_the_tables_are_counted(product: Product, says: Callable[[int, int], str]) -> None:
+COUNTED = {"servicetitan": (46, 4), "automation": (1, 0), "pricebook": (4, 0), "public": (11, 3)}
+
+
+def test_the_tables_are_counted(product: Product) -> None:
     succeed(product, "db", "migrate")
     counted = {
         schema: (tables, views)
@@ -186,5 +209,5 @@ def test_the_tables_are_counted(product: Product, says: Callable[[int, int], str
         )
     }
     assert counted == COUNTED
-    page = (PAGES.parent / "architecture.md").read_text()
-    assert says(*(sum(each) for each in zip(*counted.values(), strict=True))) in page
+    tables, views = (sum(each) for each in zip(*counted.values(), strict=True))
+    assert f"{tables} tables and {views} views" in (PAGES.parent / "architecture.md").read_text()
