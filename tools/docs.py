@@ -5,7 +5,6 @@ Each page follows from the one place that declares its facts. A test fails when 
 
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -180,10 +179,10 @@ def _listed(columns: Iterable[str]) -> str:
     return " or ".join(f"`{column}`" for column in columns)
 
 
-def _stage(stage: timedelta) -> str:
+def _stage(stage: int) -> str:
     if not stage:
         return "at"
-    return f"{abs(stage.days)} days {'after' if stage.days > 0 else 'before'}"
+    return f"{abs(stage)} days {'after' if stage > 0 else 'before'}"
 
 
 def _moment(event: Transition | ClockRule) -> str:

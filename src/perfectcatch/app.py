@@ -2,19 +2,21 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
+from dataclasses import dataclass, field
 
-from psycopg import AsyncConnection, sql
+from psycopg import sql
+from psycopg.errors import InsufficientPrivilege
 
+from perfectcatch.errors import AlreadyRunning, BadArgument, BadSetting
 from perfectcatch.kit.clock import Clock, SystemClock
 from perfectcatch.settings import Settings, require
 from perfectcatch.store import check, runs
 from perfectcatch.store import migrate as migrations
+from perfectcatch.store.address import parse
 from perfectcatch.store.budget import PostgresBudget
 from perfectcatch.store.embedded import opened
 from perfectcatch.store.jobs_schema import install
-from perfectcatch.store.pool import Pool, open_pool
+from perfectcatch.store.pool import Connection, Pool, open_pool
 from perfectcatch.sync.engine import Engine
 from perfectcatch.sync.progress import Progress, Silent
 from perfectcatch.vendors.servicetitan.auth import Credentials
@@ -29,38 +31,92 @@ CREDENTIALS = (
     "SERVICE_TITAN_APP_KEY",
 )
 
+MADE_UP = "_sandbox"  # what the name of the database of a made-up company ends with
+LONGEST_NAME = 63  # bytes; PostgreSQL cuts a longer name off without an error
+
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Where the database is. ``shown`` is what a person may paste into another program."""
+    """Where the database is. ``for_others`` is what other programs understand, password included."""
 
-    url: str
-    shown: str
+    url: str = field(repr=False)
+    for_others: str = field(repr=False)
     embedded: bool
+
+    @property
+    def shown(self) -> str:
+        """The address without its password."""
+        return parse(self.for_others).url(password=False)
+
+    def beside(self, name: str) -> "Database":
+        """Another database of the same server."""
+        return Database(
+            parse(self.url).url(database=name), parse(self.for_others).url(database=name), self.embedded
+        )
 
 
 @asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """Use ``DATABASE_URL``, or the embedded PostgreSQL of the data directory: running or started for us."""
-    if settings.database_url is not None:
-        url = settings.database_url.get_secret_value()
-        yield Database(url, url, embedded=False)
-        return
-    async with opened(settings.perfectcatch_data_dir) as server:
-        yield Database(server.url, server.tcp_url, embedded=True)
+async def open_database(settings: Settings, *, sandbox: bool = False) -> AsyncIterator[Database]:
+    """Use ``DATABASE_URL``, or the embedded PostgreSQL of the data directory: running or started for us.
+
+    ``sandbox``: the database of the made-up company beside it. Raises ``BadArgument`` if there is none.
+    """
+    async with AsyncExitStack() as stack:
+        if settings.database_url is not None:
+            url = settings.database_url.get_secret_value()
+            database = Database(url, url, embedded=False)
+        else:
+            server = await stack.enter_async_context(opened(settings.perfectcatch_data_dir))
+            database = Database(server.url, server.tcp_url, embedded=True)
+        yield await _made_up(database) if sandbox else database
 
 
-async def fresh_database(database: Database, name: str) -> Database:
-    """An empty database ``name`` beside ``database``; what it held before is dropped."""
-    async with await AsyncConnection.connect(database.url, autocommit=True) as connection:
+@asynccontextmanager
+async def alone(database: Database, *, sandbox: bool) -> AsyncIterator[Database]:
+    """Let nobody else do the same on ``database``, and give the one to work on.
+
+    That is ``database``; with ``sandbox`` an empty one beside it, for a company is made up anew each time:
+    what the last one left is dropped, and ``database`` itself is never written to. Errors:
+    ``AlreadyRunning``; ``BadSetting`` when the role may not create databases.
+    """
+    async with open_pool(database.url, max_size=2) as pool, pool.connection() as connection:
+        what = "perfectcatch up --sandbox" if sandbox else "perfectcatch up"
+        taken = await connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (what,))
+        if await taken.fetchone() != (True,):
+            raise AlreadyRunning(f"`{what}` is running on this database already: end that one first.")
+        if not sandbox:
+            yield database
+            return
+        name = await _name_of_made_up(connection)
         identifier = sql.Identifier(name)
-        await connection.execute(sql.SQL("drop database if exists {} with (force)").format(identifier))
-        await connection.execute(sql.SQL("create database {}").format(identifier))
-    return Database(_renamed(database.url, name), _renamed(database.shown, name), database.embedded)
+        try:
+            await connection.execute(sql.SQL("drop database if exists {} with (force)").format(identifier))
+            await connection.execute(sql.SQL("create database {}").format(identifier))
+        except InsufficientPrivilege as error:
+            raise BadSetting(
+                f"DATABASE_URL names a role that may not create the database {name}, where the made-up "
+                "company goes: grant it CREATEDB, or leave DATABASE_URL out."
+            ) from error
+        yield database.beside(name)
 
 
-def _renamed(url: str, name: str) -> str:
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+async def _name_of_made_up(connection: Connection) -> str:
+    row = await (await connection.execute("select current_database()")).fetchone()
+    assert row is not None
+    ours = str(row[0])
+    start = ours.encode()[: LONGEST_NAME - len(MADE_UP)].decode(errors="ignore")
+    if start + MADE_UP == ours:
+        raise BadSetting(f"The name {ours} of the database in DATABASE_URL is too long: use a shorter one.")
+    return start + MADE_UP
+
+
+async def _made_up(database: Database) -> Database:
+    async with open_pool(database.url, max_size=2) as pool, pool.connection() as connection:
+        name = await _name_of_made_up(connection)
+        found = await connection.execute("select 1 from pg_database where datname = %s", (name,))
+        if await found.fetchone() is None:
+            raise BadArgument("There is no made-up company yet: run `perfectcatch up --sandbox`.")
+    return database.beside(name)
 
 
 def _pool(settings: Settings, database: Database, application: str) -> AbstractAsyncContextManager[Pool]:
@@ -68,10 +124,10 @@ def _pool(settings: Settings, database: Database, application: str) -> AbstractA
 
 
 @asynccontextmanager
-async def open_store(settings: Settings, *, application: str) -> AsyncIterator[Pool]:
+async def open_store(settings: Settings, *, application: str, sandbox: bool = False) -> AsyncIterator[Pool]:
     """A pool on the database; one that nobody has migrated yet, or that is ours alone, is migrated."""
     async with (
-        open_database(settings) as database,
+        open_database(settings, sandbox=sandbox) as database,
         _pool(settings, database, application) as pool,
     ):
         if database.embedded or await migrations.is_empty(pool):
@@ -97,12 +153,11 @@ async def differences(settings: Settings) -> list[check.Difference]:
         return await check.check(pool, BY_NAME.values())
 
 
-async def company_of(settings: Settings, pool: Pool) -> int | None:
-    """The company that is set, else the only one that the database holds."""
+async def companies_of(settings: Settings, pool: Pool) -> list[int]:
+    """The company that is set, else those that were ever read into the database (two, if more)."""
     if settings.service_titan_tenant_id is not None:
-        return settings.service_titan_tenant_id
-    known = await runs.companies(pool)
-    return known[0] if len(known) == 1 else None
+        return [settings.service_titan_tenant_id]
+    return await runs.companies(pool)
 
 
 @asynccontextmanager

@@ -73,6 +73,10 @@ class ScopeMissing(AskPerson):
     """The vendor's app lacks a permission."""
 
 
+class PrivilegeMissing(AskPerson):
+    """The database's role may not do what it was asked to."""
+
+
 class DiskFull(AskPerson):
     """There is no room left to write."""
 

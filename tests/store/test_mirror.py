@@ -1,13 +1,14 @@
 """The merge: every kind of change, once, with its history and its events."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from declared import CONTACTS, CUSTOMERS, ENTITIES, JOBS, document, encoded
 
-from perfectcatch.model.entity import Entity
+from perfectcatch.model.entity import Entity, Inactive
 from perfectcatch.model.source import BrokenRecord
 from perfectcatch.store import clock_rules, drift, history, mirror, quarantine, state, sweep
 from perfectcatch.store.mirror import Batch, Outcome, Unsettled
@@ -143,6 +144,7 @@ async def test_bad_records_are_kept_with_their_reason_and_the_others_stored(pool
         3: "balance",
         4: "createdOn",
         5: "balance",
+        8: "NaN is no JSON",
     }
 
 
@@ -326,6 +328,51 @@ async def test_a_stage_before_the_first_load_is_historical(pool: Pool) -> None:
     await loaded(pool, "2026-03-05T00:00:00+00:00")
     await evaluate(pool, 2026, 3, 5)
     assert await stages(pool) == [(1, "stage/0", True)]
+
+
+async def test_a_stage_keeps_its_hour_when_clocks_change(pool: Pool) -> None:
+    await merge(pool, JOBS, document(1, dueDate="2026-10-28T00:00:00Z", balance=5, total=5))
+    await loaded(pool, "2026-02-01T00:00:00+00:00")
+    await evaluate(pool, 2026, 12, 1)
+    found = await rows(
+        pool,
+        "select occurred_at at time zone 'America/New_York' from automation.events "
+        "where event_type = 'job_overdue' order by 1",
+    )
+    assert [(each[0].month, each[0].day, each[0].hour) for each in found] == [
+        (10, 29, 0),
+        (11, 5, 0),
+        (11, 28, 0),
+    ]
+
+
+async def test_what_was_first_seen_deleted_appears_when_it_comes(pool: Pool) -> None:
+    jobs = replace(JOBS, inactive_means=Inactive.DELETED)
+    await merge(pool, jobs, document(1, active=False, status="Completed"))
+    assert await events(pool) == {}
+    await merge(pool, jobs, document(1, status="Completed", modifiedOn="2026-03-01T00:00:00Z"))
+    assert await events(pool) == {("job_created", 1): 1, ("job_completed", 1): 1}
+    await merge(pool, jobs, document(1, active=False, status="Open", modifiedOn="2026-03-02T00:00:00Z"))
+    await merge(pool, jobs, document(1, status="Open", modifiedOn="2026-03-03T00:00:00Z"))
+    assert await events(pool) == {("job_created", 1): 1, ("job_completed", 1): 1}
+
+
+async def test_old_news_of_a_later_full_read_is_historical(pool: Pool) -> None:
+    moment = datetime(2026, 2, 1, tzinfo=UTC)
+    outcome = await merge(
+        pool, JOBS, document(1), document(2, modifiedOn="2026-02-02T00:00:00Z"), past_before=moment
+    )
+    assert (outcome.events, outcome.past_events) == ({"job_created": 1}, {"job_created": 1})
+    assert await events(pool) == {("job_created", 2): 1}
+
+
+async def test_a_version_is_never_valid_until_before_it_began(pool: Pool) -> None:
+    await merge(pool, CUSTOMERS, document(1, name="a"))
+    await sweep.bury(pool, TENANT, CUSTOMERS, ENTITIES, [1], None)  # by our clock
+    await merge(pool, CUSTOMERS, document(1, name="b", modifiedOn="2026-01-03T00:00:00Z"))  # by the vendor's
+    await merge(pool, CUSTOMERS, document(1, name="c", modifiedOn="2026-01-04T00:00:00Z"))
+    known = await history.versions(pool, TENANT, CUSTOMERS, 1)
+    assert all(each.valid_to is None or each.valid_to >= each.valid_from for each in known)
 
 
 async def test_a_paid_record_is_not_overdue(pool: Pool) -> None:

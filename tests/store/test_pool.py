@@ -8,11 +8,27 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from perfectcatch.errors import BadSetting, DatabaseUnavailable
+from perfectcatch.errors import (
+    BadSetting,
+    Crash,
+    DatabaseUnavailable,
+    DiskFull,
+    PerfectCatchError,
+    PrivilegeMissing,
+    SchemaDiffers,
+)
 from perfectcatch.kit.clock import FakeClock
 from perfectcatch.store.address import parse
 from perfectcatch.store.embedded import Server
-from perfectcatch.store.pool import Connection, Pool, open_pool, run_in_transaction, transaction
+from perfectcatch.store.pool import (
+    Connection,
+    Pool,
+    conninfo_of,
+    open_pool,
+    plain_errors,
+    run_in_transaction,
+    transaction,
+)
 
 PASSWORDS = [
     "plain",
@@ -189,15 +205,126 @@ async def test_serialization_failures_end_after_a_bounded_number(pool: Pool) -> 
         attempts.append(1)
         raise psycopg.errors.SerializationFailure
 
-    with pytest.raises(psycopg.errors.SerializationFailure):
+    with pytest.raises(DatabaseUnavailable, match="other transactions were in the way"):
         await run_in_transaction(pool, work, clock=FakeClock())
     assert len(attempts) == 8
+
+
+async def test_a_lock_that_is_taken_is_asked_for_again(pool: Pool) -> None:
+    attempts = []
+    async with pool.connection() as connection:
+        await connection.execute("create table t (n int)")
+
+    async def work(connection: Connection) -> None:
+        attempts.append(1)
+        await connection.execute("set local lock_timeout = '10ms'")
+        if len(attempts) == 3:
+            await holder.commit()
+        await connection.execute("lock table t")
+
+    async with await psycopg.AsyncConnection.connect(conninfo_of(pool)) as holder:
+        await holder.execute("lock table t")
+        await run_in_transaction(pool, work, clock=FakeClock())
+    assert len(attempts) == 3
+
+
+async def test_a_transaction_whose_connection_is_lost_is_run_again(pool: Pool) -> None:
+    attempts = []
+    async with pool.connection() as connection:
+        await connection.execute("create table t (n int)")
+
+    async def work(connection: Connection) -> str:
+        attempts.append(1)
+        await connection.execute("insert into t values (1)")
+        if len(attempts) <= 2:
+            await connection.execute("select pg_terminate_backend(pg_backend_pid())")
+        return "done"
+
+    clock = FakeClock()
+    assert await run_in_transaction(pool, work, clock=clock) == "done"
+    assert len(attempts) == 3
+    assert len(clock.slept) == 2
+    async with pool.connection() as connection:
+        assert await (await connection.execute("select n from t")).fetchall() == [(1,)]
+
+
+async def test_a_connection_that_is_lost_for_ever_is_given_up_after_ten_seconds(pool: Pool) -> None:
+    clock = FakeClock()
+
+    async def work(connection: Connection) -> None:
+        clock.advance(1.0)
+        raise psycopg.errors.AdminShutdown("terminating connection")
+
+    with pytest.raises(DatabaseUnavailable, match="terminating connection"):
+        await run_in_transaction(pool, work, clock=clock)
+    assert 5 <= clock.monotonic() <= 12
+
+
+async def test_a_standby_is_left_for_whoever_takes_changes_now(pool: Pool) -> None:
+    with pytest.raises(DatabaseUnavailable, match="takes no changes right now"):
+        async with pool.connection() as connection:
+            await connection.execute("set default_transaction_read_only = on")
+            await connection.execute("create table t (n int)")
+    assert connection.closed
+
+
+@pytest.mark.parametrize(
+    ("statement", "error", "says"),
+    [
+        ("set statement_timeout = '10ms'; select pg_sleep(5)", DatabaseUnavailable, "took too long"),
+        (
+            "set transaction read only; create table t ()",
+            DatabaseUnavailable,
+            "takes no changes",
+        ),
+        ("select 1 from not_there", SchemaDiffers, r"not_there.*perfectcatch db migrate"),
+        ("select not_there", SchemaDiffers, "not_there"),
+        ("select not_there(1)", SchemaDiffers, "not_there"),
+        ("selec 1", Crash, "syntax error"),
+        (
+            "set role pg_monitor; create schema mine",
+            PrivilegeMissing,
+            "role perfectcatch may not .*permission",
+        ),
+        ("do $$ begin raise 'broken' using detail = 'd1', hint = 'h1'; end $$", Crash, "broken$"),
+        ("do $$ begin raise 'x' using errcode = '53100', hint = 'h1'; end $$", DiskFull, "disk is full"),
+        (
+            "do $$ begin raise 'x' using errcode = '53300'; end $$",
+            DatabaseUnavailable,
+            "run out of something: x",
+        ),
+    ],
+)
+async def test_what_the_server_says_becomes_one_sentence(
+    pool: Pool, statement: str, error: type[PerfectCatchError], says: str
+) -> None:
+    with pytest.raises(error, match=says) as caught:
+        async with pool.connection() as connection:
+            await connection.execute(statement.encode())
+    assert type(caught.value) is error
+    said = str(caught.value)
+    assert "\n" not in said
+    assert not {"LINE", "DETAIL", "HINT", "d1", "h1"} & set(said.replace(":", " ").split())
+
+
+@pytest.mark.parametrize("code", ["22003", "22P02", "23502", "54000", "54001"])
+def test_what_does_not_fit_passes_as_it_is(code: str) -> None:
+    error = psycopg.errors.lookup(code)
+    with pytest.raises(error), plain_errors():
+        raise error
+
+
+async def test_a_connection_that_goes_silent_is_noticed(fresh_database: str) -> None:
+    async with open_pool(fresh_database + "&keepalives_idle=7") as pool:
+        given = conninfo_to_dict(conninfo_of(pool))
+    assert given["keepalives"] == "1"
+    assert given["keepalives_idle"] == "7"
 
 
 async def test_a_connection_that_the_server_closed_is_not_lent(pool: Pool) -> None:
     async with pool.connection() as connection:
         pid = connection.info.backend_pid
-    async with await psycopg.AsyncConnection.connect(pool.conninfo, autocommit=True) as other:
+    async with await psycopg.AsyncConnection.connect(conninfo_of(pool), autocommit=True) as other:
         await other.execute("select pg_terminate_backend(%s, 5000)", (pid,))
     async with pool.connection() as connection:
         assert connection.info.backend_pid != pid

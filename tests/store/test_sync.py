@@ -1,16 +1,18 @@
 """Runs against a vendor in memory: places are kept, broken runs go on, deletions are found, not imagined."""
 
+import asyncio
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from declared import CONTACTS, CUSTOMERS, ENTITIES, JOBS, UNITS
 from vendor import Vendor
 
-from perfectcatch.errors import BadArgument
+from perfectcatch.errors import BadArgument, DatabaseUnavailable
 from perfectcatch.kit.clock import SystemClock
-from perfectcatch.model.entity import changed, whole
+from perfectcatch.model.entity import changed, export, whole
 from perfectcatch.store import locks, runs
 from perfectcatch.store.pool import Pool
 from perfectcatch.sync.engine import Engine
@@ -148,16 +150,17 @@ async def test_too_many_deletions_wait_for_a_person(pool: Pool, vendor: Vendor) 
 
 
 async def test_a_broken_full_read_deletes_nothing_and_goes_on(pool: Pool, vendor: Vendor) -> None:
-    work = engine(pool, vendor)
-    await work.run_entities([CUSTOMERS])
+    customers = replace(CUSTOMERS, reads_one="t.customers.get")
+    work = engine(pool, vendor, entities=ENTITIES | {"customers": customers})
+    await work.run_entities([customers])
     vendor.remove(C, 8)
     vendor.pages.clear()
     vendor.fail_after = 2
-    await work.run_entities([CUSTOMERS], full=True)
+    await work.run_entities([customers], full=True)
     assert await live(pool) == list(range(1, 9))
     vendor.fail_after = None
     vendor.pages.clear()
-    report = await work.run_entities([CUSTOMERS], full=True)
+    report = await work.run_entities([customers], full=True)
     assert vendor.pages[0][1] is not None  # it did not begin anew
     assert report.entities[0].outcome.deactivated == 1
     assert await live(pool) == list(range(1, 8))
@@ -177,18 +180,13 @@ async def test_a_feed_that_does_not_go_on_is_left(pool: Pool, vendor: Vendor) ->
     assert line(await work.run_entities([CUSTOMERS]))[:4] == ("succeeded", 1, 0, 1)
 
 
-async def test_a_list_that_shifts_is_read_again(pool: Pool, vendor: Vendor) -> None:
+async def test_what_cannot_be_asked_for_is_deleted_after_two_full_reads(pool: Pool, vendor: Vendor) -> None:
     customers = replace(CUSTOMERS, feeds=whole(C))
     work = engine(pool, vendor, entities=ENTITIES | {"customers": customers})
-    once = iter([1])
-
-    def shift() -> None:
-        for st_id in once:
-            vendor.remove(C, st_id)
-
-    vendor.between_pages = shift
     await work.run_entities([customers])
-    assert await live(pool) == list(range(1, 9))  # the first was read before it went
+    vendor.remove(C, 1)
+    await work.run_entities([customers], full=True)
+    assert await live(pool) == list(range(1, 9))
     await work.run_entities([customers], full=True)
     assert await live(pool) == list(range(2, 9))
 
@@ -236,10 +234,145 @@ async def test_references_come_first(pool: Pool, vendor: Vendor) -> None:
 
 
 async def test_two_runs_at_once_do_not_read_twice(pool: Pool, vendor: Vendor) -> None:
-    async with locks.held(pool, "sync 7 customers"):
+    async with locks.open_locks(pool, SystemClock()) as others, others.held("sync 7 customers"):
         report = await engine(pool, vendor).run_entities([CUSTOMERS])
-    assert report.entities[0].status == "skipped"
-    assert vendor.pages == []
+        assert report.entities[0].status == "skipped"
+        waiting = asyncio.create_task(engine(pool, vendor).run_entities([CUSTOMERS], full=True))
+        await asyncio.sleep(0.1)
+        assert vendor.pages == []
+    assert (await waiting).status == "succeeded"
+
+
+async def test_locks_that_are_gone_end_the_read(pool: Pool, vendor: Vendor) -> None:
+    async with locks.open_locks(pool, SystemClock()) as held:
+        await held.check()
+        await rows(
+            pool,
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where application_name = 'perfectcatch locks' and datname = current_database()",
+        )
+        with pytest.raises(DatabaseUnavailable):
+            await held.check()
+
+
+async def test_a_record_that_changes_while_a_list_is_read_is_not_passed_over(
+    pool: Pool, vendor: Vendor
+) -> None:
+    customers = replace(CUSTOMERS, feeds=changed(C))
+    work = engine(pool, vendor, entities=ENTITIES | {"customers": customers})
+    await work.run_entities([customers])
+    await work.run_entities([customers])
+
+    def later() -> None:
+        vendor.between_pages = None
+        vendor.put(C, 1, name="changed on a page already read")
+        vendor.now += timedelta(minutes=20)
+        vendor.put(C, 8, name="changed on the last page")
+
+    vendor.between_pages = later
+    await work.run_entities([customers], full=True)
+    await work.run_entities([customers])
+    found = await rows(pool, "select name from servicetitan.t_customers where st_id in (1, 8) order by st_id")
+    assert found == [("changed on a page already read",), ("changed on the last page",)]
+
+
+async def test_a_time_that_lies_ahead_does_not_hide_what_follows(pool: Pool, vendor: Vendor) -> None:
+    customers = replace(CUSTOMERS, feeds=changed(C))
+    work = engine(pool, vendor, entities=ENTITIES | {"customers": customers})
+    vendor.records[C][2]["modifiedOn"] = "2099-01-01T00:00:00Z"
+    await work.run_entities([customers])
+    await work.run_entities([customers])
+    vendor.put(C, 3, name="later")
+    report = await work.run_entities([customers])
+    assert report.entities[0].outcome.updated == 1
+
+
+async def test_a_swap_between_two_pages_loses_nobody(pool: Pool, vendor: Vendor) -> None:
+    customers = replace(CUSTOMERS, feeds=whole(C))
+    work = engine(pool, vendor, entities=ENTITIES | {"customers": customers})
+    await work.run_entities([customers])
+
+    def swap() -> None:
+        vendor.between_pages = None
+        vendor.remove(C, 1)
+        vendor.put(C, 99, name="new")
+
+    for _ in range(3):  # seen before it went, absent, absent again
+        vendor.between_pages = swap if 1 in vendor.records[C] else None
+        await work.run_entities([customers], full=True)
+    assert await live(pool) == [2, 3, 4, 5, 6, 7, 8, 99]
+
+
+async def test_an_empty_answer_deletes_nothing(pool: Pool, vendor: Vendor) -> None:
+    work = engine(pool, vendor)
+    await work.run_entities([CUSTOMERS])
+    vendor.forgotten = set(range(1, 9))
+    report = await work.run_entities([CUSTOMERS], full=True)
+    assert report.entities[0].status == "held"
+    assert report.status == "partial"
+    assert await live(pool) == list(range(1, 9))
+    vendor.forgotten = set()
+    await work.run_entities([CUSTOMERS], full=True)
+    assert await rows(pool, "select decision from servicetitan.sync_holds") == [
+        ("settled by a later full read",)
+    ]
+
+
+async def test_a_reference_that_cannot_be_read_keeps_the_page_back(pool: Pool, vendor: Vendor) -> None:
+    vendor.put(U, 4, name="Service")
+    vendor.put(J, 1, status="Open", unitId=4)
+    work = engine(pool, vendor)
+    await work.run_entities([UNITS, JOBS])
+    vendor.put(U, 5, name="Pool Install")
+    vendor.put(J, 2, status="Open", unitId=5)
+    vendor.down = {U}
+    report = await work.run_entities([JOBS])
+    assert report.status == "failed"
+    assert "units" in (report.entities[0].error or "")
+    vendor.down = set()
+    report = await work.run_entities([JOBS])
+    assert report.events == Counter({"job_created": 1, "install_job_created": 1})
+
+
+async def test_followers_of_a_merged_record_are_read_even_after_a_failure(pool: Pool, vendor: Vendor) -> None:
+    jobs = replace(JOBS, reads_one="t.jobs.get")
+    customers = replace(CUSTOMERS, merged_into="mergedToId")
+    work = engine(pool, vendor, entities=ENTITIES | {"jobs": jobs, "customers": customers})
+    vendor.put(J, 1, status="Open", customerId=3)
+    await work.run_entities([customers, jobs])
+    vendor.put(C, 3, active=False, mergedToId=4)
+    vendor.records[J][1]["customerId"] = 4
+    vendor.down = {"t.jobs.get"}
+    assert (await work.run_entities([customers])).status == "failed"
+    vendor.down = set()
+    await work.run_entities([customers])
+    assert await rows(pool, "select customer_id from servicetitan.t_jobs") == [(4,)]
+
+
+async def test_tokens_that_go_round_are_noticed(pool: Pool, vendor: Vendor) -> None:
+    await engine(pool, vendor).run_entities([CUSTOMERS])
+    vendor.pages.clear()
+    vendor.round = iter(["101", "102"] * 6)
+    report = await engine(pool, vendor).run_entities([CUSTOMERS])
+    assert "does not go on" in (report.entities[0].error or "")
+    assert len(vendor.pages) <= 4
+
+
+async def test_a_feed_that_was_added_is_read_from_its_beginning(pool: Pool, vendor: Vendor) -> None:
+    await engine(pool, vendor).run_entities([CUSTOMERS])
+    vendor.put("t.more.export", 50, name="from another feed")
+    grown = replace(CUSTOMERS, feeds=(*CUSTOMERS.feeds, *export("t.more.export")))
+    work = engine(pool, vendor, entities=ENTITIES | {"customers": grown})
+    assert (await work.run_entities([grown])).status == "succeeded"
+    assert 50 in await live(pool)
+
+
+async def test_a_program_error_in_one_entity_leaves_the_others_alone(pool: Pool, vendor: Vendor) -> None:
+    vendor.put(U, 4, name="Service")
+    vendor.broken = {U}
+    report = await engine(pool, vendor).run_entities([UNITS, CUSTOMERS])
+    assert report.status == "partial"
+    assert len(await live(pool)) == 8
 
 
 async def test_quarantine_is_tried_again(pool: Pool, vendor: Vendor) -> None:

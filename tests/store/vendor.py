@@ -25,6 +25,9 @@ class Vendor:
     pages: list[tuple[str, str | None]] = field(default_factory=list)
     forgotten: set[int] = field(default_factory=set)  # ids that feeds leave out although they exist
     stuck: bool = False  # promises more and gives the same token
+    round: Any = None  # the tokens to promise more with, one after the other
+    down: set[str] = field(default_factory=set)  # endpoints that do not answer
+    broken: set[str] = field(default_factory=set)  # endpoints whose client has a mistake
 
     def put(self, endpoint: str, st_id: int, **values: Any) -> None:
         """Create or change a record; its modification time moves on."""
@@ -46,6 +49,7 @@ class Vendor:
         return len(self.records.get(endpoint, {}))
 
     async def one(self, endpoint: str, st_id: int) -> bytes | None:
+        self._available(endpoint)
         record = self.records[endpoint.replace(".get", ".export")].get(st_id)
         return json.dumps(record).encode() if record else None
 
@@ -65,6 +69,8 @@ class Vendor:
             has_more=len(waiting) > len(chosen),
             token=following,
         )
+        if self.round is not None:
+            return replace(page, has_more=True, token=next(self.round))
         return replace(page, has_more=True, token=token or "1") if self.stuck else page
 
     async def list_page(self, endpoint: str, page: int, size: int, query: Mapping[str, str]) -> Page:
@@ -85,7 +91,14 @@ class Vendor:
             total=len(rows),
         )
 
+    def _available(self, endpoint: str) -> None:
+        if endpoint in self.down:
+            raise VendorUnavailable("the vendor does not answer")
+        if endpoint in self.broken:
+            raise RuntimeError("a mistake")
+
     def _turn(self, endpoint: str, position: str | None) -> None:
+        self._available(endpoint)
         if self.fail_after is not None and len(self.pages) >= self.fail_after:
             raise VendorUnavailable("the vendor does not answer")
         self.pages.append((endpoint, position))

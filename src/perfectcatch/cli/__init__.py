@@ -10,8 +10,8 @@ import typer
 
 from perfectcatch import __version__
 from perfectcatch.cli import db, sandbox, sync, up, worker
-from perfectcatch.cli.output import Output, fail
-from perfectcatch.errors import PerfectCatchError
+from perfectcatch.cli.output import Output
+from perfectcatch.cli.running import failed
 
 INTERRUPTED = 130
 
@@ -53,28 +53,20 @@ def root(
 
 
 def main() -> None:
-    """Run the command line. Exit status: 0 done, 1 failed, 2 wrong usage or configuration."""
+    """Run the command line.
+
+    Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 130 and 143 ended by Ctrl-C and SIGTERM.
+    """
     words = sys.argv[1:]
     if "--json" in words:  # it may stand anywhere
         Output.json = True
         words = [word for word in words if word != "--json"]
     try:
         app(args=words, prog_name="perfectcatch", standalone_mode=True)
-    except PerfectCatchError as error:
-        sys.exit(fail(error))
-    except BaseExceptionGroup as group:
-        understood, other = group.split(PerfectCatchError)
-        if understood is None or other is not None:
-            raise
-        sys.exit(fail(_first(understood)))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader (head, less) has gone
         sys.stderr.close()
         sys.exit(0)
-
-
-def _first(group: BaseExceptionGroup[PerfectCatchError]) -> PerfectCatchError:
-    """The first error in a group of groups."""
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+    except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the border of the program
+        sys.exit(failed(error))

@@ -1,11 +1,13 @@
 """``perfectcatch db``: the database's shape, its address, and a look into it."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
 from perfectcatch.cli.output import Output, result, say
+from perfectcatch.cli.running import run_command
+
+Sandbox = Annotated[bool, typer.Option("--sandbox", help="The database of `perfectcatch up --sandbox`.")]
 
 app = typer.Typer(help="The database: its shape, its address, a look into it.", no_args_is_help=True)
 
@@ -13,27 +15,29 @@ app = typer.Typer(help="The database: its shape, its address, a look into it.", 
 @app.command()
 def migrate() -> None:
     """Bring the database to the shape that this version declares; nothing is dropped."""
-    asyncio.run(_migrate())
+    run_command(_migrate())
 
 
 @app.command()
 def check() -> None:
     """Compare the declared shape with the live one. Exit status 1 if they differ."""
-    asyncio.run(_check())
+    run_command(_check())
 
 
 @app.command()
-def url() -> None:
+def url(*, sandbox: Sandbox = False) -> None:
     """Print the database's address, password included, for psql and other programs."""
-    asyncio.run(_url())
+    run_command(_url(sandbox=sandbox))
 
 
 @app.command()
 def studio(
-    *, port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.")] = 5555
+    *,
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.")] = 5555,
+    sandbox: Sandbox = False,
 ) -> None:
     """Browse the tables in a browser: this machine only, read only."""
-    asyncio.run(_studio(port))
+    run_command(_studio(port, sandbox=sandbox))
 
 
 async def _migrate() -> None:
@@ -66,19 +70,19 @@ async def _check() -> None:
         raise typer.Exit(1)
 
 
-async def _url() -> None:
+async def _url(*, sandbox: bool) -> None:
     from perfectcatch.app import open_database
     from perfectcatch.cli.start import prepared
 
     settings = prepared()
-    async with open_database(settings) as database:
+    async with open_database(settings, sandbox=sandbox) as database:
         if Output.json:
-            result({"url": database.shown, "embedded": database.embedded})
+            result({"url": database.for_others, "embedded": database.embedded})
         else:
-            say(database.shown)
+            say(database.for_others)
 
 
-async def _studio(port: int) -> None:
+async def _studio(port: int, *, sandbox: bool) -> None:
     from perfectcatch.app import open_store
     from perfectcatch.cli.start import prepared
     from perfectcatch.studio.server import serve
@@ -88,5 +92,5 @@ async def _studio(port: int) -> None:
         say(f"Open {address} in a browser; Ctrl-C ends it.")
 
     settings = prepared()
-    async with open_store(settings, application="perfectcatch db studio") as pool:
+    async with open_store(settings, application="perfectcatch db studio", sandbox=sandbox) as pool:
         await serve(pool, port=port, ready=ready, entities=ENTITIES)

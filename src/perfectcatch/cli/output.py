@@ -1,13 +1,10 @@
 """What a command prints: tables or one JSON document on stdout, errors on stderr in one sentence."""
 
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
-
-from perfectcatch.errors import PerfectCatchError
 
 
 class Output:
@@ -73,13 +70,10 @@ def _cell(value: Any) -> str:
             return f"{value:,.1f}"
         case datetime():
             return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    return str(value)
+    return one_line(str(value))
 
 
-def fail(error: PerfectCatchError) -> int:
-    """Print ``error`` as one sentence and return the exit status."""
-    sentence = " ".join(str(error).split())
-    if Output.json:
-        result({"error": {"type": type(error).__name__, "message": sentence}})
-    print(f"perfectcatch: {sentence}", file=sys.stderr)
-    return error.exit_status
+def one_line(text: str) -> str:
+    """``text`` as one line that does nothing to a terminal: values of the vendor come by here."""
+    seen = (character if character.isprintable() else " " for character in text)
+    return " ".join("".join(seen).split())

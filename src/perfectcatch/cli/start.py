@@ -1,5 +1,6 @@
 """What every command begins with: settings, logging, and words that mean moments."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -21,23 +22,30 @@ def prepared(*, quiet: bool = False, **overrides: Any) -> "Settings":
     settings = load_settings(**overrides)
     level = "warning" if quiet and "log_level" not in settings.model_fields_set else settings.log_level
     log.configure(level=level, style=settings.log_style, secrets=settings.secrets)
+    if level != "debug":
+        # What the pool warns of on its way, our own errors say when it matters.
+        logging.getLogger("psycopg").setLevel(logging.ERROR)
     return settings
 
 
 @asynccontextmanager
 async def looking() -> "AsyncIterator[tuple[Pool, int]]":
     """A pool and the company, for commands that only look at the database."""
-    from perfectcatch.app import company_of, open_store
+    from perfectcatch.app import companies_of, open_store
 
     settings = prepared()
     async with open_store(settings, application="perfectcatch") as pool:
-        tenant_id = await company_of(settings, pool)
-        if tenant_id is None:
+        known = await companies_of(settings, pool)
+        if not known:
             raise BadSetting(
-                "SERVICE_TITAN_TENANT_ID is missing, and the database does not hold exactly one company "
-                "to choose: set it."
+                "Nothing has been read into this database yet: set the SERVICE_TITAN_ settings and run "
+                "`perfectcatch sync full`, or look at a made-up company with `perfectcatch up --sandbox`."
             )
-        yield pool, tenant_id
+        if len(known) > 1:
+            raise BadSetting(
+                "The database holds several companies: say which one with SERVICE_TITAN_TENANT_ID."
+            )
+        yield pool, known[0]
 
 
 def moment(text: str) -> datetime:

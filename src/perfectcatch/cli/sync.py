@@ -1,12 +1,13 @@
 """``perfectcatch sync``: runs by hand, and how the last ones went."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from perfectcatch.cli.output import Output, result, say, table
+from perfectcatch.cli.output import Output, one_line, result, say, table
+from perfectcatch.cli.running import run_command
+from perfectcatch.errors import BadArgument
 
 if TYPE_CHECKING:
     from perfectcatch.sync.engine import Engine
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Read ServiceTitan into the mirror, now.", no_args_is_help=True)
 
+SHOWN_IDS = 10
 COLUMNS = {
     "entity": "entity",
     "mode": "mode",
@@ -80,13 +82,23 @@ def run(
     from perfectcatch.vendors.servicetitan.entities import find
 
     chosen = find(entity)
+    if allow_deletions and not full:
+        raise BadArgument(
+            "--allow-deletions needs --full: only a read of everything can tell what is no longer there."
+        )
     _run(lambda engine: engine.run_entities([chosen], full=full, allow_deletions=allow_deletions))
 
 
 @app.command()
 def status() -> None:
     """Show the last run and the age of the data, for each entity."""
-    asyncio.run(_status())
+    run_command(_status())
+
+
+@app.command()
+def holds() -> None:
+    """Show deletions that looked too many to be right and wait for a person."""
+    run_command(_holds())
 
 
 @app.command()
@@ -96,13 +108,13 @@ def quarantine(
     redrive: Annotated[bool, typer.Option("--redrive", help="Try to store them again.")] = False,
 ) -> None:
     """Show the records that could not be stored, with the reason."""
-    asyncio.run(_quarantine(entity, redrive=redrive))
+    run_command(_quarantine(entity, redrive=redrive))
 
 
 @app.command()
 def drift() -> None:
     """Show fields that the vendor sends and its documents do not name, or that changed their kind."""
-    asyncio.run(_drift())
+    run_command(_drift())
 
 
 @app.command()
@@ -115,14 +127,14 @@ def record(
     ] = None,
 ) -> None:
     """Show every version of a record that we know, or the one that was true at a moment."""
-    asyncio.run(_record(entity, st_id, as_of))
+    run_command(_record(entity, st_id, as_of))
 
 
 # Running ---------------------------------------------------------------------------------------
 
 
 def _run(work: "Callable[[Engine], Awaitable[RunReport]]") -> None:
-    report = asyncio.run(_ended(work))
+    report = run_command(_ended(work))
     show(report)
     if report.status != "succeeded":
         raise typer.Exit(1)
@@ -146,15 +158,22 @@ def show(report: "RunReport") -> None:
         result(rows)
         return
     table([row | {"seconds": row["duration_ms"] / 1000} for row in rows], COLUMNS)
-    for row in rows:
-        if row["error"]:
-            print(f"\n{row['entity']}: {row['error']}")
+    show_errors(rows)
     show_events(report.events, report.past_events)
     totals = report.totals()
     print(
         f"\n{totals['fetched']:,} records, {totals['requests']:,} requests, "
         f"{report.duration_ms / 1000:,.1f} seconds: {report.status}."
     )
+
+
+def show_errors(rows: list[dict[str, Any]]) -> None:
+    """Print what is wrong, a line for each entity."""
+    wrong = [row for row in rows if row["error"]]
+    if wrong:
+        print()
+    for row in wrong:
+        print(f"{row['entity']}: {one_line(row['error'])}")
 
 
 def show_events(live: "dict[str, int]", past: "dict[str, int]") -> None:
@@ -174,13 +193,16 @@ def show_events(live: "dict[str, int]", past: "dict[str, int]") -> None:
 async def _status() -> None:
     from perfectcatch.cli.start import looking
     from perfectcatch.store import runs
+    from perfectcatch.store.holds import Waiting, waiting
 
     async with looking() as (pool, tenant_id):
         lines = await runs.latest(pool, tenant_id)
-    rows = [
-        {name: getattr(line, name) for name in line.__dataclass_fields__} | {"age_seconds": line.age_seconds}
-        for line in lines
-    ]
+        held = await waiting(pool, tenant_id)
+    rows = []
+    for line in lines:
+        row = {name: getattr(line, name) for name in line.__dataclass_fields__}
+        waits = held.get(line.entity, Waiting(line.entity, 0, 0))
+        rows.append(row | {"in_quarantine": waits.quarantined, "holds": waits.holds})
     if Output.json:
         result(rows)
         return
@@ -193,12 +215,19 @@ async def _status() -> None:
         "status": "status",
         "fetched": "fetched",
         "updated": "updated",
-        "quarantined": "quarantined",
+        "in_quarantine": "in quarantine",
+        "holds": "holds",
         "started_at": "started",
         "age": "age",
-        "error": "error",
     }
     table([row | {"age": _span(row["age_seconds"])} for row in rows], columns)
+    show_errors(rows)
+    for number, what, command in (
+        (sum(row["in_quarantine"] for row in rows), "in quarantine", "quarantine"),
+        (sum(row["holds"] for row in rows), "held for a person", "holds"),
+    ):
+        if number:
+            print(f"\n{number:,} {what}: see `perfectcatch sync {command}`.")
 
 
 def _span(seconds: float | None) -> str | None:
@@ -209,6 +238,29 @@ def _span(seconds: float | None) -> str | None:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} seconds"
+
+
+async def _holds() -> None:
+    from dataclasses import asdict
+
+    from perfectcatch.cli.start import looking
+    from perfectcatch.store.holds import open_holds
+
+    async with looking() as (pool, tenant_id):
+        rows = [asdict(hold) for hold in await open_holds(pool, tenant_id)]
+    if Output.json:
+        result(rows)
+    elif rows:
+        columns = {"entity": "entity", "found": "absent", "total": "of", "created_at": "when", "ids": "ids"}
+        table([row | {"ids": _some(row["first_ids"])} for row in rows], columns)
+        print("\nTo delete them after all: `perfectcatch sync run ENTITY --full --allow-deletions`.")
+    else:
+        say("Nothing is held for a person.")
+
+
+def _some(ids: list[int]) -> str:
+    """The first few of many."""
+    return ", ".join(map(str, ids[:SHOWN_IDS])) + (" ..." if len(ids) > SHOWN_IDS else "")
 
 
 async def _quarantine(entity_name: str | None, *, redrive: bool) -> None:
@@ -270,7 +322,6 @@ async def _record(entity_name: str, st_id: int, as_of: str | None) -> None:
     from dataclasses import asdict
 
     from perfectcatch.cli.start import looking, moment
-    from perfectcatch.errors import BadArgument
     from perfectcatch.store import history
     from perfectcatch.vendors.servicetitan.entities import find
 

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perfectcatch.cli.output import Output, result, say, table
-from perfectcatch.errors import VendorUnavailable
+from perfectcatch.cli.running import run_command
+from perfectcatch.errors import DatabaseUnavailable, VendorUnavailable
 
 if TYPE_CHECKING:
     from perfectcatch.app import Database
     from perfectcatch.settings import Settings
+    from perfectcatch.store.events import Event
     from perfectcatch.sync.engine import Engine
     from perfectcatch.sync.report import RunReport
 
-DEMO_DATABASE = "perfectcatch_sandbox"
 DEMO_CHANGES = 60  # what happens in the simulated company between the two reads of --once
 DEMO_ACTIVITY = 30.0  # changes a minute while the demo stays up
 EVERY_FIVE_SECONDS = "*/5 * * * * *"
@@ -44,48 +45,60 @@ def up(
     seed: Annotated[int, typer.Option(help="The made-up company is the same for the same seed.")] = 7,
 ) -> None:
     """Start everything on this machine: database, first read, workers; changes are shown as they arrive."""
-    asyncio.run(_up(sandbox=sandbox, once=once, data_dir=data_dir, customers=customers, seed=seed))
+    run_command(_up(sandbox=sandbox, once=once, data_dir=data_dir, customers=customers, seed=seed))
 
 
 async def _up(*, sandbox: bool, once: bool, data_dir: Path | None, customers: int, seed: int) -> None:
-    from perfectcatch.app import fresh_database, open_database
+    from perfectcatch.app import CREDENTIALS, alone, open_database
     from perfectcatch.cli.start import prepared
+    from perfectcatch.settings import require
 
-    places = {"perfectcatch_data_dir": data_dir} if data_dir else {}
+    given: dict[str, object] = {"perfectcatch_data_dir": data_dir} if data_dir else {}
+    settings = prepared(quiet=True, **given)
+    if not sandbox:
+        require(settings, *CREDENTIALS)  # before a database is started for nothing
     async with AsyncExitStack() as stack:
-        settings = prepared(quiet=True, **places)
+        database = await stack.enter_async_context(open_database(settings))
+        if sandbox or database.embedded:
+            database = await stack.enter_async_context(alone(database, sandbox=sandbox))
         if sandbox:
             activity = 0.0 if once else DEMO_ACTIVITY
             say(f"A made-up company with {customers:,} customers is being thought up ...")
-            simulated = await stack.enter_async_context(
+            given |= await stack.enter_async_context(
                 _sandbox(customers=customers, seed=seed, activity=activity)
             )
-            settings = prepared(quiet=True, **places, **simulated)
-        database = await stack.enter_async_context(open_database(settings))
-        if sandbox and database.embedded:
-            # The company is made up anew each time, so its copy is too.
-            database = await fresh_database(database, DEMO_DATABASE)
-        settings = prepared(quiet=True, **places, **(simulated if sandbox else {}), database_url=database.url)
+        settings = prepared(quiet=True, **given, database_url=database.url)
         await _work(settings, database, sandbox=sandbox, once=once)
 
 
 async def _work(settings: "Settings", database: "Database", *, sandbox: bool, once: bool) -> None:
     from perfectcatch.app import migrated, open_engine
     from perfectcatch.cli.watching import watching
+    from perfectcatch.sync.report import FAILED, SUCCEEDED
 
     await migrated(settings)
     with watching() as progress:
         async with open_engine(settings, application="perfectcatch up", progress=progress) as engine:
-            reports = [await engine.run("full")]
+            reports = [await engine.run(await _first_mode(engine))]
     if once and sandbox:
         await _something_happens(settings)
         async with open_engine(settings, application="perfectcatch up") as engine:
             reports.append(await engine.run("incremental"))
-    _summary(reports, database, once=once)
-    if any(report.status != "succeeded" for report in reports):
+    _summary(reports, database, sandbox=sandbox, once=once)
+    statuses = {report.status for report in reports}
+    if FAILED in statuses or (once and statuses != {SUCCEEDED}):
         raise typer.Exit(1)
     if not once:
         await _stay(settings, sandbox=sandbox)
+
+
+async def _first_mode(engine: "Engine") -> str:
+    """Everything, if something has never been read completely; else what has changed since."""
+    from perfectcatch.store import state
+
+    keys = [f"{name}_first_load" for name in engine.entities]
+    loaded = await state.get(engine.pool, engine.source.tenant_id, *keys)
+    return "incremental" if len(loaded) == len(keys) else "full"
 
 
 # The simulated vendor --------------------------------------------------------------------------
@@ -138,15 +151,20 @@ def _free_port() -> int:
 
 async def _until_answering(port: int, running: "asyncio.Task[None]") -> None:
     """Wait until somebody listens at ``port``."""
-    async with asyncio.timeout(READY_SECONDS):
-        while True:
-            if running.done():
-                raise VendorUnavailable("The sandbox ended before it answered; its words are above.")
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                return
-            await asyncio.sleep(0.05)
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            while True:
+                if running.done():
+                    raise VendorUnavailable("The sandbox ended before it answered; its words are above.")
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                    writer.close()
+                    return
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise VendorUnavailable(
+            f"The sandbox did not answer within {READY_SECONDS:.0f} seconds: ask for fewer customers."
+        ) from None
 
 
 async def _something_happens(settings: "Settings") -> None:
@@ -167,8 +185,8 @@ async def _something_happens(settings: "Settings") -> None:
 # What a person sees ----------------------------------------------------------------------------
 
 
-def _summary(reports: "list[RunReport]", database: "Database", *, once: bool) -> None:
-    from perfectcatch.cli.sync import COLUMNS, show_events
+def _summary(reports: "list[RunReport]", database: "Database", *, sandbox: bool, once: bool) -> None:
+    from perfectcatch.cli.sync import COLUMNS, show_errors, show_events
 
     rows = [each.as_row() | {"run": report.mode} for report in reports for each in report.entities]
     live = sum((report.events for report in reports), start=type(reports[0].events)())
@@ -191,24 +209,22 @@ def _summary(reports: "list[RunReport]", database: "Database", *, once: bool) ->
         ]
         title = f"\nRead ServiceTitan ({report.mode}, {report.duration_ms / 1000:.1f} seconds):"
         table([row | {"seconds": row["duration_ms"] / 1000} for row in busy], COLUMNS, title=title)
-        for row in busy:
-            if row["error"]:
-                print(f"{row['entity']}: {row['error']}")
+        show_errors(busy)
     show_events(live, past)
     print(f"\nThe database: {database.shown}")
-    if not database.embedded:
+    if database.embedded and once:
+        print("It was started for this cycle and has ended with it; without --once it stays up.")
         return
-    print(
-        "It was started for this cycle and has ended with it; without --once it stays up."
-        if once
-        else "Look into it with psql, or in a browser with `perfectcatch db studio`, while this runs."
-    )
+    option = " --sandbox" if sandbox else ""
+    print(f"`perfectcatch db url{option}` prints it with the password, for psql and other programs;")
+    print(f"`perfectcatch db studio{option}` shows it in a browser.")
 
 
 async def _stay(settings: "Settings", *, sandbox: bool) -> None:
     """Keep a worker running and show events as they arrive, until Ctrl-C."""
     from perfectcatch.app import open_engine
     from perfectcatch.kit.clock import SystemClock
+    from perfectcatch.kit.signals import until_told
     from perfectcatch.kit.supervisor import Program, Supervisor
     from perfectcatch.settings import child_environment
 
@@ -219,11 +235,11 @@ async def _stay(settings: "Settings", *, sandbox: bool) -> None:
     supervisor = Supervisor(
         [Program(name="worker sync", argv=argv, env=environment)], SystemClock(), lines=sys.stderr
     )
-    say("\nWatching for changes. Ctrl-C ends it.\n")
-    async with open_engine(settings, application="perfectcatch up") as engine:
+    async with until_told() as stop, open_engine(settings, application="perfectcatch up") as engine:
+        say("\nWatching for changes. Ctrl-C ends it.\n")
         shown = asyncio.create_task(_show_events(engine))
         try:
-            await supervisor.run()
+            await supervisor.run(stop)
         finally:
             shown.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -245,13 +261,19 @@ def _shared(settings: "Settings") -> dict[str, object]:
 async def _show_events(engine: "Engine") -> None:
     from perfectcatch.store.events import listen
 
-    async with contextlib.aclosing(listen(engine.pool, engine.source.tenant_id)) as events:
-        async for event in events:
-            if Output.json:
-                print(
-                    json.dumps({"event": event.event_type, "entity": event.entity, "st_id": event.st_id}),
-                    flush=True,
-                )
-                continue
-            moment = event.recorded_at.astimezone().strftime("%H:%M:%S")
-            print(f"{moment}  {event.event_type:<26} {event.entity:<24} {event.st_id}", flush=True)
+    while True:
+        # Who listens sees nothing of the moments in which the database is away; nothing is lost by that.
+        with contextlib.suppress(DatabaseUnavailable):
+            async with contextlib.aclosing(listen(engine.pool, engine.source.tenant_id)) as events:
+                async for event in events:
+                    _show(event)
+        await asyncio.sleep(1)
+
+
+def _show(event: "Event") -> None:
+    if Output.json:
+        line = json.dumps({"event": event.event_type, "entity": event.entity, "st_id": event.st_id})
+    else:
+        moment = event.recorded_at.astimezone().strftime("%H:%M:%S")
+        line = f"{moment}  {event.event_type:<26} {event.entity:<24} {event.st_id}"
+    print(line, flush=True)

@@ -1,9 +1,10 @@
 """``perfectcatch worker``: one worker process; start as many as you like, on as many machines."""
 
-import asyncio
 import sys
 
 import typer
+
+from perfectcatch.cli.running import run_command
 
 app = typer.Typer(help="Run one worker process.", no_args_is_help=True)
 
@@ -16,7 +17,7 @@ def which() -> None:
 @app.command()
 def sync() -> None:
     """Do the scheduled reads of ServiceTitan, and look for events that time causes."""
-    asyncio.run(_sync())
+    run_command(_sync())
 
 
 async def _sync() -> None:
@@ -35,7 +36,7 @@ async def _sync() -> None:
     rows = schedule(crons(settings))
     async with open_engine(settings, application="perfectcatch worker sync") as engine:
 
-        async def run(mode: str) -> None:
+        async def once(mode: str) -> None:
             if mode == CLOCK_RULES:
                 await engine.clock_rules()
                 return
@@ -47,7 +48,7 @@ async def _sync() -> None:
             await work(
                 jobs,
                 rows,
-                run,
+                once,
                 zone=ZoneInfo(settings.service_titan_timezone),
                 clock=SystemClock(),
                 heartbeat_file=settings.heartbeat_file,

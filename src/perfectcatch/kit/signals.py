@@ -16,10 +16,13 @@ async def until_told(stop: asyncio.Event | None = None) -> AsyncIterator[asyncio
         yield stop
         return
     told, loop = asyncio.Event(), asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    for each in before:
         loop.add_signal_handler(each, told.set)
     try:
         yield told
     finally:
-        for each in (signal.SIGTERM, signal.SIGINT):
+        for each, former in before.items():
             loop.remove_signal_handler(each)
+            if former is not None:
+                signal.signal(each, former)  # the loop would leave the system's own behind

@@ -54,8 +54,7 @@ class Column:
     at: str
     convert: Convert = Convert.PLAIN
     references: str | None = None  # the entity whose st_id this holds
-    index: bool = False
-    required: bool = False  # a record without it is quarantined
+    index: bool = False  # an indexed text is cut after 500 characters; the document keeps all of it
     also_written: tuple[str, ...] = ()  # JSON kinds that the vendor documents beside the type's own
     does: str = ""
 

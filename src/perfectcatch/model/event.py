@@ -8,7 +8,6 @@ A *clock rule* fires once per record and stage when a moment passes, whether or 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -95,14 +94,15 @@ class Transition:
 class ClockRule:
     """An event that time causes: ``column`` plus a stage has passed while ``holds`` is true.
 
-    ``stages`` are offsets from the moment in ``column``; a negative one fires before it. A column of type
-    date counts as the end of that day in the company's time zone.
+    ``stages`` are whole days on the company's calendar from the moment in ``column``, so that a stage keeps
+    its hour when clocks change; a negative one fires before the moment. A column of type date counts as the
+    end of that day in the company's time zone.
     """
 
     event_type: str
     does: str
     column: str
-    stages: tuple[timedelta, ...]
+    stages: tuple[int, ...]
     holds: Condition = Exists()
 
 
@@ -181,5 +181,4 @@ def clock(
     event_type: str, does: str, column: str, *stage_days: int, while_: Condition = Exists()
 ) -> ClockRule:
     """``column`` lies ``stage_days`` days in the past (negative: in the future) while ``while_`` holds."""
-    stages = tuple(timedelta(days=days) for days in stage_days)
-    return ClockRule(event_type=event_type, does=does, column=column, stages=stages, holds=while_)
+    return ClockRule(event_type=event_type, does=does, column=column, stages=stage_days, holds=while_)

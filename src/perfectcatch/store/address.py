@@ -7,10 +7,10 @@ the first place after which everything reads as hosts, database and options.
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote, urlencode
 
 from psycopg import pq
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from perfectcatch.errors import BadSetting
 
@@ -22,6 +22,7 @@ _REST: Final = re.compile(
     r"(?:\?(?P<options>(?:[A-Za-z_]+=[^&?#]*(?:&(?=.)|$))*))?"
 )
 _PORTS: Final = range(1, 65536)
+_SECRETS: Final = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
 _EXAMPLE: Final = "postgresql://user:password@host:5432/database"
 
 
@@ -41,6 +42,24 @@ class Address:
     def without_password(self, text: str) -> str:
         """Give ``text`` with the password masked, should a library have put it there."""
         return text.replace(self.password, "***") if self.password else text
+
+    def url(self, *, database: str | None = None, password: bool = True) -> str:
+        """Give the address as a URL that every program reads, if wanted of another ``database``."""
+        values = {key: str(value) for key, value in conninfo_to_dict(self.conninfo).items()}
+        if database is not None:
+            values["dbname"] = database
+        if not password:
+            values = {key: value for key, value in values.items() if key not in _SECRETS}
+        person = ":".join(quote(values.pop(key), safe="") for key in ("user", "password") if key in values)
+        where = ""
+        if not values.get("host", "").startswith("/"):
+            hosts, ports = values.pop("host", "").split(","), values.pop("port", "").split(",")
+            ports = ports * len(hosts) if len(ports) == 1 else ports
+            pairs = zip(hosts, ports, strict=True)
+            where = ",".join(_bracketed(host) + (f":{port}" if port else "") for host, port in pairs)
+        name = quote(values.pop("dbname", ""), safe="")
+        options = f"?{urlencode(values, quote_via=quote)}" if values else ""
+        return f"postgresql://{person}{'@' if person else ''}{where}/{name}{options}"
 
 
 def parse(url: str, *, setting: str = "DATABASE_URL") -> Address:
@@ -69,6 +88,10 @@ def parse(url: str, *, setting: str = "DATABASE_URL") -> Address:
         user=user,
         password=given.get("password", ""),
     )
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _divide(rest: str, setting: str) -> tuple[str, re.Match[str]]:

@@ -148,15 +148,17 @@ async def shape(pool: Pool, schema: str, name: str) -> Shape | None:
 @asynccontextmanager
 async def reading(pool: Pool, what: str) -> AsyncIterator[Connection]:
     """Lend a connection that cannot write; ``what`` is named when PostgreSQL refuses."""
-    try:
-        async with transaction(pool) as connection:
+    async with transaction(pool) as connection:
+        try:
             await connection.execute(_BEGIN)
             yield connection
-    except QueryCanceled as error:
-        raise Refused(
-            f"Reading {what} took longer than {SECONDS} seconds: sort or filter by another column."
-        ) from error
-    except InsufficientPrivilege as error:
-        raise Refused(f"This database user may not read all of {what}: grant it SELECT.") from error
-    except psycopg.Error as error:
-        raise Refused(f"PostgreSQL cannot read {what}: {str(error).splitlines()[0]}.") from error
+        except QueryCanceled as error:
+            raise Refused(
+                f"Reading {what} took longer than {SECONDS} seconds: sort or filter by another column."
+            ) from error
+        except InsufficientPrivilege as error:
+            raise Refused(f"This database user may not read all of {what}: grant it SELECT.") from error
+        except psycopg.OperationalError:  # nothing about what is read: the pool tells it
+            raise
+        except psycopg.Error as error:
+            raise Refused(f"PostgreSQL cannot read {what}: {str(error).splitlines()[0]}.") from error

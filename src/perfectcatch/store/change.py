@@ -14,7 +14,7 @@ from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from perfectcatch.errors import AlreadyRunning, SchemaDiffers
+from perfectcatch.errors import AlreadyRunning, DatabaseUnavailable, SchemaDiffers
 from perfectcatch.model.entity import Entity
 from perfectcatch.store.engine import work
 from perfectcatch.store.functions import FUNCTIONS
@@ -32,7 +32,9 @@ def change(where: str | Pool, entities: tuple[Entity, ...]) -> list[str]:
     """Make every change that is missing and give a sentence for each; blocks, so call it in a thread."""
     try:
         return work(where, partial(_change, entities=entities))
-    except LockNotAvailable as error:
+    except DatabaseUnavailable as error:
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise
         raise AlreadyRunning(
             "a table is in use by a long transaction, so it cannot be changed now: stop the workers, "
             "or wait, and migrate again"

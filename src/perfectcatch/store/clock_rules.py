@@ -54,8 +54,8 @@ async def _write(connection: Connection, *, statement: str, values: dict[str, An
 
 def statement_of(entity: Entity, rule: ClockRule, entities: Mapping[str, Entity]) -> str:
     """The statement for one rule. Parameters: ``tenant``, ``now``, ``zone``."""
-    due = detect.due_moment(entity, rule, "%(zone)s")
-    stages = ", ".join(f"({stage.days})" for stage in sorted(rule.stages))
+    due = detect.due_moment(entity, rule, "%(zone)s", "stage.days")
+    stages = ", ".join(f"({days})" for days in sorted(rule.stages))
     first_load = literal(f"{entity.name}_first_load")
     return f"""
 insert into {EVENTS} (tenant_id, event_type, entity, st_id, version, occurred_at, historical, data)
@@ -66,7 +66,7 @@ from (
   select n.st_id, stage.days, due.at, max(stage.days) over (partition by n.st_id) as latest
   from {qualified(entity.table)} n
   cross join (values {stages}) stage(days)
-  cross join lateral (select {due} + make_interval(days => stage.days) as at) due
+  cross join lateral (select {due} as at) due
   where n.tenant_id = %(tenant)s and n.deleted_at is null and n.{quote(rule.column)} is not null
     and due.at <= %(now)s and {detect.holds(rule.holds, "n", entities)}
 ) passed

@@ -71,7 +71,7 @@ def fires(rule: Transition, entities: Entities, *, known: bool) -> str | None:
         differs = " or ".join(f"o.{quote(name)} is distinct from n.{quote(name)}" for name in rule.changes)
         return f"(({differs}) and {after})"
     if isinstance(rule.enters, Exists):
-        return None
+        return None  # it was there before; what was never live is not ``known``
     return f"({after} and not {holds(rule.enters, 'o', entities)})"
 
 
@@ -94,10 +94,10 @@ def _subject(entity: Entity, rule: Transition) -> str:
     return f"{literal(column.references or '')}, n.{quote(rule.about)}, {own} || n.st_id"
 
 
-def due_moment(entity: Entity, rule: ClockRule, zone: str) -> str:
-    """When ``rule.column`` counts as passed: a day ends at midnight in the company's time zone."""
+def due_moment(entity: Entity, rule: ClockRule, zone: str, days: str) -> str:
+    """When a stage of ``days`` is due: days are the calendar's, and the column's own day ends at midnight."""
     column = next((each for each in entity.vendor_columns if each.name == rule.column), None)
     value = f"n.{quote(rule.column)}"
     if column is not None and column.type is Type.DAY:
-        return f"(({value} + 1)::timestamp at time zone {zone})"
-    return value
+        return f"(({value} + 1 + {days})::timestamp at time zone {zone})"
+    return f"(({value} at time zone {zone} + make_interval(days => {days})) at time zone {zone})"

@@ -13,6 +13,7 @@ from perfectcatch.store.names import DRIFT
 from perfectcatch.store.pool import Connection, Pool
 
 SAMPLE = 300
+_LONGEST_PATH = 200  # it is part of a key, and an index entry holds at most 2,704 bytes
 
 _EXPECTED = {
     Type.BIGINT: {"number"},
@@ -62,7 +63,8 @@ async def note(connection: Connection, tenant_id: int, entity: Entity) -> None:
     rows = []
     for key, kind, times, example in await found.fetchall():
         if key not in known:
-            rows.append((key, "new_field", f"a {kind} that the documents do not name", example, times))
+            path = key[:_LONGEST_PATH]
+            rows.append((path, "new_field", f"a {kind} that the documents do not name", example, times))
         elif kind != "null" and kind not in kinds.get(key, {kind}):
             expected = " or ".join(sorted(kinds[key]))
             rows.append((key, "other_kind", f"{kind} where {expected} was expected", example, times))

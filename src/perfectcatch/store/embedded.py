@@ -30,7 +30,7 @@ from perfectcatch.errors import AlreadyRunning, BadSetting, DatabaseUnavailable,
 from perfectcatch.store import binaries
 from perfectcatch.store.cluster import USER, Cluster, within, write_private
 
-DATABASE: Final = "perfectcatch"
+DATABASE: Final = "perfectcatch_automation"
 
 _ELSEWHERE: Final = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - a directory of our own is made in it
 _WATCH_SECONDS: Final = 0.25

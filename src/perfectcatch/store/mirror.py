@@ -8,7 +8,7 @@ import json
 import struct
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Self
@@ -16,7 +16,6 @@ from uuid import UUID
 
 import psycopg
 
-from perfectcatch.errors import Crash
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.source import BrokenRecord
 from perfectcatch.store import drift, quarantine
@@ -39,12 +38,14 @@ UNFIT = (
 ANALYZE_ABOVE = 200
 NOTE_LIMIT = 400  # ids in one note; NOTIFY carries at most 8,000 bytes
 
+_PIECE = 1 << 20  # bytes of COPY data handed over at once
+
 _ROW = struct.Struct(">hiii16si")  # fields, ord, hash, length of the document
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 _COPY_END = struct.pack(">h", -1)
 _JSONB_VERSION = b"\x01"
 
-_written: dict[tuple[int, str], tuple[Mapping[str, Entity], Merge]] = {}
+_written: dict[tuple[int, int], tuple[Mapping[str, Entity], Entity, Merge]] = {}
 
 
 class Unsettled(Exception):
@@ -55,9 +56,17 @@ class Unsettled(Exception):
         self.entities = entities
 
 
+class _Unfit(Exception):
+    """A record of the page cannot be stored; which one, inspection will tell."""
+
+
 @dataclass(slots=True)
 class Outcome:
-    """What a merge did. ``deactivated``: of the updated rows, those that went inactive or were deleted."""
+    """What a merge did.
+
+    Of the updated rows, ``deactivated`` went inactive or were deleted, and ``same_version`` have another
+    content under the modification time that we had: the vendor does not always move it.
+    """
 
     fetched: int = 0
     created: int = 0
@@ -65,15 +74,21 @@ class Outcome:
     unchanged: int = 0
     stale: int = 0
     deactivated: int = 0
+    same_version: int = 0
     quarantined: int = 0
-    events: Counter[str] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)  # those that may reach people
+    past_events: Counter[str] = field(default_factory=Counter)
 
     def __iadd__(self, other: "Outcome") -> Self:
         """Add up two outcomes."""
-        for name in ("fetched", "created", "updated", "unchanged", "stale", "deactivated", "quarantined"):
+        for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.events.update(other.events)
+        self.past_events.update(other.past_events)
         return self
+
+
+_COUNTS = tuple(each.name for each in fields(Outcome) if each.type is int)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +96,7 @@ class Batch:
     """Records of one entity on their way into the mirror.
 
     ``historical``: what they tell happened before anybody was watching, so it never reaches a person.
+    ``past_before``: the same for records that were last modified before this moment.
     ``settle``: stop with ``Unsettled`` if a record that decides about an event is missing.
     """
 
@@ -91,19 +107,21 @@ class Batch:
     broken: Sequence[BrokenRecord] = ()
     run_id: UUID | None = None
     historical: bool = False
+    past_before: datetime | None = None
     settle: bool = False
 
     @property
     def values(self) -> dict[str, Any]:
         """The parameters of every statement."""
-        return {"tenant": self.tenant_id, "run": self.run_id}
+        return {"tenant": self.tenant_id, "run": self.run_id, "past_before": self.past_before}
 
 
 async def merge(pool: Pool, batch: Batch, and_then: AndThen | None = None) -> Outcome:
     """Merge ``batch`` and, in the same transaction, do what the caller adds (its checkpoint).
 
     Records that do not fit are put into quarantine and the others are merged. Raises Retry errors of the
-    pool when the database is not there; then nothing was written.
+    pool when the database is not there, ``Unsettled``, and whatever ``and_then`` raises; then nothing was
+    written.
     """
 
     async def work(connection: Connection, *, inspect: bool) -> Outcome:
@@ -112,54 +130,90 @@ async def merge(pool: Pool, batch: Batch, and_then: AndThen | None = None) -> Ou
             await and_then(connection, outcome)
         return outcome
 
-    inspect = any(_looks_odd(record) for record in batch.records)
     try:
-        return await run_in_transaction(pool, lambda connection: work(connection, inspect=inspect))
-    except UNFIT:
+        return await run_in_transaction(pool, lambda connection: work(connection, inspect=False))
+    except _Unfit:
         return await run_in_transaction(pool, lambda connection: work(connection, inspect=True))
-
-
-def _looks_odd(record: Document) -> bool:
-    """Whether a text in the record would be taken for a number that is none."""
-    text = bytes(record) if isinstance(record, memoryview) else record
-    return b'"NaN"' in text or b'Infinity"' in text
 
 
 async def _merge(connection: Connection, batch: Batch, *, inspect: bool) -> Outcome:
     await prepare_session(connection)
     outcome = Outcome(fetched=len(batch.records) + len(batch.broken))
-    records: Sequence[Document] = batch.records
-    bad: list[BrokenRecord] = list(batch.broken)
     if inspect:
-        records, unfit = await quarantine.inspect(connection, batch.entity, records)
-        bad += unfit
+        good, bad = await quarantine.inspect(connection, batch.entity, batch.records)
+        stored, refused = await _store_inspected(connection, batch, good)
+        bad += refused
+    else:
+        bad = []
+        try:
+            stored = await _store(connection, batch, batch.records)
+        except UNFIT as error:
+            raise _Unfit from error
+    outcome += stored
+    bad += batch.broken
     if bad:
         await quarantine.put(connection, batch.tenant_id, batch.entity, bad, run_id=batch.run_id)
         outcome.quarantined = len(bad)
-    if not records:
-        return outcome
-    await _copy_in(connection, records)
-    try:
-        await _apply(connection, batch, statements_of(batch.entity, batch.entities), outcome)
-    except UNFIT as error:
-        if inspect:  # every expression was tried on every record, so this is our mistake
-            raise Crash(
-                f"A page of {batch.entity.name} passed inspection but cannot be stored ({error}); "
-                "nothing of it was written. Please report this with the log."
-            ) from error
-        raise
+    await quarantine.resolve_merged(connection, batch.tenant_id, batch.entity)
     return outcome
 
 
-async def _apply(connection: Connection, batch: Batch, merge: Merge, outcome: Outcome) -> None:
+async def _store_inspected(
+    connection: Connection, batch: Batch, records: Sequence[Document]
+) -> tuple[Outcome, list[BrokenRecord]]:
+    """Store what can be read, and give what the tables refuse all the same: it is found by halves."""
+    try:
+        async with connection.transaction():
+            return await _store(connection, batch, records), []
+    except UNFIT:
+        good, bad = await _divide(connection, batch, records)
+    return await _store(connection, batch, good), bad
+
+
+async def _divide(
+    connection: Connection, batch: Batch, records: Sequence[Document]
+) -> tuple[list[Document], list[BrokenRecord]]:
+    good: list[Document] = []
+    bad: list[BrokenRecord] = []
+
+    async def look_at(part: Sequence[Document]) -> None:
+        fault = await _fault(connection, batch, part)
+        if fault is None:
+            good.extend(part)
+        elif len(part) == 1:
+            bad.append(BrokenRecord(bytes(part[0]), fault))
+        else:
+            await look_at(part[: len(part) // 2])
+            await look_at(part[len(part) // 2 :])
+
+    await look_at(records)
+    return good, bad
+
+
+async def _fault(connection: Connection, batch: Batch, records: Sequence[Document]) -> str | None:
+    """Try to store ``records``, leave no trace, and give PostgreSQL's sentence if they do not fit."""
+    try:
+        async with connection.transaction(force_rollback=True):
+            await _store(connection, batch, records)
+    except UNFIT as error:
+        return error.diag.message_primary or type(error).__name__
+    return None
+
+
+async def _store(connection: Connection, batch: Batch, records: Sequence[Document]) -> Outcome:
+    """Copy and apply ``records``; raises one of ``UNFIT`` when a value does not fit."""
+    outcome = Outcome()
+    if not records:
+        return outcome
+    merge = statements_of(batch.entity, batch.entities)
+    await _copy_in(connection, records)
     kinds = await _plan(connection, batch, merge)
     await _write(connection, batch, merge, kinds, outcome)
-    await quarantine.resolve_merged(connection, batch.tenant_id, batch.entity)
     outcome.created = kinds["n"]
     outcome.updated = kinds["c"]
     outcome.stale = kinds["o"]
-    outcome.unchanged = len(batch.records) - outcome.quarantined + len(batch.broken)
-    outcome.unchanged -= outcome.created + outcome.updated + outcome.stale
+    outcome.unchanged = len(records) - outcome.created - outcome.updated - outcome.stale
+    return outcome
 
 
 async def _plan(connection: Connection, batch: Batch, merge: Merge) -> Counter[str]:
@@ -183,10 +237,15 @@ async def _write(
 ) -> None:
     """Write rows, history, what depends on them, and events."""
     values = batch.values
+    unseen = 0
     if kinds["s"]:
         await connection.execute(merge.respell, values)
     if kinds["c"]:
-        for statement in (merge.remember, merge.keep_history, merge.update, *merge.children_out):
+        await connection.execute(merge.remember, values)
+        await connection.execute(merge.keep_history, values)
+        outcome.same_version = await _number(connection, _same_version(batch.entity), values)
+        unseen = (await connection.execute(merge.mark_unseen, values)).rowcount
+        for statement in (merge.update, *merge.children_out):
             await connection.execute(statement, values)
         outcome.deactivated = await _number(connection, merge.switched_off, values)
     if kinds["n"]:
@@ -196,8 +255,14 @@ async def _write(
     if kinds["n"] or kinds["c"]:
         for statement in (*merge.children_in, *merge.owners_look_ups, *merge.links):
             await connection.execute(statement, values)
-        await _write_events(connection, batch, merge, kinds, outcome)
+        await _write_events(connection, batch, merge, outcome, new=kinds["n"] + unseen, changed=kinds["c"])
         await drift.note(connection, batch.tenant_id, batch.entity)
+
+
+def _same_version(entity: Entity) -> str:
+    return f"""
+select count(*) from plan p join {qualified(entity.table)} m on m.tenant_id = %(tenant)s and m.st_id = p.st_id
+where p.kind = 'c' and p.modified = m.st_modified_on and m.deleted_at is null"""
 
 
 async def _settle(connection: Connection, merge: Merge, values: dict[str, Any]) -> None:
@@ -207,22 +272,25 @@ async def _settle(connection: Connection, merge: Merge, values: dict[str, Any]) 
 
 
 async def _write_events(
-    connection: Connection, batch: Batch, merge: Merge, kinds: Counter[str], outcome: Outcome
+    connection: Connection, batch: Batch, merge: Merge, outcome: Outcome, *, new: int, changed: int
 ) -> None:
+    """Write the transitions of the batch and tell listeners of those that are news."""
     past = batch.historical
     statements: list[str] = []
-    if kinds["n"]:
+    if new:
         statements += merge.past_events_of_new if past else merge.events_of_new
-    if kinds["c"]:
+    if changed:
         statements += merge.past_events_of_changed if past else merge.events_of_changed
-    ids: list[int] = []
+    news: list[int] = []
     for statement in statements:
         cursor = await connection.execute(statement, batch.values)
-        written = await cursor.fetchall()
-        outcome.events.update(event_type for _, event_type in written)
-        ids += [event_id for event_id, _ in written]
-    if not past:
-        await announce(connection, batch.tenant_id, ids)
+        for event_id, event_type, historical in await cursor.fetchall():
+            if historical:
+                outcome.past_events[event_type] += 1
+            else:
+                outcome.events[event_type] += 1
+                news.append(event_id)
+    await announce(connection, batch.tenant_id, news)
 
 
 async def announce(connection: Connection, tenant_id: int, event_ids: Sequence[int]) -> None:
@@ -238,10 +306,10 @@ async def announce(connection: Connection, tenant_id: int, event_ids: Sequence[i
 
 def statements_of(entity: Entity, entities: Mapping[str, Entity]) -> Merge:
     """The statements for ``entity``, written once per process."""
-    key = (id(entities), entity.name)
+    key = (id(entities), id(entity))
     if key not in _written:
-        _written[key] = (entities, merge_of(entity, entities))  # holding the mapping keeps its id taken
-    return _written[key][1]
+        _written[key] = (entities, entity, merge_of(entity, entities))  # holding both keeps their ids taken
+    return _written[key][2]
 
 
 async def prepare_session(connection: Connection) -> None:
@@ -255,13 +323,18 @@ async def prepare_session(connection: Connection) -> None:
 
 
 async def _copy_in(connection: Connection, records: Iterable[Document]) -> None:
-    rows: list[Document] = [_COPY_HEAD]
-    for ord_, record in enumerate(records):
-        hashed = blake2b(record, digest_size=16).digest()
-        rows += (_ROW.pack(3, 4, ord_, 16, hashed, len(record) + 1), _JSONB_VERSION, record)
-    rows.append(_COPY_END)
+    piece: list[Document] = [_COPY_HEAD]
+    size = 0
     async with connection.cursor() as cursor, cursor.copy(COPY_IN) as copy:
-        await copy.write(b"".join(rows))
+        for ord_, record in enumerate(records):
+            hashed = blake2b(record, digest_size=16).digest()
+            piece += (_ROW.pack(3, 4, ord_, 16, hashed, len(record) + 1), _JSONB_VERSION, record)
+            size += len(record)
+            if size >= _PIECE:
+                await copy.write(b"".join(piece))
+                piece, size = [], 0
+        piece.append(_COPY_END)
+        await copy.write(b"".join(piece))
 
 
 async def _kinds(connection: Connection) -> Counter[str]:
@@ -275,13 +348,21 @@ async def _number(connection: Connection, query: str, values: dict[str, Any]) ->
     return int(row[0]) if row else 0
 
 
-async def newest(connection: Connection, tenant_id: int, entity: Entity) -> datetime | None:
-    """The latest vendor time that is stored of ``entity``."""
-    found = await connection.execute(
-        f"select max(st_modified_on) from {qualified(entity.table)} where tenant_id = %s", (tenant_id,)
-    )
-    row = await found.fetchone()
-    return row[0] if row else None
+async def newest(pool: Pool, tenant_id: int, entity: Entity) -> datetime | None:
+    """The latest vendor time that is stored of ``entity``, in this century.
+
+    A time that lies ahead is a mistake of the vendor's; a cursor that followed it would see nothing more.
+    """
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            f"""
+            select max(st_modified_on) from {qualified(entity.table)} where tenant_id = %s
+              and st_modified_on between '2000-01-01' and now() + interval '1 day'
+            """,
+            (tenant_id,),
+        )
+        row = await found.fetchone()
+        return row[0] if row else None
 
 
 async def learn(pool: Pool, entity: Entity) -> None:

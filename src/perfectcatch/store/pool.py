@@ -12,24 +12,40 @@ from typing import Final, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
-from psycopg.errors import DeadlockDetected, SerializationFailure
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from perfectcatch.errors import BadSetting, DatabaseUnavailable, DiskFull
+from perfectcatch.errors import (
+    BadSetting,
+    Crash,
+    DatabaseUnavailable,
+    DiskFull,
+    PerfectCatchError,
+    PrivilegeMissing,
+    SchemaDiffers,
+)
 from perfectcatch.kit.clock import Clock, SystemClock
-from perfectcatch.kit.retry import Rules, backoff
+from perfectcatch.kit.retry import Rules, next_wait
 from perfectcatch.store.address import Address, parse
 
 Connection = AsyncConnection[TupleRow]
-Pool = AsyncConnectionPool[Connection]
 Result = TypeVar("Result")
 
 OLDEST: Final = 150000  # server_version_num of PostgreSQL 15
 
 _CONFLICTS: Final = Rules(attempts=8, first_wait=0.02, longest_wait=1.0)
-_CONNECT_SECONDS: Final = 10
+_LOSSES: Final = Rules(attempts=20, first_wait=0.2, longest_wait=2.0, total=10.0)
 _WAIT_SECONDS: Final = 30.0
+# Without these a connection whose other end has gone silently is waited for during a quarter of an hour.
+_CONNECTION: Final = {
+    "connect_timeout": 10,
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,  # milliseconds
+}
 # libpq gives no error code for a connection that fails, only the server's words.
 _REFUSALS: Final = (
     ("password authentication failed", "the user or the password is wrong"),
@@ -39,7 +55,40 @@ _REFUSALS: Final = (
     ("is not permitted to log in", "this user may not log in"),
     ("permission denied for database", "this user may not use the database"),
 )
-_GONE: Final = ("08", "57P")  # connection exceptions; shutdown, crash, starting up
+
+# What the server says with a code (its first characters), by what follows from it for us.
+_LOST: Final = ("08", "57P", "25P03")  # connection exceptions; shutdown, crash, idle too long
+_CONFLICT: Final = ("40001", "40P01", "55P03")  # serialization, deadlock, lock not available
+_OF_A_VALUE: Final = ("22", "23502", "54")
+_FULL: Final = "53100"
+_NOT_NOW: Final = {
+    "25006": "the database takes no changes right now",
+    "25P": "the database ended a transaction that took too long",
+    "40": "other transactions were in the way in the database",
+    "53": "the database has run out of something",
+    "55P03": "something in the database is in use by others",
+    "57014": "the database stopped a statement that took too long",
+}
+_UNDEFINED: Final = ("42P01", "42703", "42883", "3F000")  # table, column, function, schema
+
+
+class Pool(AsyncConnectionPool[Connection]):
+    """Connections for everybody in this process. Made by ``open_pool``."""
+
+    @asynccontextmanager
+    async def connection(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - the pool's own signature
+    ) -> AsyncIterator[Connection]:
+        """Lend a connection, within ``timeout`` seconds; errors are those of ``plain_errors``."""
+        with plain_errors(_role(self.conninfo)):
+            async with super().connection(timeout) as connection:
+                try:
+                    yield connection
+                except psycopg.errors.ReadOnlySqlTransaction:
+                    # The server has become a standby; the address may lead to its successor by now.
+                    await connection.close()
+                    raise
 
 
 @asynccontextmanager
@@ -54,14 +103,11 @@ async def open_pool(
     """
     address = parse(url, setting=setting)
     await _try(address, application_name, setting)
-    pool: Pool = AsyncConnectionPool(
-        address.conninfo,
+    given = conninfo_to_dict(address.conninfo)
+    pool = Pool(
+        make_conninfo("", **{**_CONNECTION, **given}),
         connection_class=AsyncConnection[TupleRow],
-        kwargs={
-            "autocommit": True,
-            "application_name": application_name,
-            "connect_timeout": _CONNECT_SECONDS,
-        },
+        kwargs={"autocommit": True, "application_name": application_name},
         min_size=1,
         max_size=max_size,
         timeout=_WAIT_SECONDS,
@@ -76,32 +122,49 @@ async def open_pool(
 
 
 @asynccontextmanager
-async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """Lend a connection inside a transaction: committed at the end, rolled back when an error leaves it."""
-    with plain_errors():
-        async with pool.connection() as connection, connection.transaction():
-            yield connection
+async def transaction(pool: Pool, *, within: float | None = None) -> AsyncIterator[Connection]:
+    """Lend a connection inside a transaction: committed at the end, rolled back when an error leaves it.
+
+    ``within``: seconds to wait for a free connection, if fewer than the pool's own thirty.
+    """
+    async with pool.connection(within) as connection, connection.transaction():
+        yield connection
 
 
 async def run_in_transaction(
     pool: Pool, work: Callable[[Connection], Awaitable[Result]], *, clock: Clock | None = None
 ) -> Result:
-    """Run ``work`` in a transaction, again from the beginning when PostgreSQL asks for it.
+    """Run ``work`` in a transaction, again from the beginning when that may help.
 
-    That is after a deadlock or a serialization failure, at most seven times; ``work`` must keep nothing
-    from an attempt that failed.
+    That is after a deadlock, a serialization failure or a lock that was not to be had, at most seven times;
+    and after a lost connection, for ten seconds in all. ``work`` must keep nothing from an attempt that
+    failed, and must do no harm when it is repeated although its commit had arrived: the connection may be
+    lost before the server's answer. So it never calls a vendor, or anything else outside the database.
     """
     clock = clock or SystemClock()
-    attempt = 0
+    began = clock.monotonic()
+    conflicts = losses = 0
+    within: float | None = None
     while True:
-        attempt += 1
         try:
-            async with transaction(pool) as connection:
+            async with transaction(pool, within=within) as connection:
                 return await work(connection)
-        except (DeadlockDetected, SerializationFailure):
-            if attempt >= _CONFLICTS.attempts:
+        except DatabaseUnavailable as error:
+            elapsed = clock.monotonic() - began
+            if _is(error.__cause__, _CONFLICT):
+                conflicts += 1
+                wait = next_wait(conflicts, 0.0, _CONFLICTS, draw=random.random)
+            elif _is_lost(error.__cause__):
+                if losses == 0:
+                    began, elapsed = clock.monotonic(), 0.0
+                losses += 1
+                wait = next_wait(losses, elapsed, _LOSSES, draw=random.random)
+                within = max(0.1, _LOSSES.total - elapsed)
+            else:
                 raise
-        await clock.sleep(backoff(attempt, _CONFLICTS, random.random))
+            if wait is None:
+                raise
+        await clock.sleep(wait)
 
 
 def conninfo_of(where: str | Pool) -> str:
@@ -112,21 +175,69 @@ def conninfo_of(where: str | Pool) -> str:
     return where.conninfo
 
 
+# Errors ----------------------------------------------------------------------------------------
+
+
 @contextmanager
-def plain_errors() -> Iterator[None]:
-    """Turn what a person can do something about into our errors; the rest passes as it is."""
+def plain_errors(role: str | None = None) -> Iterator[None]:
+    """Turn errors of PostgreSQL into ours, one sentence each; ``role`` is who was refused something.
+
+    What does not fit (``psycopg.DataError``, a null where none may be, a limit of PostgreSQL) passes as it
+    is: it is the fault of a record, which the merge then looks for.
+    """
     try:
         yield
-    except (PoolTimeout, PoolClosed) as error:
-        raise DatabaseUnavailable(f"the database has no connection for us: {error}") from error
-    except psycopg.errors.DiskFull as error:
-        raise DiskFull("the database's disk is full: free some space there") from error
-    except psycopg.OperationalError as error:
-        if error.sqlstate is None or error.sqlstate.startswith(_GONE):
-            raise DatabaseUnavailable(
-                f"the connection to the database was lost: {_one_line(error)}"
-            ) from error
-        raise
+    except (PoolTimeout, PoolClosed, TooManyRequests) as error:
+        raise DatabaseUnavailable(f"the database has no connection for us: {_primary(error)}") from error
+    except psycopg.Error as error:
+        if isinstance(error, psycopg.DataError) or _is(error, _OF_A_VALUE):
+            raise
+        raise _plain(error, role) from error
+
+
+def _plain(error: psycopg.Error, role: str | None) -> PerfectCatchError:
+    said = _primary(error)
+    if _is_lost(error):
+        return DatabaseUnavailable(f"the connection to the database was lost: {said}")
+    if _is(error, (_FULL,)):
+        return DiskFull("the database's disk is full: free some space there")
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        who = f"the database role {role}" if role else "our database role"
+        return PrivilegeMissing(f"{who} may not do this ({said}): grant it that, or use another role")
+    if _is(error, _UNDEFINED):
+        return SchemaDiffers(f"the database lacks something ({said}): run `perfectcatch db migrate`")
+    code = error.sqlstate or ""
+    for sign in (code, code[:3], code[:2]):
+        if sign in _NOT_NOW:
+            return DatabaseUnavailable(f"{_NOT_NOW[sign]}: {said}")
+    return Crash(f"the database refused what we asked ({type(error).__name__}): {said}")
+
+
+def _is(error: BaseException | None, codes: tuple[str, ...]) -> bool:
+    return isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(codes)
+
+
+def _is_lost(error: BaseException | None) -> bool:
+    """Whether the connection broke; a pool that has none for us has waited long enough by itself."""
+    if not isinstance(error, psycopg.OperationalError) or isinstance(
+        error, PoolTimeout | PoolClosed | TooManyRequests
+    ):
+        return False
+    return error.sqlstate is None or _is(error, _LOST)
+
+
+def _primary(error: psycopg.Error) -> str:
+    """What the server said, without the lines of detail and advice below it."""
+    said = error.diag.message_primary or next(iter(str(error).splitlines()), "") or type(error).__name__
+    return " ".join(said.split())
+
+
+def _role(conninfo: object) -> str | None:
+    user = conninfo_to_dict(conninfo).get("user") if isinstance(conninfo, str) else None
+    return str(user) if user else None
+
+
+# A connection ----------------------------------------------------------------------------------
 
 
 async def _configure(connection: Connection) -> None:
@@ -157,7 +268,7 @@ async def _try(address: Address, application_name: str, setting: str) -> None:
             address.conninfo,
             autocommit=True,
             application_name=application_name,
-            connect_timeout=_CONNECT_SECONDS,
+            connect_timeout=_CONNECTION["connect_timeout"],
         ) as connection:
             version = connection.info.server_version
     except psycopg.OperationalError as error:

@@ -5,14 +5,16 @@ good version of it, ``sync status`` counts it, and ``sync quarantine --redrive``
 again.
 """
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-import msgspec
 from psycopg.rows import class_row
 
 from perfectcatch.model.entity import Entity, derived_id
@@ -22,6 +24,15 @@ from perfectcatch.store.names import QUARANTINE
 from perfectcatch.store.pool import Connection, Pool
 
 Document = bytes | memoryview
+
+_LONGEST_REASON: Final = 500
+_DIGITS: Final = 20  # those of an id; 1e999999999 would fill the memory when written out
+_WHOLE: Final = re.compile(r"^(-?\d+)\.0*$")
+_WAITING: Final = """
+tenant_id = %(tenant)s and resolved_at is null and (%(entity)s::text is null or entity = %(entity)s)"""
+
+_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+_NUMBER: Final = re.compile(rb'\s*:\s*"?(-?\d{1,19})(?=["\s]*[,}])')
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +87,7 @@ async def put(
             "entity": entity.name,
             "st_id": _id_in(entity, record.raw),
             "fingerprint": blake2b(record.raw, digest_size=16).digest(),
-            "reason": record.reason[:2000],
+            "reason": one_line(record.reason),
             "raw": record.raw,
             "run": run_id,
         }
@@ -97,13 +108,24 @@ async def put(
         )
 
 
+def one_line(reason: str) -> str:
+    """``reason`` for a terminal and a log: it may quote the vendor's value, whatever that holds."""
+    plain = "".join(char if char.isprintable() else " " for char in reason)
+    return " ".join(plain.split())[:_LONGEST_REASON]
+
+
 def _id_in(entity: Entity, raw: bytes) -> int | None:
-    """The id of a record that may be broken in any other way."""
+    """The id of a record that may be broken in any other way, NaN or a lone surrogate included."""
     try:
-        record: Any = msgspec.json.decode(raw, strict=False)
-        parts = [_at(record, path) for path in entity.derived_key or (entity.key,)]
-        number = derived_id(str(part) for part in parts) if entity.derived_key else int(parts[0])
-    except (ValueError, TypeError, KeyError, OverflowError, msgspec.MsgspecError):
+        record: Any = json.loads(raw.decode(errors="replace"), parse_float=Decimal)
+        parts = [_text(_at(record, path)) for path in entity.derived_key or (entity.key,)]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        if entity.derived_key or "." in entity.key:
+            return None
+        parts = [_number_under(entity.key.encode(), raw)]
+    try:
+        number = derived_id(parts) if entity.derived_key else int(_WHOLE.sub(r"\1", parts[0]))
+    except ValueError:
         return None
     return number if -(2**63) <= number < 2**63 else None
 
@@ -112,6 +134,35 @@ def _at(record: Any, path: str) -> Any:
     for step in path.split("."):
         record = record[step]
     return record
+
+
+def _text(value: Any) -> str:
+    """What PostgreSQL's ``->>`` gives for a JSON value that can be part of a key."""
+    match value:
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case Decimal() if value.adjusted() < _DIGITS:
+            return format(value, "f")
+    message = f"{type(value).__name__} identifies nothing"
+    raise TypeError(message)
+
+
+def _number_under(key: bytes, raw: bytes) -> str:
+    """The number at the top level of what need not be JSON at all, such as a record that was cut off."""
+    depth = 0
+    for token in _TOKENS.finditer(raw):
+        found = token[0]
+        if found in b"{[":
+            depth += 1
+        elif found in b"}]":
+            depth -= 1
+        elif depth == 1 and found == b'"' + key + b'"' and (number := _NUMBER.match(raw, token.end())):
+            return number[1].decode()
+    return ""
 
 
 async def resolve_merged(connection: Connection, tenant_id: int, entity: Entity) -> None:
@@ -126,19 +177,42 @@ async def resolve_merged(connection: Connection, tenant_id: int, entity: Entity)
     )
 
 
-async def waiting(pool: Pool, tenant_id: int, entity: str | None = None, limit: int = 1000) -> list[Held]:
-    """Records in quarantine, oldest first."""
+async def waiting(
+    pool: Pool, tenant_id: int, entity: str | None = None, *, after: int = 0, limit: int = 1000
+) -> list[Held]:
+    """At most ``limit`` records in quarantine, oldest first; the next page begins ``after`` the last id."""
     async with pool.connection() as connection, connection.cursor(row_factory=class_row(Held)) as cursor:
         await cursor.execute(
             f"""
             select id, entity, st_id, reason, raw, times, first_seen_at, last_seen_at from {QUARANTINE}
-            where tenant_id = %(tenant)s and resolved_at is null
-              and (%(entity)s::text is null or entity = %(entity)s)
-            order by id limit %(limit)s
+            where {_WAITING} and id > %(after)s order by id limit %(limit)s
             """,
-            {"tenant": tenant_id, "entity": entity, "limit": limit},
+            {"tenant": tenant_id, "entity": entity, "after": after, "limit": limit},
         )
         return await cursor.fetchall()
+
+
+async def count_waiting(pool: Pool, tenant_id: int, entity: str | None = None) -> int:
+    """How many records are in quarantine."""
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            f"select count(*) from {QUARANTINE} where {_WAITING}", {"tenant": tenant_id, "entity": entity}
+        )
+        row = await found.fetchone()
+        return int(row[0]) if row else 0
+
+
+async def unidentified(pool: Pool, tenant_id: int, entity: Entity, run_id: UUID) -> bool:
+    """Whether ``run_id`` met records of ``entity`` that are so broken that nobody can tell whose they are."""
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            f"""
+            select exists (select from {QUARANTINE}
+              where {_WAITING} and st_id is null and run_id = %(run)s)
+            """,
+            {"tenant": tenant_id, "entity": entity.name, "run": run_id},
+        )
+        return await found.fetchone() == (True,)
 
 
 async def resolve(connection: Connection, tenant_id: int, ids: Sequence[int], resolution: str) -> None:

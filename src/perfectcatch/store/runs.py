@@ -7,7 +7,7 @@ killed run tells how far it came. Lines that a dead process left ``running`` are
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -100,7 +100,7 @@ async def begin_entity(pool: Pool, tenant_id: int, run_id: UUID, *, entity: str,
 
 
 async def note_page(
-    connection: Connection, tenant_id: int, run_id: UUID, log_id: int, total: Outcome, requests: int
+    connection: Connection, tenant_id: int, log_id: int, total: Outcome, requests: int
 ) -> None:
     """Bring a line up to date, in the transaction of the page."""
     await connection.execute(
@@ -122,9 +122,6 @@ async def note_page(
             "quarantined": total.quarantined,
             "requests": requests,
         },
-    )
-    await connection.execute(
-        f"update {SYNC_RUNS} set heartbeat_at = now() where tenant_id = %s and id = %s", (tenant_id, run_id)
     )
 
 
@@ -201,3 +198,20 @@ async def companies(pool: Pool) -> list[int]:
     async with pool.connection() as connection:
         found = await connection.execute(f"select distinct tenant_id from {SYNC_RUNS} order by 1 limit 2")
         return [row[0] for row in await found.fetchall()]
+
+
+async def beat(pool: Pool, tenant_id: int, run_id: UUID) -> None:
+    """Tell that the process of a run is alive."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            f"update {SYNC_RUNS} set heartbeat_at = now() where tenant_id = %s and id = %s",
+            (tenant_id, run_id),
+        )
+
+
+async def database_clock(pool: Pool) -> datetime:
+    """The time by which rows tell when they were stored."""
+    async with pool.connection() as connection:
+        row = await (await connection.execute("select clock_timestamp()")).fetchone()
+        assert row is not None
+        return cast("datetime", row[0])

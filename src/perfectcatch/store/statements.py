@@ -6,7 +6,8 @@ it). ``plan.kind`` is one of
     n  new to us            c  changed                u  unchanged, byte for byte
     o  older than ours      s  same values, spelled differently (only the hash is renewed)
 
-Parameters: ``tenant``, ``run``.
+``plan.unseen`` marks a changed record that was deleted whenever we saw it: to its events it is new.
+Parameters: ``tenant``, ``run``, and for events of later reads ``past_before``.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,8 @@ create temp table if not exists incoming (ord integer, hash bytea, doc jsonb) on
 alter table incoming alter column doc set storage external;
 alter table incoming set (toast_tuple_target = 8160);
 create temp table if not exists plan (
-    ord integer, st_id bigint, modified timestamptz, gone boolean, hash bytea, kind "char", old jsonb
+    ord integer, st_id bigint, modified timestamptz, gone boolean, hash bytea, kind "char", old jsonb,
+    unseen boolean not null default false
 ) on commit delete rows;
 """
 # Documents up to 8 kB stay inline and uncompressed in ``incoming``: compressing there and undoing it once
@@ -40,6 +42,7 @@ class Merge:
     compare: str
     remember: str
     keep_history: str
+    mark_unseen: str
     insert: str
     update: str
     respell: str
@@ -70,6 +73,7 @@ def merge_of(entity: Entity, entities: Mapping[str, Entity]) -> Merge:
         compare=_compare(entity),
         remember=_remember(entity),
         keep_history=_keep_history(entity),
+        mark_unseen=_mark_unseen(entity),
         insert=_insert(entity),
         update=_update(entity),
         respell=_respell(entity),
@@ -157,13 +161,22 @@ insert into {HISTORY} (tenant_id, entity, st_id, revision, valid_from, valid_to,
   deleted_at, change, run_id, full_data)
 select m.tenant_id, {literal(entity.name)}, m.st_id, m.revision,
   {since(entity)},
-  case when p.modified > m.st_modified_on then p.modified else clock_timestamp() end,
+  greatest({since(entity)},
+    case when p.modified > m.st_modified_on then p.modified else clock_timestamp() end),
   m.st_modified_on, m.deleted_at,
   case when p.gone and m.deleted_at is null then 'deleted'
     when m.deleted_at is not null and not p.gone then 'restored' else 'changed' end,
   %(run)s, m.full_data
 from plan p join {qualified(entity.table)} m on m.tenant_id = %(tenant)s and m.st_id = p.st_id
 where p.kind = 'c'"""
+
+
+def _mark_unseen(entity: Entity) -> str:
+    return f"""
+update plan p set unseen = true
+where p.kind = 'c' and p.old->>'deleted_at' is not null and not exists (
+  select 1 from {HISTORY} h where h.tenant_id = %(tenant)s and h.entity = {literal(entity.name)}
+    and h.st_id = p.st_id and h.deleted_at is null)"""
 
 
 def since(entity: Entity) -> str:
@@ -309,21 +322,23 @@ def _events(
         return ()
     table = qualified(entity.table)
     data = references_json(entity, "n") if historical else _record_with_changes(entity)
+    past = "true" if historical else "coalesce(n.st_modified_on < %(past_before)s, false)"
     before = f"cross join lateral jsonb_populate_record(null::{table}, p.old) o" if known else ""
     return (
         f"""
 insert into {EVENTS} (tenant_id, event_type, entity, st_id, version, occurred_at, historical, data, run_id)
 select %(tenant)s, e.event_type, e.entity, e.st_id, {version("n")} || e.suffix,
-  coalesce(e.at, n.st_modified_on, clock_timestamp()), {str(historical).lower()}, {data}, %(run)s
+  coalesce(e.at, n.st_modified_on, clock_timestamp()), {past}, {data}, %(run)s
 from plan p join {table} n on n.tenant_id = %(tenant)s and n.st_id = p.st_id
 {before}
 cross join lateral (values
     {rules}
   ) e(event_type, fired, at, entity, st_id, suffix)
-where p.kind = '{"c" if known else "n"}' and n.deleted_at is null and e.fired and e.st_id is not null
+where {"p.kind = 'c' and not p.unseen" if known else "(p.kind = 'n' or p.unseen)"}
+  and n.deleted_at is null and e.fired and e.st_id is not null
 order by {"n.st_id" if historical else "n.st_modified_on, n.st_id"}
 on conflict do nothing
-returning id, event_type""",
+returning id, event_type, historical""",
     )
 
 

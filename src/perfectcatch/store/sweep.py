@@ -14,13 +14,15 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from perfectcatch.model.entity import Entity
+from perfectcatch.store import state
 from perfectcatch.store.mirror import prepare_session, statements_of
 from perfectcatch.store.names import HOLDS, QUARANTINE, SWEEP_IDS, qualified
-from perfectcatch.store.pool import Connection, Pool, run_in_transaction
+from perfectcatch.store.pool import Connection, Pool, run_in_transaction, transaction
 
 LARGEST_SHARE = 0.02
 LARGEST_NUMBER = 500
 ALWAYS_ALLOWED = 10  # two per cent of a short list is less than one record
+LISTED = 1000  # ids that a hold names
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,11 @@ class Missing:
         """Whether a person has to look first."""
         limit = min(LARGEST_NUMBER, max(ALWAYS_ALLOWED, int(self.total * LARGEST_SHARE)))
         return len(self.ids) > limit
+
+    @property
+    def most(self) -> bool:
+        """Whether more than half of what we have was absent."""
+        return 2 * len(self.ids) > self.total
 
 
 async def note_page(connection: Connection, tenant_id: int, sweep_id: UUID, entity: Entity) -> None:
@@ -115,8 +122,12 @@ async def bury(
 
 
 async def hold(pool: Pool, tenant_id: int, entity: Entity, run_id: UUID, absent: Missing) -> None:
-    """Ask a person: write down what the sweep would have removed."""
-    async with pool.connection() as connection:
+    """Ask a person: write down what the sweep would have removed, once for each entity."""
+    async with transaction(pool) as connection:
+        await connection.execute(
+            f"delete from {HOLDS} where tenant_id = %s and entity = %s and decided_at is null",
+            (tenant_id, entity.name),
+        )
         await connection.execute(
             f"""
             insert into {HOLDS} (tenant_id, entity, run_id, kind, found, total, detail)
@@ -128,14 +139,37 @@ async def hold(pool: Pool, tenant_id: int, entity: Entity, run_id: UUID, absent:
                 run_id,
                 len(absent.ids),
                 absent.total,
-                Jsonb({"first_ids": absent.ids[:100]}),
+                Jsonb({"first_ids": absent.ids[:LISTED]}),
             ),
         )
 
 
-async def forget(connection: Connection, tenant_id: int, sweep_id: UUID, entity: Entity) -> None:
-    """Remove the ids of a sweep that is over."""
+async def forget_others(connection: Connection, tenant_id: int, sweep_id: UUID, entity: Entity) -> None:
+    """Remove what full reads that were given up have left."""
     await connection.execute(
-        f"delete from {SWEEP_IDS} where tenant_id = %s and run_id = %s and entity = %s",
-        (tenant_id, sweep_id, entity.name),
+        f"delete from {SWEEP_IDS} where tenant_id = %s and entity = %s and run_id <> %s",
+        (tenant_id, entity.name, sweep_id),
     )
+
+
+async def end(connection: Connection, tenant_id: int, entity: Entity) -> None:
+    """The sweep is over: its ids go, and a hold that waited for it is released."""
+    await connection.execute(
+        f"delete from {SWEEP_IDS} where tenant_id = %s and entity = %s", (tenant_id, entity.name)
+    )
+    await connection.execute(
+        f"""
+        update {HOLDS} set decided_at = now(), decision = 'settled by a later full read'
+        where tenant_id = %s and entity = %s and decided_at is null
+        """,
+        (tenant_id, entity.name),
+    )
+
+
+async def absent_again(pool: Pool, tenant_id: int, entity: Entity, ids: Sequence[int]) -> list[int]:
+    """Those of ``ids`` that the full read before this one did not bring either; all are kept for the next."""
+    key = f"{entity.name}_absent"
+    known = (await state.get(pool, tenant_id, key)).get(key, [])
+    async with transaction(pool) as connection:
+        await state.put(connection, tenant_id, key, list(ids))
+    return sorted(set(ids) & set(known))

@@ -3,34 +3,40 @@
 import asyncio
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 import structlog
 
-from perfectcatch.errors import PerfectCatchError
+from perfectcatch.errors import PerfectCatchError, Retry
 from perfectcatch.kit.clock import Clock
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.source import RecordSource
 from perfectcatch.store import clock_rules, runs
-from perfectcatch.store.pool import Pool
+from perfectcatch.store.locks import Locks, open_locks
+from perfectcatch.store.pool import Pool, plain_errors
 from perfectcatch.sync.modes import Mode, chosen, mode_of
 from perfectcatch.sync.progress import Progress, Silent
-from perfectcatch.sync.pull import Context, pull
+from perfectcatch.sync.pull import pull
 from perfectcatch.sync.report import EntityReport, RunReport
+from perfectcatch.sync.work import Context
 
 SIDE_BY_SIDE = 4  # entities at once: more only wait for the rate budget and for the disk
-PER_ENTITY = (
-    4  # connections that one of them may need: its lock, a page, the budget, an entity read on demand
-)
+PER_ENTITY = 5  # connections of the pool that must be there for each of them, full and incremental
+BEAT_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
 class Engine:
-    """Everything that a run needs, composed once per process. ``zone`` is the company's time zone."""
+    """Everything that a run needs, composed once per process. ``zone`` is the company's time zone.
+
+    Several runs may be under way in one process: they share the places, and full reads have their own, so
+    that the nightly one does not keep the news waiting.
+    """
 
     pool: Pool
     source: RecordSource
@@ -39,6 +45,12 @@ class Engine:
     zone: str
     progress: Progress = field(default_factory=Silent)
     side_by_side: int = SIDE_BY_SIDE
+    _places: dict[bool, asyncio.Semaphore] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the places, as many as the pool has connections for."""
+        number = max(1, min(self.side_by_side, self.pool.max_size // PER_ENTITY))
+        self._places = {full: asyncio.Semaphore(number) for full in (True, False)}
 
     async def run(self, mode_name: str, *, trigger: str = "command") -> RunReport:
         """Run a mode of ``sync.modes`` now and evaluate the clock rules afterwards."""
@@ -72,12 +84,14 @@ class Engine:
             trigger=trigger,
             owner=f"{socket.gethostname()}:{os.getpid()}",
         )
-        context = self._context(report.run_id, allow_deletions=allow_deletions)
         try:
-            await self._pull_all(context, entities, report, full=mode.full)
+            async with open_locks(self.pool, self.clock) as locks, self._beating(report.run_id):
+                context = self._context(report.run_id, locks, allow_deletions=allow_deletions)
+                await self._pull_all(context, entities, report, full=mode.full)
+                report.entities += context.on_demand.values()
             report.clock = await self.clock_rules()
         except BaseException as error:
-            await asyncio.shield(self._end(report, "interrupted", f"{type(error).__name__}: {error}"))
+            await asyncio.shield(self._end(report, "interrupted", _told(error)))
             raise
         report.duration_ms = round((self.clock.monotonic() - began) * 1000)
         first = report.failures[0] if report.failures else None
@@ -88,13 +102,31 @@ class Engine:
     async def _end(self, report: RunReport, status: str, error: str | None) -> None:
         await runs.end(self.pool, self.source.tenant_id, report.run_id, status=status, error=error)
 
-    def _context(self, run_id: UUID, *, allow_deletions: bool) -> Context:
+    @asynccontextmanager
+    async def _beating(self, run_id: UUID) -> AsyncIterator[None]:
+        """Tell that we are alive, also while the vendor lets us wait."""
+
+        async def beat() -> None:
+            while True:
+                await self.clock.sleep(BEAT_SECONDS)
+                with suppress(Retry), plain_errors():
+                    await runs.beat(self.pool, self.source.tenant_id, run_id)
+
+        beating = asyncio.create_task(beat())
+        try:
+            yield
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+    def _context(self, run_id: UUID, locks: Locks, *, allow_deletions: bool) -> Context:
         return Context(
             pool=self.pool,
             source=self.source,
             entities=self.entities,
             clock=self.clock,
             progress=self.progress,
+            locks=locks,
             run_id=run_id,
             allow_deletions=allow_deletions,
         )
@@ -105,14 +137,13 @@ class Engine:
         """Start each entity when those that it refers to are done, whether well or not."""
         await self._plan(entities, full=full)
         done = {entity.name: asyncio.Event() for entity in entities}
-        places = asyncio.Semaphore(max(1, min(self.side_by_side, self.pool.max_size // PER_ENTITY)))
 
         async def one(entity: Entity) -> EntityReport:
             try:
                 for name in entity.needs:
                     if name in done:
                         await done[name].wait()
-                async with places:
+                async with self._places[full]:
                     self.progress.begins(entity.name)
                     return await pull(context, entity, full=full)
             finally:
@@ -145,6 +176,15 @@ class Engine:
         return await clock_rules.evaluate(
             self.pool, self.source.tenant_id, self.entities, now=self.clock.now(), zone=self.zone
         )
+
+
+def _told(error: BaseException) -> str:
+    """Why a run was broken off, in one sentence."""
+    if isinstance(error, PerfectCatchError):
+        return str(error)
+    if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | SystemExit):
+        return "The run was stopped from outside; the next one goes on where it stood."
+    return f"Something is wrong with the program: {error!r}."
 
 
 def _collect(report: RunReport, ended: "asyncio.Task[EntityReport]") -> None:

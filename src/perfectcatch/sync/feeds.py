@@ -4,19 +4,20 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
-from perfectcatch.errors import VendorLoop
+from perfectcatch.errors import VendorLoop, VendorUnavailable
 from perfectcatch.model.entity import Entity, Feed, Source
 from perfectcatch.model.source import Page, RecordSource
 
 OVERLAP = timedelta(minutes=10)  # rows may become visible late; an unchanged row costs nothing
+BEFORE_ALL = datetime(2000, 1, 1, tzinfo=UTC)
 EMPTY_PAGES = 10  # so many pages without a record, each promising more, are a loop
-PASSES = 3  # a list that shifts while it is read is read again
+PASSES = 4  # a list that moves while it is read is read again
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +28,14 @@ class Step:
     position: str | None
 
 
-def positions(feed: Feed) -> bool:
-    """Whether a feed has a position that outlives a run (a continuation token)."""
-    return feed.source is Source.EXPORT
-
-
 async def read(
     source: RecordSource, entity: Entity, feed: Feed, *, position: str | None, since: datetime | None
 ) -> AsyncGenerator[Step, None]:
-    """Every page of ``feed``, from ``position`` (export feeds) or changed since ``since`` (lists)."""
+    """Every page of ``feed``, from ``position`` (export feeds) or changed since ``since`` (lists).
+
+    Ends normally only when everything was read: VendorLoop if the feed does not go on, VendorUnavailable if
+    a list moved too much to be sure of it.
+    """
     if feed.source is Source.EXPORT:
         steps = _export(source, feed, position)
     else:
@@ -47,6 +47,7 @@ async def read(
 
 async def _export(source: RecordSource, feed: Feed, token: str | None) -> AsyncGenerator[Step, None]:
     query = {"includeRecentChanges": "true", **dict(feed.query)}
+    seen = {token}
     empty = 0
 
     async def fetch(at: str | None) -> Page:
@@ -57,12 +58,13 @@ async def _export(source: RecordSource, feed: Feed, token: str | None) -> AsyncG
         while True:
             page = await coming
             empty = 0 if page.records or page.broken else empty + 1
-            if page.has_more and (page.token is None or page.token == token or empty >= EMPTY_PAGES):
+            if page.has_more and (page.token is None or page.token in seen or empty >= EMPTY_PAGES):
                 raise VendorLoop(
                     f"The feed {feed.endpoint} promises more but does not go on (token {page.token!r} "
                     "again); nothing further was read, and the next run tries from the same place."
                 )
             token = page.token or token
+            seen.add(token)
             if page.has_more:
                 coming = asyncio.create_task(fetch(token))
             yield Step(page, token)
@@ -81,38 +83,47 @@ async def _abandon(coming: "asyncio.Task[Page]") -> None:
 async def _list(
     source: RecordSource, entity: Entity, feed: Feed, since: datetime | None
 ) -> AsyncGenerator[Step, None]:
-    """Page through a list; when rows moved while it was read, read it again."""
+    """Page through a list until two passes bring the same records.
+
+    With numbered pages a record that vanishes or appears moves all others, and one may slip between two
+    pages unseen, even though the count is right. A list of a single page cannot move.
+    """
     query = _list_query(source, feed, since)
-    size = feed.page_size or 5000
-    for attempt in range(1, PASSES + 1):
+    before: set[Any] | None = None
+    for _ in range(PASSES):
         seen: set[Any] = set()
-        first_total = last_total = None
-        fingerprint = b""
-        async with aclosing(_numbered(source, feed, size, query)) as pages:
-            async for number, page in pages:
-                digest = blake2b(b"\n".join(page.records), digest_size=16).digest()
-                if page.has_more and (digest == fingerprint or not (page.records or page.broken)):
-                    raise VendorLoop(
-                        f"The list {feed.endpoint} promises more but page {number + 1} brings nothing new; "
-                        "nothing further was read, and the next run tries again."
-                    )
-                fingerprint = digest
-                first_total = page.total if number == 0 else first_total
-                last_total = page.total
-                seen.update(_ids(entity, page))
-                yield Step(_tagged(page, feed), None)
-        complete = last_total is None or (first_total == last_total and len(seen) >= last_total)
-        if complete or attempt == PASSES:
+        pages = 0
+        async with aclosing(_one_pass(source, entity, feed, query)) as opened:
+            async for step, ids in opened:
+                yield step
+                seen |= ids
+                pages += 1
+        if pages == 1 or seen == before:
             return
+        before = seen
+    raise VendorUnavailable(
+        f"The list {feed.endpoint} moved each of the {PASSES} times that it was read; what came is stored, "
+        "and the next run reads it again."
+    )
 
 
-async def _numbered(
-    source: RecordSource, feed: Feed, size: int, query: dict[str, str]
-) -> AsyncGenerator[tuple[int, Page], None]:
+async def _one_pass(
+    source: RecordSource, entity: Entity, feed: Feed, query: dict[str, str]
+) -> AsyncGenerator[tuple[Step, set[Any]], None]:
+    """Every page once, with the ids on it."""
+    size = feed.page_size or 5000
+    fingerprint = b""
     number = 0
     while True:
         page = await source.list_page(feed.endpoint, number, size, query)
-        yield number, page
+        digest = blake2b(b"\n".join(page.records), digest_size=16).digest()
+        if page.has_more and (digest == fingerprint or not (page.records or page.broken)):
+            raise VendorLoop(
+                f"The list {feed.endpoint} promises more but page {number + 1} brings nothing new; "
+                "nothing further was read, and the next run tries again."
+            )
+        fingerprint = digest
+        yield Step(_tagged(page, feed), None), set(_ids(entity, page))
         if not page.has_more:
             return
         number += 1
@@ -122,10 +133,9 @@ def _list_query(source: RecordSource, feed: Feed, since: datetime | None) -> dic
     query = dict(feed.query)
     if source.takes(feed.endpoint, "sort") and "sort" not in query:
         query["sort"] = "+Id"  # an order that a change does not disturb
-    if source.takes(feed.endpoint, "includeTotal"):
-        query["includeTotal"] = "true"
     if since is not None:
-        query["modifiedOnOrAfter"] = (since - OVERLAP).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        start = max(since, BEFORE_ALL) - OVERLAP
+        query["modifiedOnOrAfter"] = start.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return query
 
 
@@ -150,8 +160,13 @@ def _tagged(page: Page, feed: Feed) -> Page:
         return page
     key, value = feed.tag
     start = b"{" + msgspec.json.encode(key) + b":" + msgspec.json.encode(value)
-    records: list[bytes | memoryview] = []
-    for record in page.records:
-        rest = bytes(record).strip()[1:].lstrip()
-        records.append(start + (b"" if rest == b"}" else b",") + rest)
-    return replace(page, records=records)
+    return replace(
+        page,
+        records=[_with(start, bytes(record)) for record in page.records],
+        broken=[replace(broken, raw=_with(start, broken.raw)) for broken in page.broken],
+    )
+
+
+def _with(start: bytes, record: bytes) -> bytes:
+    rest = record.strip()[1:].lstrip()
+    return start + (b"" if rest == b"}" else b",") + rest

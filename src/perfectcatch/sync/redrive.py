@@ -1,6 +1,5 @@
 """Trying again what was put into quarantine, after a declaration or the vendor's data has been mended."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 
 from perfectcatch.model.entity import Entity
@@ -16,31 +15,27 @@ async def redrive(
 
     A record that is older than what the mirror has by now is closed as well: it has been overtaken.
     """
-    waiting: dict[str, list[quarantine.Held]] = defaultdict(list)
-    for held in await quarantine.waiting(pool, tenant_id, only):
-        waiting[held.entity].append(held)
-    stored = still_held = 0
-    for name, rows in waiting.items():
-        if name not in entities:
-            still_held += len(rows)
-            continue
-        for held in rows:
-            outcome = await _try(pool, tenant_id, entities, name, held)
+    stored = still_held = after = 0
+    while page := await quarantine.waiting(pool, tenant_id, only, after=after):
+        for held in page:
+            if held.entity not in entities:
+                still_held += 1
+                continue
+            outcome = await _try(pool, tenant_id, entities, held)
             stored += not outcome.quarantined
             still_held += outcome.quarantined
+        after = page[-1].id
     return {"stored": stored, "still_held": still_held}
 
 
-async def _try(
-    pool: Pool, tenant_id: int, entities: Mapping[str, Entity], name: str, held: quarantine.Held
-) -> Outcome:
+async def _try(pool: Pool, tenant_id: int, entities: Mapping[str, Entity], held: quarantine.Held) -> Outcome:
     async def close(connection: Connection, outcome: Outcome) -> None:
         if not outcome.quarantined:
             await quarantine.resolve(connection, tenant_id, [held.id], "stored by a redrive")
 
     batch = Batch(
         tenant_id=tenant_id,
-        entity=entities[name],
+        entity=entities[held.entity],
         entities=entities,
         records=[held.raw],
         historical=True,

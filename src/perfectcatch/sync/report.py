@@ -11,6 +11,7 @@ from perfectcatch.store.mirror import Outcome
 SUCCEEDED = "succeeded"
 FAILED = "failed"
 SKIPPED = "skipped"  # somebody else is doing the same work right now
+PARTIAL = "partial"  # of a run: some entities failed or wait for a person
 HELD = "held"  # read completely, but deletions wait for a person
 
 
@@ -58,15 +59,16 @@ class RunReport:
 
     @property
     def failures(self) -> list[EntityReport]:
-        """Entities that did not end well."""
-        return [each for each in self.entities if each.status == FAILED]
+        """Entities that did not end well, or that wait for a person."""
+        return [each for each in self.entities if each.status in (FAILED, HELD)]
 
     @property
     def status(self) -> str:
         """``succeeded``, ``partial`` or ``failed``."""
         if not self.failures:
             return SUCCEEDED
-        return FAILED if len(self.failures) == len(self.entities) else "partial"
+        all_failed = all(each.status == FAILED for each in self.entities)
+        return FAILED if all_failed else PARTIAL
 
     @property
     def events(self) -> Counter[str]:

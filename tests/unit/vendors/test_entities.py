@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -257,7 +256,6 @@ def test_events_speak_of_columns(entity: Entity) -> None:
         else:
             assert types[event.column] in (Type.DAY, Type.MOMENT)
             assert len(set(event.stages)) == len(event.stages) > 0
-            assert all(stage % timedelta(days=1) == timedelta() for stage in event.stages)
 
 
 def assert_conditions_sound(entity: Entity, condition: Condition) -> None:

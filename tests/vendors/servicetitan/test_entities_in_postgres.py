@@ -73,6 +73,16 @@ async def test_every_fixture_becomes_a_row_that_stays(pool: Pool) -> None:
         assert (again.unchanged, again.quarantined) == (1, 0), entity.name
 
 
+async def test_every_fixture_passes_inspection_beside_a_record_that_does_not(pool: Pool) -> None:
+    for entity in ENTITIES:
+        good = json.dumps(fixture(entity)).encode()
+        outcome = await mirror.merge(
+            pool, Batch(tenant_id=TENANT, entity=entity, entities=BY_NAME, records=[good, b"{}"])
+        )
+
+        assert (outcome.created, outcome.quarantined) == (1, 1), entity.name
+
+
 async def test_a_customer_shows_what_its_contacts_say(pool: Pool) -> None:
     await merge(pool, "customers")
     await merge(pool, "customer_contacts", id=1, type="Phone", value="(813) 555-0100")

@@ -1,7 +1,6 @@
 """The reference page of the mirrored entities, written from their declarations."""
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 
 from perfectcatch.model.entity import (
     Column,
@@ -133,5 +132,5 @@ def _timing(event: Transition | ClockRule) -> str:
     return f" By the clock on `{event.column}`, in days: {days}."
 
 
-def _offset(stage: timedelta) -> str:
-    return f"{stage.days:+d}" if stage else "0"
+def _offset(stage: int) -> str:
+    return f"{stage:+d}" if stage else "0"

@@ -1,0 +1,121 @@
+"""What a read leaves to do: deletions that it proves, and records that pointed to merged ones."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from perfectcatch.model.entity import Entity
+from perfectcatch.store import merged, mirror, quarantine, sweep
+from perfectcatch.store.mirror import Batch, Document
+from perfectcatch.store.pool import transaction
+from perfectcatch.store.sweep import Missing
+from perfectcatch.sync.report import HELD
+from perfectcatch.sync.work import Work
+
+CONFIRMED_AT_MOST = 500  # records that are read one by one
+
+log = structlog.get_logger(__name__)
+
+
+async def find_deleted(work: Work) -> None:
+    """Mark as deleted what a full read did not bring, when that is certain.
+
+    Certain is what the vendor does not know when asked for it, or, where it cannot be asked for one record,
+    what was absent from two full reads in a row. Too much at once waits for a person.
+    """
+    context, entity, place = work.context, work.entity, work.place
+    absent = await sweep.missing(
+        context.pool, context.tenant_id, place.sweep_id, entity, started_at=place.started_at
+    )
+    if absent.ids and not context.allow_deletions and await _doubtful(work, absent):
+        await sweep.hold(context.pool, context.tenant_id, entity, context.run_id, absent)
+        work.report.status = HELD
+        work.report.error = (
+            f"{len(absent.ids)} of {absent.total} {entity.name} were absent from a full read: too many to "
+            f"delete without a person. Look at them with `perfectcatch sync holds`, then run "
+            f"`perfectcatch sync run {entity.name} --full --allow-deletions`."
+        )
+        return
+    gone = await _certainly_gone(work, absent)
+    if gone:
+        work.report.outcome.deactivated += await sweep.bury(
+            context.pool, context.tenant_id, entity, context.entities, gone, context.run_id
+        )
+    async with transaction(context.pool) as connection:
+        await sweep.end(connection, context.tenant_id, entity)
+
+
+async def _doubtful(work: Work, absent: Missing) -> bool:
+    """Whether a wrong answer of the vendor is likelier than so many deletions."""
+    if absent.too_many:
+        return True
+    if work.entity.reads_one is not None:
+        return False  # each of them will be asked for
+    context = work.context
+    return absent.most or await quarantine.unidentified(
+        context.pool, context.tenant_id, work.entity, context.run_id
+    )
+
+
+async def _certainly_gone(work: Work, absent: Missing) -> list[int]:
+    context, entity = work.context, work.entity
+    if context.allow_deletions:
+        return absent.ids
+    if entity.reads_one is not None:
+        return await _unknown_to_vendor(work, absent.ids)
+    return await sweep.absent_again(context.pool, context.tenant_id, entity, absent.ids)
+
+
+async def _unknown_to_vendor(work: Work, ids: Sequence[int]) -> list[int]:
+    """Those of ``ids`` that the vendor does not know; the others were overlooked, and are merged."""
+    gone: list[int] = []
+    found: list[Document] = []
+    for st_id in ids:
+        record = await _one(work, work.entity, st_id)
+        if record is None:
+            gone.append(st_id)
+        else:
+            found.append(record)
+    if found:
+        log.warning("a full read overlooked records", entity=work.entity.name, number=len(found))
+        work.note(await work.merge(found))
+    return gone
+
+
+async def _one(work: Work, entity: Entity, st_id: int) -> bytes | None:
+    work.report.requests += 1
+    return await work.context.source.one(entity.reads_one or "", st_id)
+
+
+async def follow_merges(work: Work) -> None:
+    """Read again what pointed to a merged record: the vendor moves it without touching its time.
+
+    The merged ids were kept in the transactions of their pages and are kept until this is done.
+    """
+    context = work.context
+    ids = await merged.pending(context.pool, context.tenant_id, work.entity)
+    for entity in context.entities.values() if ids else ():
+        moved = await merged.pointing_at(context.pool, context.tenant_id, entity, work.entity, ids)
+        if entity.reads_one is None or len(moved) > CONFIRMED_AT_MOST:
+            if moved:
+                log.warning("merged: left to the next full read", entity=entity.name, number=len(moved))
+            continue
+        read = [await _one(work, entity, st_id) for st_id in moved]
+        await _merge_moved(work, entity, [record for record in read if record is not None])
+    if ids:
+        await merged.done(context.pool, context.tenant_id, work.entity, ids)
+
+
+async def _merge_moved(work: Work, entity: Entity, records: Sequence[Document]) -> None:
+    if not records:
+        return
+    context = work.context
+    batch = Batch(
+        tenant_id=context.tenant_id,
+        entity=entity,
+        entities=context.entities,
+        records=records,
+        run_id=context.run_id,
+    )
+    outcome = await mirror.merge(context.pool, batch)
+    work.report.events.update(outcome.events)

@@ -1,0 +1,84 @@
+"""What every part of a read shares: its run, its entity, its place, and the way into the mirror."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from perfectcatch.kit.clock import Clock
+from perfectcatch.model.entity import Entity
+from perfectcatch.model.source import BrokenRecord, RecordSource
+from perfectcatch.store import mirror
+from perfectcatch.store.locks import Locks
+from perfectcatch.store.mirror import Batch, Document, Outcome
+from perfectcatch.store.pool import Pool
+from perfectcatch.sync.place import Place
+from perfectcatch.sync.progress import Progress
+from perfectcatch.sync.report import EntityReport
+
+NEWS = timedelta(days=7)  # what a later full read finds of older times is history, not news
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What every entity of a run shares."""
+
+    pool: Pool
+    source: RecordSource
+    entities: Mapping[str, Entity]
+    clock: Clock
+    progress: Progress
+    locks: Locks
+    run_id: UUID
+    allow_deletions: bool = False  # a person has looked at a held sweep
+    on_demand: dict[str, EntityReport] = field(default_factory=dict)  # read because a record referred to them
+
+    @property
+    def tenant_id(self) -> int:
+        """Whose records these are."""
+        return self.source.tenant_id
+
+
+@dataclass(slots=True)
+class Work:
+    """The work on one entity, under a line of the sync log."""
+
+    context: Context
+    entity: Entity
+    place: Place
+    report: EntityReport
+    log_id: int
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether this read proves what is gone: a first load has nothing that could be."""
+        return self.place.full and not self.place.first_load and self.entity.sweep
+
+    async def merge(
+        self,
+        records: Sequence[Document],
+        broken: Sequence[BrokenRecord] = (),
+        and_then: mirror.AndThen | None = None,
+        *,
+        settle: bool = False,
+    ) -> Outcome:
+        """Merge records of this entity in one transaction."""
+        later = self.place.full and not self.place.first_load
+        batch = Batch(
+            tenant_id=self.context.tenant_id,
+            entity=self.entity,
+            entities=self.context.entities,
+            records=records,
+            broken=broken,
+            run_id=self.context.run_id,
+            historical=self.place.first_load,
+            past_before=self.context.clock.now() - NEWS if later else None,
+            settle=settle,
+        )
+        return await mirror.merge(self.context.pool, batch, and_then)
+
+    def note(self, outcome: Outcome) -> None:
+        """Count what a merge did."""
+        self.report.outcome += outcome
+        self.report.events.update(outcome.events)
+        self.report.past_events.update(outcome.past_events)
