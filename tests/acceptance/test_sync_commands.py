@@ -6,10 +6,14 @@ import signal
 import socket
 import subprocess
 from typing import Any
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from acceptance.conftest import Product, Sandbox
+from perfectcatch.store.embedded import Server
 
 MIRRORED = {
     "crm.customers": "servicetitan.st_customers",
@@ -211,3 +215,90 @@ def test_a_vendor_that_refuses_leaves_nothing_half_written(
     assert "wrong" not in row["error"].split()
     assert product.rows("select count(*) from servicetitan.st_customers") == [(0,)]
     assert product.rows("select status from servicetitan.st_sync_log") == [("failed",)]
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("statement_timeout = '1ms'", "took too long"),
+        ("default_transaction_read_only = on", "takes no changes"),
+    ],
+)
+def test_a_database_that_does_not_answer_as_usual_is_one_sentence(
+    product: Product, setting: str, words: str
+) -> None:
+    assert product.run("db", "migrate").returncode == 0
+    with psycopg.connect(product.url, autocommit=True) as connection:
+        connection.execute(f"alter database {connection.info.dbname} set {setting}".encode())
+    result = product.run("sync", "run", "customers", "--json")
+    assert result.returncode == 1
+    assert words in said(result)
+    assert json.loads(result.stdout)["error"]["type"] == "DatabaseUnavailable"
+
+
+def test_a_role_that_may_not_read_is_told_what_is_missing(product: Product, database: Server) -> None:
+    assert product.run("db", "migrate").returncode == 0
+    with psycopg.connect(product.url, autocommit=True) as connection:
+        connection.execute("create role stranger login password 'stranger'")
+        connection.execute("grant usage on schema servicetitan to stranger")
+        name = connection.info.dbname
+        try:
+            url = f"postgresql://stranger:stranger@127.0.0.1:{urlsplit(database.tcp_url).port}/{name}"
+            result = product.run("sync", "status", DATABASE_URL=url)
+        finally:
+            connection.execute("drop owned by stranger")
+            connection.execute("drop role stranger")
+    assert result.returncode == 1
+    assert "the database role stranger may not do this (permission denied for table" in said(result)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_told_to_end_is_closed(
+    product: Product, sandbox: Sandbox, number: signal.Signals, status: int
+) -> None:
+    assert product.run("db", "migrate").returncode == 0
+    process = product.start("sync", "full", "--json", SERVICE_TITAN_RATE_LIMIT="20")
+    wait_for_requests(sandbox, 5, process)
+    process.send_signal(number)
+    out, errors = process.communicate(timeout=60)
+    assert (process.returncode, out, errors) == (status, b"", b"")
+    assert product.rows("select status from servicetitan.sync_runs") == [("interrupted",)]
+
+
+def test_what_waits_for_a_person_is_shown(product: Product, sandbox: Sandbox) -> None:
+    tenant = int(sandbox.settings["SERVICE_TITAN_TENANT_ID"])
+    nothing_read = product.run("sync", "status", SERVICE_TITAN_TENANT_ID="")
+    assert nothing_read.returncode == 2
+    assert "perfectcatch sync full" in said(nothing_read)
+    assert "perfectcatch sync full" in product.run("sync", "status").stdout
+    assert product.run("sync", "holds").stdout == "Nothing is held for a person.\n"
+
+    rows_of(product.run("sync", "run", "customers", "--json"))
+    with psycopg.connect(product.url) as connection:
+        connection.execute(
+            "insert into servicetitan.sync_holds (tenant_id, entity, kind, found, total, detail) "
+            "values (%s, 'customers', 'deletions', 50, 60, %s)",
+            (tenant, Jsonb({"first_ids": list(range(50))})),
+        )
+        connection.execute(
+            "insert into servicetitan.sync_quarantine (tenant_id, entity, fingerprint, reason, raw, "
+            "first_seen_at, last_seen_at) values (%s, 'customers', '\\x01', %s, '\\x02', now(), now())",
+            (tenant, "bad \x1b[2J\nvalue"),
+        )
+    [hold] = json.loads(product.run("sync", "holds", "--json").stdout)
+    assert (hold["entity"], hold["found"], hold["total"]) == ("customers", 50, 60)
+    assert hold["first_ids"] == list(range(50))
+    shown = product.run("sync", "holds").stdout
+    assert "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 ..." in shown
+    assert "--full --allow-deletions" in shown
+
+    [row] = json.loads(product.run("sync", "status", "--json").stdout)
+    assert (row["in_quarantine"], row["holds"]) == (1, 1)
+    shown = product.run("sync", "status").stdout
+    assert "`perfectcatch sync holds`" in shown
+    assert "`perfectcatch sync quarantine`" in shown
+    assert "bad [2J value" in product.run("sync", "quarantine").stdout
+
+    refused = product.run("sync", "run", "customers", "--allow-deletions")
+    assert refused.returncode == 2
+    assert "--full" in said(refused)

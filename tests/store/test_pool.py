@@ -261,11 +261,17 @@ async def test_a_connection_that_is_lost_for_ever_is_given_up_after_ten_seconds(
 
 
 async def test_a_standby_is_left_for_whoever_takes_changes_now(pool: Pool) -> None:
-    with pytest.raises(DatabaseUnavailable, match="takes no changes right now"):
+    lent = []
+
+    async def write() -> None:
         async with pool.connection() as connection:
+            lent.append(connection)
             await connection.execute("set default_transaction_read_only = on")
             await connection.execute("create table t (n int)")
-    assert connection.closed
+
+    with pytest.raises(DatabaseUnavailable, match="takes no changes right now"):
+        await write()
+    assert lent[0].closed
 
 
 @pytest.mark.parametrize(
@@ -347,3 +353,15 @@ async def test_a_borrowers_mode_does_not_stay(pool: Pool) -> None:
 def test_the_socket_url_is_read_back(database: Server) -> None:
     found = parts(database.url)
     assert found["host"] == parse_qs(urlsplit(database.url).query)["host"][0]
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize(
+    "tail", ["host:5432/db", "[::1]:5/d?sslmode=require", "a:1,b:2/d", "/d?host=/run/pg&port=7"]
+)
+def test_an_address_is_written_as_it_was_read(password: str, tail: str) -> None:
+    address = parse(f"postgresql://us%40er:{quote(password, safe='')}@{tail}")
+    assert parse(address.url()) == address
+    assert conninfo_to_dict(parse(address.url(database="other")).conninfo)["dbname"] == "other"
+    without = conninfo_to_dict(parse(address.url(password=False)).conninfo)
+    assert without == {k: v for k, v in conninfo_to_dict(address.conninfo).items() if k != "password"}

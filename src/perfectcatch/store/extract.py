@@ -196,6 +196,7 @@ def fault_function(entity: Entity) -> str:
 
     It evaluates the very expressions that the merge uses, one by one, and answers null or the path and the
     reason of the first that fails. One sub-transaction a record: about 40 microseconds, for bad pages only.
+    Its variables have names that no expression uses, because PL/pgSQL refuses what could mean either.
     """
     checks = [("$", "doc", "jsonb_typeof(doc) is distinct from 'object'", "it is not a JSON object")]
     key = key_of(entity, "doc")
