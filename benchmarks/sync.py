@@ -78,7 +78,8 @@ async def listening(rounds: int) -> dict[str, float]:
     """Milliseconds from the commit of a changed row to its event at a listener."""
     from perfectcatch.app import open_store
     from perfectcatch.settings import load_settings
-    from perfectcatch.store import events, mirror
+    from perfectcatch.store import events
+    from perfectcatch.store.merging import mirror
     from perfectcatch.vendors.servicetitan.entities import BY_NAME
 
     settings = load_settings(env_file=None)
@@ -259,7 +260,7 @@ def sandbox_process(customers: int) -> Iterator[dict[str, Any]]:
 
 async def measure(customers: int, rounds: int) -> dict[str, Any]:
     from perfectcatch.app import Database, fresh_database
-    from perfectcatch.store.embedded import embedded
+    from perfectcatch.store.server.embedded import embedded
 
     result: dict[str, Any] = {"customers": customers, "rounds": []}
     with (

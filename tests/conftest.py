@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from databases import new_database
-from perfectcatch.store.embedded import Server, embedded
 from perfectcatch.store.pool import Pool, open_pool
+from perfectcatch.store.server.embedded import Server, embedded
 
 
 @pytest.fixture

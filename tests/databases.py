@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import psycopg
 
-from perfectcatch.store.embedded import Server
+from perfectcatch.store.server.embedded import Server
 
 
 class new_database:  # noqa: N801 - used like a function

@@ -33,7 +33,7 @@ FLOORS = {
     "": 0,  # the package itself: its version
 }
 MAY_READ_SETTINGS = {"app", "cli", "__main__"}
-MAY_NAME_VENDORS = {"app.py", "settings.py", "cli", "vendors/__init__.py", "store/migrations"}
+MAY_NAME_VENDORS = {"app.py", "settings.py", "cli", "vendors/__init__.py", "store/schema/migrations"}
 HTTP_CLIENTS = {"aiohttp", "httpx", "requests", "urllib3", "urllib.request", "http.client"}
 WALL_CLOCKS = {
     ("datetime", "now"),

@@ -10,13 +10,14 @@ from psycopg.errors import InsufficientPrivilege
 from perfectcatch.errors import AlreadyRunning, BadArgument, BadSetting
 from perfectcatch.kit.clock import Clock, SystemClock
 from perfectcatch.settings import Settings, require
-from perfectcatch.store import check, runs
-from perfectcatch.store import migrate as migrations
+from perfectcatch.store import runs
 from perfectcatch.store.address import parse
 from perfectcatch.store.budget import PostgresBudget
-from perfectcatch.store.embedded import opened
-from perfectcatch.store.jobs_schema import install
+from perfectcatch.store.jobs.schema import install
 from perfectcatch.store.pool import Connection, Pool, open_pool
+from perfectcatch.store.schema import check
+from perfectcatch.store.schema import migrate as migrations
+from perfectcatch.store.server.embedded import opened
 from perfectcatch.sync.engine import Engine
 from perfectcatch.sync.progress import Progress, Silent
 from perfectcatch.vendors.servicetitan.auth import Credentials

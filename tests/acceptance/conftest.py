@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from databases import new_database
-from perfectcatch.store.embedded import Server
+from perfectcatch.store.server.embedded import Server
 
 COMMAND = (sys.executable, "-m", "perfectcatch")
 

@@ -13,7 +13,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from acceptance.conftest import Product, Sandbox
-from perfectcatch.store.embedded import Server
+from perfectcatch.store.server.embedded import Server
 
 MIRRORED = {
     "crm.customers": "servicetitan.st_customers",

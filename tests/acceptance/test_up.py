@@ -15,7 +15,7 @@ import pytest
 from acceptance.conftest import COMMAND, Product, Sandbox
 from databases import new_database
 from perfectcatch.store.address import parse
-from perfectcatch.store.embedded import Server
+from perfectcatch.store.server.embedded import Server
 
 SMALL = ("--sandbox", "--customers", "20")
 

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from perfectcatch.store.jobs import install
+from perfectcatch.store.jobs.queue import install
 
 Connection = psycopg.AsyncConnection[Any]
 WORKER = Path(__file__).with_name("ticking_worker.py")

@@ -16,7 +16,7 @@ from perfectcatch.kit import log
 from perfectcatch.kit.clock import SystemClock
 from perfectcatch.kit.cron import parse
 from perfectcatch.kit.signals import until_told
-from perfectcatch.store.jobs import Pace, Run, open_jobs
+from perfectcatch.store.jobs.queue import Pace, Run, open_jobs
 from perfectcatch.sync.schedule import Scheduled
 from perfectcatch.sync.worker import work
 

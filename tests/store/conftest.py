@@ -6,9 +6,9 @@ import pytest
 from declared import ENTITIES
 
 from databases import new_database
-from perfectcatch.store.embedded import Server
-from perfectcatch.store.migrate import migrate
 from perfectcatch.store.pool import Pool, open_pool
+from perfectcatch.store.schema.migrate import migrate
+from perfectcatch.store.server.embedded import Server
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,9 @@ from perfectcatch.errors import BadArgument
 from perfectcatch.kit.clock import FakeClock, SystemClock
 from perfectcatch.kit.limits import Rate
 from perfectcatch.store.budget import AHEAD_SECONDS, PostgresBudget
-from perfectcatch.store.engine import work
 from perfectcatch.store.pool import Pool, open_pool
-from perfectcatch.store.tables import metadata, rate_budgets
+from perfectcatch.store.schema.engine import work
+from perfectcatch.store.schema.tables import metadata, rate_budgets
 
 RATES = {"vendor": Rate(per_second=100, reserve=0.2), "report": Rate(per_second=1 / 60, reserve=0)}
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from perfectcatch.model.event import fires
-from perfectcatch.store import mirror
-from perfectcatch.store.mirror import Batch
+from perfectcatch.store.merging import mirror
+from perfectcatch.store.merging.mirror import Batch
 from perfectcatch.store.pool import Pool
 
 TENANT = 3

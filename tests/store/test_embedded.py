@@ -18,11 +18,11 @@ import pytest
 
 import perfectcatch
 from perfectcatch.errors import AlreadyRunning, BadSetting, Crash, DiskFull
-from perfectcatch.store import binaries
-from perfectcatch.store.binaries import Identity
-from perfectcatch.store.cluster import within
-from perfectcatch.store.embedded import Server, attached, embedded, opened
 from perfectcatch.store.pool import open_pool
+from perfectcatch.store.server import binaries
+from perfectcatch.store.server.binaries import Identity
+from perfectcatch.store.server.cluster import within
+from perfectcatch.store.server.embedded import Server, attached, embedded, opened
 
 NOBODY = 65534
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -32,7 +32,7 @@ OWNER = """
 import asyncio, os, sys
 from pathlib import Path
 import psycopg
-from perfectcatch.store.embedded import embedded
+from perfectcatch.store.server.embedded import embedded
 
 async def main():
     data_dir = Path(sys.argv[1])
@@ -226,7 +226,7 @@ async def test_kill_9_of_everything_at_once(reachable: Path) -> None:
 async def test_a_postgresql_that_lost_owner_and_watchdog_is_ended_by_the_next_owner(
     reachable: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("perfectcatch.store.cluster._LEFTOVER_SECONDS", 0.5)
+    monkeypatch.setattr("perfectcatch.store.server.cluster._LEFTOVER_SECONDS", 0.5)
     data_dir = reachable / "data"
     async with another_process(data_dir) as (process, postgres, _):
         for pid in (*watchdogs(postgres), process.pid):

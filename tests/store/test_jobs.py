@@ -18,10 +18,10 @@ from perfectcatch.errors import BadArgument, Crash, DatabaseUnavailable, Refused
 from perfectcatch.kit.clock import SystemClock
 from perfectcatch.kit.cron import parse
 from perfectcatch.kit.retry import Rules
-from perfectcatch.store.embedded import Server
-from perfectcatch.store.jobs import ONCE, TABLES, Jobs, Order, Pace, Run, install, open_jobs
-from perfectcatch.store.jobs_ticker import Schedule, Ticker, due
-from perfectcatch.store.jobs_worker import clean, reap
+from perfectcatch.store.jobs.queue import ONCE, TABLES, Jobs, Order, Pace, Run, install, open_jobs
+from perfectcatch.store.jobs.ticker import Schedule, Ticker, due
+from perfectcatch.store.jobs.worker import clean, reap
+from perfectcatch.store.server.embedded import Server
 
 NEW_YORK = ZoneInfo("America/New_York")
 QUICK = Pace(heartbeat=0.1, stalled_after=1.0, reap=0.1, poll=0.1)

@@ -23,12 +23,12 @@ from perfectcatch.model.entity import (
     money,
     text,
 )
-from perfectcatch.store import change
-from perfectcatch.store import migrate as migrations
-from perfectcatch.store.check import check
-from perfectcatch.store.embedded import Server
-from perfectcatch.store.migrate import ensure, is_empty, migrate
 from perfectcatch.store.pool import Pool, open_pool
+from perfectcatch.store.schema import change
+from perfectcatch.store.schema import migrate as migrations
+from perfectcatch.store.schema.check import check
+from perfectcatch.store.schema.migrate import ensure, is_empty, migrate
+from perfectcatch.store.server.embedded import Server
 from perfectcatch.vendors.servicetitan.entities import ENTITIES
 
 PEOPLE = Entity(

@@ -10,8 +10,9 @@ from declared import CONTACTS, CUSTOMERS, ENTITIES, JOBS, document, encoded
 
 from perfectcatch.model.entity import Entity, Inactive
 from perfectcatch.model.source import BrokenRecord
-from perfectcatch.store import clock_rules, drift, history, mirror, quarantine, state, sweep
-from perfectcatch.store.mirror import Batch, Outcome, Unsettled
+from perfectcatch.store import state
+from perfectcatch.store.merging import clock_rules, drift, history, mirror, quarantine, sweep
+from perfectcatch.store.merging.mirror import Batch, Outcome, Unsettled
 from perfectcatch.store.pool import Pool
 
 TENANT = 7

@@ -19,7 +19,6 @@ from perfectcatch.errors import (
 )
 from perfectcatch.kit.clock import FakeClock
 from perfectcatch.store.address import parse
-from perfectcatch.store.embedded import Server
 from perfectcatch.store.pool import (
     Connection,
     Pool,
@@ -29,6 +28,7 @@ from perfectcatch.store.pool import (
     run_in_transaction,
     transaction,
 )
+from perfectcatch.store.server.embedded import Server
 
 PASSWORDS = [
     "plain",

@@ -23,8 +23,8 @@ from databases import new_database
 from perfectcatch.errors import BadArgument, Refused
 from perfectcatch.store import browse, browse_catalog
 from perfectcatch.store.browse import Filter, Operator, Page, Place
-from perfectcatch.store.embedded import Server, opened
 from perfectcatch.store.pool import Pool, open_pool
+from perfectcatch.store.server.embedded import Server, opened
 from perfectcatch.studio.server import application, serve
 
 KEY = "k" * 43

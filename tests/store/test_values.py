@@ -33,14 +33,15 @@ from perfectcatch.model.entity import (
     texts,
 )
 from perfectcatch.model.source import BrokenRecord
-from perfectcatch.store import events, mirror, quarantine
-from perfectcatch.store.check import check
-from perfectcatch.store.embedded import Server
-from perfectcatch.store.extract import LONGEST_INDEXED, literal
-from perfectcatch.store.migrate import migrate
-from perfectcatch.store.mirror import Batch, Outcome
+from perfectcatch.store import events
+from perfectcatch.store.merging import mirror, quarantine
+from perfectcatch.store.merging.extract import LONGEST_INDEXED, literal
+from perfectcatch.store.merging.mirror import Batch, Outcome
+from perfectcatch.store.merging.quarantine import one_line
 from perfectcatch.store.pool import Pool, open_pool
-from perfectcatch.store.quarantine import one_line
+from perfectcatch.store.schema.check import check
+from perfectcatch.store.schema.migrate import migrate
+from perfectcatch.store.server.embedded import Server
 from perfectcatch.sync.redrive import redrive
 
 TENANT = 7

@@ -265,7 +265,7 @@ def _some(ids: list[int]) -> str:
 
 async def _quarantine(entity_name: str | None, *, redrive: bool) -> None:
     from perfectcatch.cli.start import looking
-    from perfectcatch.store import quarantine as held
+    from perfectcatch.store.merging import quarantine as held
     from perfectcatch.sync.redrive import redrive as try_again
     from perfectcatch.vendors.servicetitan.entities import BY_NAME, find
 
@@ -303,7 +303,7 @@ async def _quarantine(entity_name: str | None, *, redrive: bool) -> None:
 
 async def _drift() -> None:
     from perfectcatch.cli.start import looking
-    from perfectcatch.store import drift as seen
+    from perfectcatch.store.merging import drift as seen
 
     async with looking() as (pool, tenant_id):
         rows = await seen.reported(pool, tenant_id)
@@ -322,7 +322,7 @@ async def _record(entity_name: str, st_id: int, as_of: str | None) -> None:
     from dataclasses import asdict
 
     from perfectcatch.cli.start import looking, moment
-    from perfectcatch.store import history
+    from perfectcatch.store.merging import history
     from perfectcatch.vendors.servicetitan.entities import find
 
     entity = find(entity_name)

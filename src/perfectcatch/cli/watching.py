@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from perfectcatch.store.mirror import Outcome
+    from perfectcatch.store.merging.mirror import Outcome
     from perfectcatch.sync.progress import Progress
 
 

@@ -27,7 +27,7 @@ async def _sync() -> None:
     from perfectcatch.cli.start import crons, prepared
     from perfectcatch.errors import VendorUnavailable
     from perfectcatch.kit.clock import SystemClock
-    from perfectcatch.store.jobs import open_jobs
+    from perfectcatch.store.jobs.queue import open_jobs
     from perfectcatch.store.pool import conninfo_of
     from perfectcatch.sync.schedule import CLOCK_RULES, schedule
     from perfectcatch.sync.worker import work

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from perfectcatch.store.mirror import Outcome
+from perfectcatch.store.merging.mirror import Outcome
 from perfectcatch.store.names import PROGRESS_CHANNEL, SYNC_LOG, SYNC_RUNS
 from perfectcatch.store.pool import Connection, Pool
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import structlog
 
 from perfectcatch.model.entity import Entity
-from perfectcatch.store import merged, mirror, quarantine, sweep
-from perfectcatch.store.mirror import Batch, Document
+from perfectcatch.store.merging import merged, mirror, quarantine, sweep
+from perfectcatch.store.merging.mirror import Batch, Document
+from perfectcatch.store.merging.sweep import Missing
 from perfectcatch.store.pool import transaction
-from perfectcatch.store.sweep import Missing
 from perfectcatch.sync.report import HELD
 from perfectcatch.sync.work import Work
 

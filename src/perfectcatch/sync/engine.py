@@ -14,8 +14,9 @@ from perfectcatch.errors import PerfectCatchError, Retry
 from perfectcatch.kit.clock import Clock
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.source import RecordSource
-from perfectcatch.store import clock_rules, runs
+from perfectcatch.store import runs
 from perfectcatch.store.locks import Locks, open_locks
+from perfectcatch.store.merging import clock_rules
 from perfectcatch.store.pool import Pool, plain_errors
 from perfectcatch.sync.modes import Mode, chosen, mode_of
 from perfectcatch.sync.progress import Progress, Silent

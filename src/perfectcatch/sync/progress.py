@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from perfectcatch.store.mirror import Outcome
+from perfectcatch.store.merging.mirror import Outcome
 
 WINDOW_SECONDS = 10.0
 SOON = 0.02  # the first small lists say nothing about the rate of the large ones

@@ -9,8 +9,9 @@ import structlog
 
 from perfectcatch.errors import PerfectCatchError, VendorUnavailable
 from perfectcatch.model.entity import Entity, Feed
-from perfectcatch.store import merged, mirror, runs, sweep
-from perfectcatch.store.mirror import Outcome
+from perfectcatch.store import runs
+from perfectcatch.store.merging import merged, mirror, sweep
+from perfectcatch.store.merging.mirror import Outcome
 from perfectcatch.store.pool import Connection, plain_errors, transaction
 from perfectcatch.sync import feeds
 from perfectcatch.sync.aftermath import find_deleted, follow_merges

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from perfectcatch.model.entity import Entity
-from perfectcatch.store import mirror, quarantine
-from perfectcatch.store.mirror import Batch, Outcome
+from perfectcatch.store.merging import mirror, quarantine
+from perfectcatch.store.merging.mirror import Batch, Outcome
 from perfectcatch.store.pool import Connection, Pool
 
 

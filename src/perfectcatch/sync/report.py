@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
-from perfectcatch.store.clock_rules import Fired
-from perfectcatch.store.mirror import Outcome
+from perfectcatch.store.merging.clock_rules import Fired
+from perfectcatch.store.merging.mirror import Outcome
 
 SUCCEEDED = "succeeded"
 FAILED = "failed"

@@ -8,9 +8,9 @@ from uuid import UUID
 from perfectcatch.kit.clock import Clock
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.source import BrokenRecord, RecordSource
-from perfectcatch.store import mirror
 from perfectcatch.store.locks import Locks
-from perfectcatch.store.mirror import Batch, Document, Outcome
+from perfectcatch.store.merging import mirror
+from perfectcatch.store.merging.mirror import Batch, Document, Outcome
 from perfectcatch.store.pool import Pool
 from perfectcatch.sync.place import Place
 from perfectcatch.sync.progress import Progress

@@ -12,7 +12,7 @@ import structlog
 from perfectcatch.kit.clock import Clock
 from perfectcatch.kit.heartbeat import beat
 from perfectcatch.kit.signals import until_told
-from perfectcatch.store.jobs import Jobs, Pace, Run
+from perfectcatch.store.jobs.queue import Jobs, Pace, Run
 from perfectcatch.sync.schedule import Scheduled
 
 QUEUE: Final = "sync"

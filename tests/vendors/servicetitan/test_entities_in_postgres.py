@@ -12,10 +12,12 @@ from sqlalchemy import create_engine, text
 
 from databases import new_database
 from perfectcatch.model.entity import Entity, derived_id
-from perfectcatch.store import functions, mirror, mirror_tables, names, tables
-from perfectcatch.store.embedded import Server
-from perfectcatch.store.mirror import Batch, Outcome
+from perfectcatch.store import names
+from perfectcatch.store.merging import mirror
+from perfectcatch.store.merging.mirror import Batch, Outcome
 from perfectcatch.store.pool import Pool, open_pool
+from perfectcatch.store.schema import functions, mirror_tables, tables
+from perfectcatch.store.server.embedded import Server
 from perfectcatch.vendors.servicetitan.entities import BY_NAME, ENTITIES
 
 TENANT = 5

@@ -20,7 +20,7 @@ from perfectcatch.model.event import (
     Refers,
     Transition,
 )
-from perfectcatch.store.extract import literal
+from perfectcatch.store.merging.extract import literal
 from perfectcatch.store.names import qualified, quote
 
 Entities = Mapping[str, Entity]

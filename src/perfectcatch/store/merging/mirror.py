@@ -18,10 +18,10 @@ import psycopg
 
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.source import BrokenRecord
-from perfectcatch.store import drift, quarantine
+from perfectcatch.store.merging import drift, quarantine
+from perfectcatch.store.merging.statements import COPY_IN, NOTIFY, SESSION_TABLES, Merge, merge_of
 from perfectcatch.store.names import qualified, quote
 from perfectcatch.store.pool import Connection, Pool, run_in_transaction
-from perfectcatch.store.statements import COPY_IN, NOTIFY, SESSION_TABLES, Merge, merge_of
 
 Document = bytes | memoryview
 AndThen = Callable[[Connection, "Outcome"], Awaitable[None]]

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from perfectcatch.model.entity import Entity, Type
-from perfectcatch.store.extract import literal
+from perfectcatch.store.merging.extract import literal
 from perfectcatch.store.names import MIRROR, qualified, quote
-from perfectcatch.store.views import View
+from perfectcatch.store.schema.views import View
 
 _CUSTOM_FIELDS = "custom_fields"
 _TAGS = "tag_type_ids"

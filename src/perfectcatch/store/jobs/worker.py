@@ -18,7 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from perfectcatch.kit.clock import Clock
 from perfectcatch.kit.retry import Rules, backoff
-from perfectcatch.store.jobs_ticker import Schedule, Ticker
+from perfectcatch.store.jobs.ticker import Schedule, Ticker
 
 DATABASE_AWAY: Final = (psycopg.OperationalError, ConnectorException, OSError)
 

@@ -21,7 +21,7 @@ from perfectcatch.errors import AlreadyRunning
 from perfectcatch.model.entity import Entity
 from perfectcatch.store.names import MIRROR, qualified
 from perfectcatch.store.pool import Pool, conninfo_of, plain_errors
-from perfectcatch.store.refill import refill
+from perfectcatch.store.schema.refill import refill
 
 Install = Callable[[psycopg.AsyncConnection[TupleRow]], Awaitable[None]]
 
@@ -41,7 +41,7 @@ async def migrate(
     migration takes longer than two minutes.
     """
     # Alembic and SQLAlchemy take a quarter of a second to import, which ``ensure`` most often saves.
-    from perfectcatch.store.change import change
+    from perfectcatch.store.schema.change import change
 
     declared = tuple(entities)
     async with _alone(where) as connection:
@@ -75,7 +75,7 @@ def fingerprint(entities: Iterable[Entity]) -> str:
     """Give a short name to everything that decides the shape: declarations, our code, the job engine."""
     digest = blake2b(repr(tuple(entities)).encode(), digest_size=16)
     digest.update(metadata.version("procrastinate").encode())
-    for source in sorted(Path(__file__).parent.rglob("*.py")):
+    for source in sorted(Path(__file__).parent.parent.rglob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 

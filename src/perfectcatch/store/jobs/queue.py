@@ -36,10 +36,10 @@ from perfectcatch.errors import BadArgument, DatabaseUnavailable, PerfectCatchEr
 from perfectcatch.kit.clock import Clock, SystemClock
 from perfectcatch.kit.cron import Cron, parse
 from perfectcatch.kit.retry import Rules
-from perfectcatch.store.jobs_engine import Again, OwnedJobs
-from perfectcatch.store.jobs_schema import TABLES, install
-from perfectcatch.store.jobs_ticker import Schedule
-from perfectcatch.store.jobs_worker import Pace, clean, work_until
+from perfectcatch.store.jobs.engine import Again, OwnedJobs
+from perfectcatch.store.jobs.schema import TABLES, install
+from perfectcatch.store.jobs.ticker import Schedule
+from perfectcatch.store.jobs.worker import Pace, clean, work_until
 
 __all__ = ["ONCE", "TABLES", "Jobs", "Order", "Pace", "Run", "install", "open_jobs"]
 

@@ -16,13 +16,13 @@ from sqlalchemy.exc import DBAPIError
 
 from perfectcatch.errors import AlreadyRunning, DatabaseUnavailable, SchemaDiffers
 from perfectcatch.model.entity import Entity
-from perfectcatch.store.engine import work
-from perfectcatch.store.functions import FUNCTIONS
-from perfectcatch.store.gathered import gathered_views
-from perfectcatch.store.grow import compress_documents, grow
 from perfectcatch.store.names import MIRROR, PUBLIC, SCHEMAS, qualified, quote, split
 from perfectcatch.store.pool import Pool
-from perfectcatch.store.views import VIEWS, View
+from perfectcatch.store.schema.engine import work
+from perfectcatch.store.schema.functions import FUNCTIONS
+from perfectcatch.store.schema.gathered import gathered_views
+from perfectcatch.store.schema.grow import compress_documents, grow
+from perfectcatch.store.schema.views import VIEWS, View
 
 # Waiting for a lock makes everybody behind us wait too: better to give up and be run again.
 _LIMITS: Final = "set local lock_timeout = '10s'; set local statement_timeout = '15min'"

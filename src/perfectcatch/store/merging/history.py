@@ -7,9 +7,9 @@ from typing import Any
 from psycopg.rows import class_row
 
 from perfectcatch.model.entity import Entity
+from perfectcatch.store.merging.statements import since
 from perfectcatch.store.names import HISTORY, qualified
 from perfectcatch.store.pool import Pool
-from perfectcatch.store.statements import since
 
 
 @dataclass(frozen=True, slots=True)

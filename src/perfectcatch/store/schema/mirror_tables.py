@@ -32,7 +32,7 @@ from sqlalchemy.types import TypeEngine
 from perfectcatch.model import entity as words
 from perfectcatch.model.entity import Child, Entity, Link, Type
 from perfectcatch.store.names import PUBLIC, split
-from perfectcatch.store.tables import MOMENT, NAMING
+from perfectcatch.store.schema.tables import MOMENT, NAMING
 
 SQL_TYPES: Final[dict[Type, TypeEngine[Any]]] = {
     Type.BIGINT: BigInteger(),

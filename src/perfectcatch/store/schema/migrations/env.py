@@ -3,7 +3,7 @@
 from alembic import context
 
 from perfectcatch.store.names import MIRROR
-from perfectcatch.store.tables import metadata
+from perfectcatch.store.schema.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from perfectcatch.model.entity import Child, Entity, Link, LookedUp
-from perfectcatch.store import detect, extract
-from perfectcatch.store.extract import literal
+from perfectcatch.store.merging import detect, extract
+from perfectcatch.store.merging.extract import literal
 from perfectcatch.store.names import EVENT_CHANNEL, EVENTS, HISTORY, beside, qualified, quote
 
 SESSION_TABLES = """

@@ -9,12 +9,12 @@ from typing import Any
 
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.event import ClockRule
-from perfectcatch.store import detect
-from perfectcatch.store.extract import literal
-from perfectcatch.store.mirror import announce
+from perfectcatch.store.merging import detect
+from perfectcatch.store.merging.extract import literal
+from perfectcatch.store.merging.mirror import announce
+from perfectcatch.store.merging.statements import record_json
 from perfectcatch.store.names import EVENTS, SYNC_STATE, qualified, quote
 from perfectcatch.store.pool import Connection, Pool, run_in_transaction
-from perfectcatch.store.statements import record_json
 
 
 @dataclass(slots=True)

@@ -27,8 +27,8 @@ from urllib.parse import quote
 import structlog
 
 from perfectcatch.errors import AlreadyRunning, BadSetting, DatabaseUnavailable, DiskFull, PerfectCatchError
-from perfectcatch.store import binaries
-from perfectcatch.store.cluster import USER, Cluster, within, write_private
+from perfectcatch.store.server import binaries
+from perfectcatch.store.server.cluster import USER, Cluster, within, write_private
 
 DATABASE: Final = "perfectcatch_automation"
 

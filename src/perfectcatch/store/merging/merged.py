@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from perfectcatch.model.entity import Entity
 from perfectcatch.store import state
-from perfectcatch.store.gathered import merged_to_column
 from perfectcatch.store.names import SYNC_STATE, qualified, quote
 from perfectcatch.store.pool import Connection, Pool, transaction
+from perfectcatch.store.schema.gathered import merged_to_column
 
 
 async def note_page(connection: Connection, tenant_id: int, entity: Entity) -> None:

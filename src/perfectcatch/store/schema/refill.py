@@ -6,9 +6,9 @@ A new column, child table or link would otherwise stay empty until each record c
 from collections.abc import Iterable, Iterator, Mapping
 
 from perfectcatch.model.entity import Child, Column, Entity, Link, LookedUp
-from perfectcatch.store import extract
+from perfectcatch.store.merging import extract
+from perfectcatch.store.merging.statements import look_up_value
 from perfectcatch.store.names import beside, qualified, quote
-from perfectcatch.store.statements import look_up_value
 
 
 def refill(entity: Entity, added: Iterable[str], entities: Mapping[str, Entity]) -> Iterator[str]:

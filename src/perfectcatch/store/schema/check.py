@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, text
 
 from perfectcatch.model.entity import Entity
-from perfectcatch.store.compare import Difference, differences, relation
-from perfectcatch.store.engine import work
-from perfectcatch.store.gathered import gathered_views
-from perfectcatch.store.mirror_tables import mirror_metadata
 from perfectcatch.store.pool import Pool
-from perfectcatch.store.tables import metadata
-from perfectcatch.store.views import VIEWS
+from perfectcatch.store.schema.compare import Difference, differences, relation
+from perfectcatch.store.schema.engine import work
+from perfectcatch.store.schema.gathered import gathered_views
+from perfectcatch.store.schema.mirror_tables import mirror_metadata
+from perfectcatch.store.schema.tables import metadata
+from perfectcatch.store.schema.views import VIEWS
 
 __all__ = ["Difference", "check"]
 

@@ -14,8 +14,8 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from perfectcatch.model.entity import Entity
-from perfectcatch.store import state
-from perfectcatch.store.mirror import prepare_session, statements_of
+from perfectcatch.store import holds, state
+from perfectcatch.store.merging.mirror import prepare_session, statements_of
 from perfectcatch.store.names import HOLDS, QUARANTINE, SWEEP_IDS, qualified
 from perfectcatch.store.pool import Connection, Pool, run_in_transaction, transaction
 
@@ -157,13 +157,7 @@ async def end(connection: Connection, tenant_id: int, entity: Entity) -> None:
     await connection.execute(
         f"delete from {SWEEP_IDS} where tenant_id = %s and entity = %s", (tenant_id, entity.name)
     )
-    await connection.execute(
-        f"""
-        update {HOLDS} set decided_at = now(), decision = 'settled by a later full read'
-        where tenant_id = %s and entity = %s and decided_at is null
-        """,
-        (tenant_id, entity.name),
-    )
+    await holds.release(connection, tenant_id, entity.name, "settled by a later full read")
 
 
 async def absent_again(pool: Pool, tenant_id: int, entity: Entity, ids: Sequence[int]) -> list[int]:

@@ -19,7 +19,7 @@ from psycopg.rows import class_row
 
 from perfectcatch.model.entity import Entity, derived_id
 from perfectcatch.model.source import BrokenRecord
-from perfectcatch.store.extract import fault_function
+from perfectcatch.store.merging.extract import fault_function
 from perfectcatch.store.names import QUARANTINE
 from perfectcatch.store.pool import Connection, Pool
 

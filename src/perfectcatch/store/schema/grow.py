@@ -10,10 +10,10 @@ from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable, Executable
 
 from perfectcatch.errors import SchemaDiffers
 from perfectcatch.model.entity import Child, Column, Entity, Link, LookedUp
-from perfectcatch.store.compare import Step, difference, relation, steps
-from perfectcatch.store.mirror_tables import mirror_metadata
 from perfectcatch.store.names import PUBLIC, beside, qualified, split
-from perfectcatch.store.tables import mirror_migrations
+from perfectcatch.store.schema.compare import Step, difference, relation, steps
+from perfectcatch.store.schema.mirror_tables import mirror_metadata
+from perfectcatch.store.schema.tables import mirror_migrations
 
 _ADDITIONS: Final = ("add_table", "add_column", "add_index")
 _SHOWN: Final = 3

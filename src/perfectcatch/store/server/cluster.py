@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from perfectcatch.errors import BadSetting, Crash, DatabaseUnavailable
-from perfectcatch.store.binaries import MAJOR, Identity, environment, failure, run
+from perfectcatch.store.server.binaries import MAJOR, Identity, environment, failure, run
 
 USER: Final = "perfectcatch"
 

@@ -1,0 +1,1 @@
+"""The database that comes with the product: PostgreSQL, started and stopped by us."""
