@@ -142,7 +142,9 @@ def test_what_the_page_about_operating_says(product: Product, sandbox: Sandbox) 
     ids = [row[0] for row in product.rows("select st_id from servicetitan.st_location_contacts limit 30")]
     for st_id in ids:
         sandbox.post("delete", collection="crm.locations_contacts", id=st_id, hard=True)
-    [held] = succeed(product, "sync", "run", "location_contacts", "--full")
+    waiting = product.run("sync", "run", "location_contacts", "--full", "--json")
+    assert waiting.returncode == 1
+    [held] = json.loads(waiting.stdout)
     assert held["status"] == "held"
     job = one(product, "select st_id from servicetitan.st_jobs where deleted_at is null")
     sandbox.post("edit", collection="jpm.jobs", id=job, changes={"customerId": "nobody"})

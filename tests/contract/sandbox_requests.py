@@ -399,6 +399,13 @@ def _booking(asker: Asker) -> Any:
     return [record["bookingProviderId"], record["id"]]
 
 
+def _booking_contact(asker: Asker) -> Any:
+    provider, booking = _booking(asker)
+    facts = {"type": "Phone", "value": "8135550142", "memo": None}
+    contact = asker.service.tenant.add("crm.bookings_contacts", facts, (str(booking),))
+    return [provider, booking, contact["id"]]
+
+
 def _tie(asker: Asker) -> Any:
     tenant = asker.service.tenant
     contact = str(asker.some("crm.contacts"))
@@ -433,6 +440,8 @@ STATES = {
     ("POST", f"{_PROVIDER}/{{id}}/dismiss"): _booking,
     ("GET", f"{_PROVIDER}/{{id}}/contacts"): _booking,
     ("POST", f"{_PROVIDER}/{{id}}/contacts"): _booking,
+    ("PATCH", f"{_PROVIDER}/{{id}}/contacts/{{contactId}}"): _booking_contact,
+    ("DELETE", f"{_PROVIDER}/{{id}}/contacts/{{contactId}}"): _booking_contact,
     ("DELETE", f"{_CRM}/customers/{{id}}/tags/{{tagTypeId}}"): _tagged("crm.customers"),
     ("DELETE", f"{_CRM}/locations/{{id}}/tags/{{tagTypeId}}"): _tagged("crm.locations"),
 }  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from perfectcatch.model.entity import Entity
+from perfectcatch.model.entity import Entity, Source
 from perfectcatch.store.merging import merged, mirror, quarantine, sweep
 from perfectcatch.store.merging.mirror import Batch, Document
 from perfectcatch.store.merging.sweep import Missing
@@ -20,8 +20,9 @@ log = structlog.get_logger(__name__)
 async def find_deleted(work: Work) -> None:
     """Mark as deleted what a full read did not bring, when that is certain.
 
-    Certain is what the vendor does not know when asked for it, or, where it cannot be asked for one record,
-    what was absent from two full reads in a row. Too much at once waits for a person.
+    Certain is what the vendor does not know when asked for it. Where it cannot be asked for one record, a feed
+    read from its beginning is believed, because its tokens do not shift, and a numbered list when the record
+    was absent from two full reads in a row. Too much at once waits for a person.
     """
     context, entity, place = work.context, work.entity, work.place
     absent = await sweep.missing(
@@ -63,6 +64,8 @@ async def _certainly_gone(work: Work, absent: Missing) -> list[int]:
         return absent.ids
     if entity.reads_one is not None:
         return await _unknown_to_vendor(work, absent.ids)
+    if all(feed.source is Source.EXPORT for feed in entity.feeds):
+        return absent.ids
     return await sweep.absent_again(context.pool, context.tenant_id, entity, absent.ids)
 
 
