@@ -96,6 +96,12 @@ class BadArgument(Refused):
     """An argument names nothing or has no usable value."""
 
 
+class NothingKnown(Refused):
+    """What was asked about is not in the database."""
+
+    exit_status = 1
+
+
 class VendorRefused(Refused):
     """The vendor understood the request and said no (a 4xx that is final)."""
 

@@ -301,7 +301,7 @@ def require(settings: Settings, *names: str) -> None:
     if missing:
         *others, last = missing
         subject = f"{', '.join(others)} and {last} are" if others else f"{last} is"
-        raise BadSetting(f"{subject} missing: set them in the environment or in .env, or use --sandbox.")
+        raise BadSetting(f"{subject} missing: set what is named in the environment or in .env.")
 
 
 # Documents -------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+IDS = ("id", "st_id")  # numbers to paste into another command, not to be read as amounts
+
 
 class Output:
     """How this process prints."""
@@ -36,7 +38,10 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, titl
     """Print ``rows`` with the columns (key: heading); numbers to the right, nothing for None."""
     if title:
         print(title)
-    cells = [[_cell(row.get(key)) for key in columns] for row in rows]
+    cells = [
+        [str(row[key]) if key in IDS and row.get(key) else _cell(row.get(key)) for key in columns]
+        for row in rows
+    ]
     heads = list(columns.values())
     widths = [max([len(head), *(len(line[at]) for line in cells)]) for at, head in enumerate(heads)]
     numeric = [all(_is_number(row.get(key)) for row in rows) for key in columns]

@@ -7,7 +7,7 @@ import typer
 
 from perfectcatch.cli.output import Output, one_line, result, say, table
 from perfectcatch.cli.running import run_command
-from perfectcatch.errors import BadArgument
+from perfectcatch.errors import BadArgument, NothingKnown
 
 if TYPE_CHECKING:
     from perfectcatch.sync.engine import Engine
@@ -335,5 +335,5 @@ async def _record(entity_name: str, st_id: int, as_of: str | None) -> None:
             versions = [version] if version else []
     if not versions:
         when = f" at {as_of}" if as_of else ""
-        raise BadArgument(f"No version of {entity.name} {st_id}{when} is known.")
+        raise NothingKnown(f"No version of {entity.name} {st_id}{when} is known.")
     result([asdict(version) for version in versions])

@@ -230,7 +230,8 @@ async def _stay(settings: "Settings", *, sandbox: bool) -> None:
 
     quick = sandbox and "sync_incremental_cron" not in settings.model_fields_set
     cron = EVERY_FIVE_SECONDS if quick else settings.sync_incremental_cron
-    environment = child_environment(**_shared(settings), sync_incremental_cron=cron or "off")
+    level = settings.log_level if "log_level" in settings.model_fields_set else "warning"
+    environment = child_environment(**_shared(settings), sync_incremental_cron=cron or "off", log_level=level)
     argv = [sys.executable, "-m", "perfectcatch", "worker", "sync"]
     supervisor = Supervisor(
         [Program(name="worker sync", argv=argv, env=environment)], SystemClock(), lines=sys.stderr

@@ -20,9 +20,9 @@ log = structlog.get_logger(__name__)
 async def find_deleted(work: Work) -> None:
     """Mark as deleted what a full read did not bring, when that is certain.
 
-    Certain is what the vendor does not know when asked for it. Where it cannot be asked for one record, a feed
-    read from its beginning is believed, because its tokens do not shift, and a numbered list when the record
-    was absent from two full reads in a row. Too much at once waits for a person.
+    Certain is what the vendor does not know when asked for it. Where it cannot be asked for one record, a
+    feed read from its beginning is believed, because its tokens do not shift, and a numbered list when the
+    record was absent from two full reads in a row. Too much at once waits for a person.
     """
     context, entity, place = work.context, work.entity, work.place
     absent = await sweep.missing(
