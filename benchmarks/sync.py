@@ -258,8 +258,17 @@ def sandbox_process(customers: int) -> Iterator[dict[str, Any]]:
         process.wait()
 
 
+async def fresh_database(server_url: str, name: str) -> str:
+    """An empty database on the server; its URL."""
+    import psycopg
+
+    async with await psycopg.AsyncConnection.connect(server_url, autocommit=True) as connection:
+        await connection.execute(f"drop database if exists {name} with (force)")
+        await connection.execute(f"create database {name}")
+    return urllib.parse.urlunsplit(urllib.parse.urlsplit(server_url)._replace(path=f"/{name}"))
+
+
 async def measure(customers: int, rounds: int) -> dict[str, Any]:
-    from perfectcatch.app import Database, fresh_database
     from perfectcatch.store.server.embedded import embedded
 
     result: dict[str, Any] = {"customers": customers, "rounds": []}
@@ -269,7 +278,6 @@ async def measure(customers: int, rounds: int) -> dict[str, Any]:
     ):
         os.chmod(place, 0o755)  # noqa: PTH101 - PostgreSQL runs as another user
         async with embedded(Path(place)) as server:
-            base = Database(server.url, server.tcp_url, embedded=True)
             settings = {
                 "SERVICE_TITAN_API_URL": known["url"],
                 "SERVICE_TITAN_AUTH_URL": known["url"] + "/connect/token",
@@ -281,21 +289,21 @@ async def measure(customers: int, rounds: int) -> dict[str, Any]:
                 "LOG_LEVEL": "warning",
             }
             for _ in range(rounds):
-                ours = await fresh_database(base, "bench_ours")
-                theirs = await fresh_database(base, "bench_rows")
-                here = settings | {"DATABASE_URL": ours.url}
+                ours = await fresh_database(server.url, "bench_ours")
+                theirs = await fresh_database(server.url, "bench_rows")
+                here = settings | {"DATABASE_URL": ours}
                 for database in (ours, theirs):
-                    await asyncio.to_thread(worker, "migrate", settings | {"DATABASE_URL": database.url})
+                    await asyncio.to_thread(worker, "migrate", settings | {"DATABASE_URL": database})
                 full = await asyncio.to_thread(worker, "full", here)
                 again = await asyncio.to_thread(worker, "full", here)
                 plain = await asyncio.to_thread(
-                    worker, "comparison", here, "--from", ours.url, "--to", theirs.url
+                    worker, "comparison", here, "--from", ours, "--to", theirs
                 )
                 running = await asyncio.to_thread(
-                    worker, "incremental", here, "--sandbox", known["url"], "--from", ours.url
+                    worker, "incremental", here, "--sandbox", known["url"], "--from", ours
                 )
                 await asyncio.to_thread(incremental_command, here)  # loads what the five entities left out
-                await asyncio.to_thread(change_one_in_a_hundred, known["url"], ours.url, 2)
+                await asyncio.to_thread(change_one_in_a_hundred, known["url"], ours, 2)
                 began = time.perf_counter()
                 await asyncio.to_thread(incremental_command, here)
                 command = time.perf_counter() - began
