@@ -60,10 +60,10 @@ async def _doubtful(work: Work, absent: Missing) -> bool:
 
 async def _certainly_gone(work: Work, absent: Missing) -> list[int]:
     context, entity = work.context, work.entity
+    if entity.reads_one is not None and len(absent.ids) <= CONFIRMED_AT_MOST:
+        return await _unknown_to_vendor(work, absent.ids)
     if context.allow_deletions:
         return absent.ids
-    if entity.reads_one is not None:
-        return await _unknown_to_vendor(work, absent.ids)
     if all(feed.source is Source.EXPORT for feed in entity.feeds):
         return absent.ids
     return await sweep.absent_again(context.pool, context.tenant_id, entity, absent.ids)
