@@ -296,9 +296,7 @@ async def measure(customers: int, rounds: int) -> dict[str, Any]:
                     await asyncio.to_thread(worker, "migrate", settings | {"DATABASE_URL": database})
                 full = await asyncio.to_thread(worker, "full", here)
                 again = await asyncio.to_thread(worker, "full", here)
-                plain = await asyncio.to_thread(
-                    worker, "comparison", here, "--from", ours, "--to", theirs
-                )
+                plain = await asyncio.to_thread(worker, "comparison", here, "--from", ours, "--to", theirs)
                 running = await asyncio.to_thread(
                     worker, "incremental", here, "--sandbox", known["url"], "--from", ours
                 )
