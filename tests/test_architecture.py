@@ -32,8 +32,8 @@ FLOORS = {
     "__main__": 9,
     "": 0,  # the package itself: its version
 }
-MAY_READ_SETTINGS = {"app", "cli", "__main__"}
-MAY_NAME_VENDORS = {"app.py", "settings.py", "cli", "vendors/__init__.py", "store/schema/migrations"}
+MAY_READ_SETTINGS = {"app", "cli", "settings", "__main__"}
+MAY_NAME_VENDORS = {"app.py", "settings", "cli", "vendors/__init__.py", "store/schema/migrations"}
 HTTP_CLIENTS = {"aiohttp", "httpx", "requests", "urllib3", "urllib.request", "http.client"}
 WALL_CLOCKS = {
     ("datetime", "now"),
@@ -132,7 +132,8 @@ def errors_import_nothing(source: Source) -> Iterator[str]:
 
 def settings_are_read_at_the_top(source: Source) -> Iterator[str]:
     for module in source.modules.values():
-        if "settings" in source.ours(module) and module.room not in MAY_READ_SETTINGS:
+        read = any(target.split(".")[0] == "settings" for target in source.ours(module))
+        if read and module.room not in MAY_READ_SETTINGS:
             yield f"{module.path} imports settings"
 
 
@@ -179,7 +180,7 @@ def environment_is_read_in_settings(source: Source) -> Iterator[str]:
     for module in source.modules.values():
         read = {"os.environ", "os.environb", "os.getenv", "os.putenv"}
         attributes = {ast.unparse(node) for node in ast.walk(module.tree) if isinstance(node, ast.Attribute)}
-        if module.name != "settings" and read & (attributes | set(module.imports())):
+        if module.name != "settings.reading" and read & (attributes | set(module.imports())):
             yield f"{module.path} reads the environment"
 
 
@@ -261,7 +262,8 @@ HOUSE = {
     "vendors/servicetitan/__init__.py": "from perfectcatch import errors\nimport perfectcatch.kit.http",
     "vendors/servicetitan/entities.py": "",
     "vendors/twilio/__init__.py": "",
-    "settings.py": "import os\nurl = os.environ['SERVICE_TITAN_API_URL']",
+    "settings/__init__.py": "from perfectcatch.settings.reading import url",
+    "settings/reading.py": "import os\nurl = os.environ['SERVICE_TITAN_API_URL']",
     "sandbox/__init__.py": "from aiohttp import web",
     "sync/__init__.py": "from perfectcatch.store import names",
     "app.py": "from perfectcatch.settings import url\nfrom perfectcatch import __version__",

@@ -11,7 +11,6 @@ from typing import Any
 
 import typer
 
-from perfectcatch import settings
 from perfectcatch.cli import app
 from perfectcatch.model.endpoint import Endpoint
 from perfectcatch.model.event import (
@@ -26,6 +25,7 @@ from perfectcatch.model.event import (
     Refers,
     Transition,
 )
+from perfectcatch.settings import documents
 from perfectcatch.vendors.servicetitan.endpoints import CATALOGUE
 from perfectcatch.vendors.servicetitan.entities import ENTITIES
 from perfectcatch.vendors.servicetitan.entities.describe import describe
@@ -36,8 +36,8 @@ ROOT = Path(__file__).parent.parent
 def pages() -> dict[str, str]:
     """Text of every generated document by its path in the repository."""
     return {
-        ".env.example": settings.env_example(),
-        "docs/reference/settings.md": settings.markdown(),
+        ".env.example": documents.env_example(),
+        "docs/reference/settings.md": documents.markdown(),
         "docs/reference/commands.md": commands_page(),
         "docs/reference/events.md": events_page(),
         "docs/reference/entities.md": describe(ENTITIES),

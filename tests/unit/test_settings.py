@@ -13,11 +13,10 @@ from perfectcatch.settings import (
     Settings,
     child_environment,
     described,
-    env_example,
     load_settings,
-    markdown,
     require,
 )
+from perfectcatch.settings.documents import env_example, markdown
 
 NAMES = [setting.name for setting in described()]
 

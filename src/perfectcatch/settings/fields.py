@@ -1,0 +1,169 @@
+"""The settings, a field each."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AliasChoices, AliasGenerator, Field, PositiveInt, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from perfectcatch.settings.kinds import (
+    ADDRESS,
+    PORTAL,
+    SERVICE,
+    STORAGE,
+    VENDOR,
+    DatabaseAddress,
+    Schedule,
+    TimeZone,
+    WebAddress,
+    Word,
+    schedule_setting,
+    setting,
+)
+
+_OLD_PREFIX, _PREFIX = "SERVICETITAN_", "SERVICE_TITAN_"
+_FURTHER_OLD_NAMES = {
+    "DATABASE_URL": ("SERVICETITAN_DATABASE_URL",),
+    "SERVICE_TITAN_APP_KEY": ("SERVICETITAN_API_KEY",),
+}
+
+
+def old_names(name: str) -> tuple[str, ...]:
+    """Former spellings of the setting ``name``, which are still understood."""
+    prefixed = (_OLD_PREFIX + name.removeprefix(_PREFIX),) if name.startswith(_PREFIX) else ()
+    return prefixed + _FURTHER_OLD_NAMES.get(name, ())
+
+
+def _spellings(field: str) -> AliasChoices:
+    return AliasChoices(field.upper(), *old_names(field.upper()))
+
+
+class Settings(BaseSettings):
+    """What a person can set, from explicit values; ``load_settings`` takes them from the environment."""
+
+    model_config = SettingsConfigDict(
+        alias_generator=AliasGenerator(validation_alias=_spellings),
+        populate_by_name=True,
+        frozen=True,
+        extra="forbid",
+        env_ignore_empty=True,
+        dotenv_filtering="only_existing",
+        str_strip_whitespace=True,
+        hide_input_in_errors=True,
+    )
+
+    database_url: DatabaseAddress | None = setting(
+        STORAGE,
+        None,
+        "The PostgreSQL database, version 15 or newer.",
+        give="an address such as `postgresql://user:password@host:5432/database`",
+        shown="embedded PostgreSQL in the data directory",
+    )
+    database_max_connections: Annotated[int, Field(ge=5, le=1000)] = setting(
+        STORAGE, 20, "How many connections one process may open.", give="a whole number from 5 to 1000"
+    )
+    perfectcatch_data_dir: Path = setting(
+        STORAGE,
+        Path(".perfectcatch"),
+        "The directory of the embedded database and of what else stays on this machine.",
+        give="the path of a directory",
+    )
+
+    service_titan_client_id: SecretStr | None = setting(
+        VENDOR, None, "The client id of your app for this tenant and environment.", give=PORTAL
+    )
+    service_titan_client_secret: SecretStr | None = setting(
+        VENDOR, None, "The client secret that belongs to the client id.", give=PORTAL
+    )
+    service_titan_tenant_id: PositiveInt | None = setting(
+        VENDOR, None, "The number of your company at ServiceTitan.", give="a whole number above 0"
+    )
+    service_titan_app_key: SecretStr | None = setting(
+        VENDOR, None, "The key of your app, the same for all its tenants.", give=PORTAL
+    )
+    service_titan_api_url: WebAddress = setting(
+        VENDOR,
+        "https://api.servicetitan.io",
+        "Where the API answers; the vendor's test environment and a local sandbox have other addresses.",
+        give=ADDRESS,
+    )
+    service_titan_auth_url: WebAddress = setting(
+        VENDOR,
+        "https://auth.servicetitan.io/connect/token",
+        "Where an access token is asked for.",
+        give=ADDRESS,
+    )
+    service_titan_rate_limit: Annotated[float, Field(gt=0, allow_inf_nan=False)] = setting(
+        VENDOR,
+        50.0,
+        "How many requests a second we allow ourselves; the vendor allows 60 for an app and a tenant.",
+        give="a number above 0",
+    )
+    service_titan_timezone: TimeZone = setting(
+        VENDOR,
+        "America/New_York",
+        "The company's time zone, in which a due date ends; the vendor's answers do not tell it.",
+        give="a name of the time zone database, such as America/Chicago",
+    )
+
+    sync_incremental_cron: Schedule = schedule_setting("*/5 * * * *", "When changes are read.")
+    sync_full_cron: Schedule = schedule_setting("0 2 * * *", "When everything is read and compared.")
+    contacts_incremental_cron: Schedule = schedule_setting("0 */4 * * *", "When changed contacts are read.")
+    contacts_full_cron: Schedule = schedule_setting("0 3 * * *", "When all contacts are read.")
+    sync_scheduling_cron: Schedule = schedule_setting("0 3 * * *", "When shifts and zones are read.")
+    sync_pricebook_cron: Schedule = schedule_setting("0 4 * * *", "When the price book is read.")
+    clock_rules_cron: Schedule = schedule_setting(
+        "*/5 * * * *", "When events that time causes are looked for, such as an invoice that becomes overdue."
+    )
+
+    environment: Annotated[Literal["development", "production"], Word] = setting(
+        SERVICE, "development", "What this installation is for.", give="development or production"
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Word] = setting(
+        SERVICE, "info", "How much is logged.", give="debug, info, warning or error"
+    )
+    log_format: Annotated[Literal["console", "json"] | None, Word] = setting(
+        SERVICE,
+        None,
+        "How a log line looks: for a person, or one JSON object a line.",
+        give="console or json",
+        shown="console in development, json in production",
+    )
+    heartbeat_file: Path = setting(
+        SERVICE,
+        Path(tempfile.gettempdir()) / "worker-heartbeat",
+        "The file that a worker touches while it is alive, for a container's health check.",
+        give="the path of a file",
+        shown="worker-heartbeat in the temporary directory",
+    )
+
+    @property
+    def log_style(self) -> Literal["console", "json"]:
+        """``log_format``, or what suits the environment."""
+        return self.log_format or ("json" if self.environment == "production" else "console")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that must never be shown: every secret value, and of an address its password."""
+        values = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
+        if self.database_url is not None:
+            address = self.database_url.get_secret_value()
+            values.remove(address)
+            password = urlsplit(address).password or ""
+            values += [password, unquote(password)]
+        return tuple(filter(None, values))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take explicit values only, so that what a test builds does not depend on the machine."""
+        _ = settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
