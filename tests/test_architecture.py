@@ -25,6 +25,7 @@ FLOORS = {
     "vendors": 3,
     "store": 3,
     "sync": 5,
+    "gateway": 6,
     "sandbox": 6,
     "studio": 6,
     "app": 7,

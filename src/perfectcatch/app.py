@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
@@ -24,6 +25,9 @@ from perfectcatch.vendors.servicetitan.auth import Credentials
 from perfectcatch.vendors.servicetitan.client import Client, open_client
 from perfectcatch.vendors.servicetitan.entities import BY_NAME
 from perfectcatch.vendors.servicetitan.transport import rates
+
+if TYPE_CHECKING:
+    from perfectcatch.gateway.context import Gateway
 
 CREDENTIALS = (
     "SERVICE_TITAN_CLIENT_ID",
@@ -202,4 +206,26 @@ async def open_engine(
             clock=clock,
             zone=settings.service_titan_timezone,
             progress=progress or Silent(),
+        )
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
+    """Everything that the API server needs."""
+    from perfectcatch.gateway.access import Door  # here, because a web framework takes long to import
+    from perfectcatch.gateway.context import Gateway
+
+    clock = SystemClock()
+    require(settings, *CREDENTIALS)
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(open_store(settings, application="perfectcatch serve"))
+        source = await stack.enter_async_context(open_source(settings, pool, clock))
+        yield Gateway(
+            pool=pool,
+            source=source,
+            entities=BY_NAME,
+            tenant_id=source.tenant_id,
+            clock=clock,
+            zone=settings.service_titan_timezone,
+            door=Door(pool, source.tenant_id, clock, per_second=settings.api_rate_limit),
         )

@@ -118,6 +118,27 @@ class Settings(BaseSettings):
         "*/5 * * * *", "When events that time causes are looked for, such as an invoice that becomes overdue."
     )
 
+    port: Annotated[int, Field(ge=0, le=65535)] = setting(
+        SERVICE, 3001, "The port of the API server; 0 takes a free one.", give="a whole number up to 65535"
+    )
+    listen_host: str = setting(
+        SERVICE,
+        "127.0.0.1",
+        "The address that the API server listens on; 0.0.0.0 lets other machines in.",
+        give="an address of this machine",
+    )
+    public_base_url: WebAddress | None = setting(
+        SERVICE,
+        None,
+        "The address under which vendors reach the API server; their signatures are checked against it.",
+        give=ADDRESS,
+    )
+    api_rate_limit: Annotated[float, Field(ge=0, allow_inf_nan=False)] = setting(
+        SERVICE,
+        100.0,
+        "How many requests a second an API key may make that does not say otherwise; 0 for no limit.",
+        give="a number, 0 or more",
+    )
     environment: Annotated[Literal["development", "production"], Word] = setting(
         SERVICE, "development", "What this installation is for.", give="development or production"
     )

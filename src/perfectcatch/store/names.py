@@ -45,6 +45,7 @@ SYNC_LOG: Final = qualified(f"{MIRROR}.st_sync_log")
 SWEEP_IDS: Final = qualified(f"{MIRROR}.sweep_ids")
 HOLDS: Final = qualified(f"{MIRROR}.sync_holds")
 EVENTS: Final = qualified(f"{AUTOMATION}.events")
+API_KEYS: Final = qualified(f"{AUTOMATION}.api_keys")
 
 EVENT_CHANNEL: Final = "perfectcatch_events"  # one note a transaction, sent when it commits
 PROGRESS_CHANNEL: Final = "perfectcatch_progress"

@@ -1,8 +1,7 @@
-"""Our own tables: bookkeeping of the sync, history, quarantine, business events, the shared rate budget.
+"""Bookkeeping of the sync, history, quarantine, business events, the shared rate budget.
 
-The company (``tenant_id``) comes first in every key, so that the same schema runs with one company, with
-a thousand, or spread over several servers by company. Mirror tables follow from the entities instead
-(``mirror_tables``). Numbered migrations create these tables; ``check`` proves that both agree.
+Mirror tables follow from the entities instead (``mirror_tables``). Numbered migrations create these tables;
+``check`` proves that both agree.
 """
 
 from typing import Final
@@ -16,7 +15,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -24,47 +22,20 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from perfectcatch.store.names import AUTOMATION, MIRROR
-
-MOMENT: Final = TIMESTAMP(timezone=True)
-
-# Explicit names make a constraint findable in an error message and comparable between databases.
-NAMING: Final = {
-    "pk": "%(table_name)s_pkey",
-    "uq": "%(table_name)s_%(column_0_N_name)s_key",
-    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-}
-
-metadata: Final = MetaData(naming_convention=NAMING)
-
-
-def _tenant() -> Column[int]:
-    return Column("tenant_id", BigInteger, nullable=False, autoincrement=False)
-
-
-def _identity() -> Column[int]:
-    return Column("id", BigInteger, Identity(always=True), nullable=False)
-
-
-def _count(name: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=False, server_default=text("0"))
-
-
-def _now(name: str) -> Column[object]:
-    return Column(name, MOMENT, nullable=False, server_default=text("now()"))
-
+from perfectcatch.store.schema.tables.base import MOMENT, count, identity, metadata, now, tenant
 
 # The sync's bookkeeping ------------------------------------------------------------------------
 
 sync_state: Final = Table(
     "sync_state",
     metadata,
-    _tenant(),
+    tenant(),
     Column("key", Text, nullable=False),
     Column("value", JSONB, nullable=False),
-    _now("updated_at"),
+    now("updated_at"),
     PrimaryKeyConstraint("tenant_id", "key"),
     schema=MIRROR,
     comment="Where each reading continues: one value per key and company",
@@ -73,7 +44,7 @@ sync_state: Final = Table(
 sync_runs: Final = Table(
     "sync_runs",
     metadata,
-    _tenant(),
+    tenant(),
     Column("id", Uuid, nullable=False),
     Column("mode", Text, nullable=False),
     Column("entities", ARRAY(Text), nullable=False),
@@ -94,20 +65,20 @@ sync_runs: Final = Table(
 st_sync_log: Final = Table(
     "st_sync_log",
     metadata,
-    _tenant(),
-    _identity(),
+    tenant(),
+    identity(),
     Column("run_id", Uuid),
     Column("module", Text, nullable=False),
     Column("entity_type", Text, Computed("module", persisted=True)),
     Column("sync_type", Text, nullable=False),
     Column("status", Text, nullable=False),
-    _count("records_fetched"),
-    _count("records_created"),
-    _count("records_updated"),
-    _count("records_unchanged"),
-    _count("records_deactivated"),
-    _count("records_quarantined"),
-    _count("requests"),
+    count("records_fetched"),
+    count("records_created"),
+    count("records_updated"),
+    count("records_unchanged"),
+    count("records_deactivated"),
+    count("records_quarantined"),
+    count("requests"),
     Column("records_processed", BigInteger, Computed("records_fetched", persisted=True)),
     Column(
         "records_succeeded",
@@ -129,7 +100,7 @@ st_sync_log: Final = Table(
 record_history: Final = Table(
     "record_history",
     metadata,
-    _tenant(),
+    tenant(),
     Column("entity", Text, nullable=False),
     Column("st_id", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False),
@@ -139,7 +110,7 @@ record_history: Final = Table(
     Column("deleted_at", MOMENT),
     Column("change", Text, nullable=False),
     Column("run_id", Uuid),
-    _now("recorded_at"),
+    now("recorded_at"),
     Column("full_data", JSONB),
     PrimaryKeyConstraint("tenant_id", "entity", "st_id", "revision"),
     schema=MIRROR,
@@ -149,16 +120,16 @@ record_history: Final = Table(
 sync_quarantine: Final = Table(
     "sync_quarantine",
     metadata,
-    _tenant(),
-    _identity(),
+    tenant(),
+    identity(),
     Column("entity", Text, nullable=False),
     Column("st_id", BigInteger),
     Column("fingerprint", LargeBinary, nullable=False),
     Column("reason", Text, nullable=False),
     Column("raw", LargeBinary, nullable=False),
     Column("times", Integer, nullable=False, server_default=text("1")),
-    _now("first_seen_at"),
-    _now("last_seen_at"),
+    now("first_seen_at"),
+    now("last_seen_at"),
     Column("run_id", Uuid),
     Column("resolved_at", MOMENT),
     Column("resolution", Text),
@@ -178,15 +149,15 @@ sync_quarantine: Final = Table(
 schema_drift: Final = Table(
     "schema_drift",
     metadata,
-    _tenant(),
+    tenant(),
     Column("entity", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("detail", Text),
     Column("example", Text),
     Column("times", BigInteger, nullable=False, server_default=text("1")),
-    _now("first_seen_at"),
-    _now("last_seen_at"),
+    now("first_seen_at"),
+    now("last_seen_at"),
     PrimaryKeyConstraint("tenant_id", "entity", "path", "kind"),
     schema=MIRROR,
     comment="Where records differ from the documented shape",
@@ -196,7 +167,7 @@ schema_drift: Final = Table(
 sweep_ids: Final = Table(
     "sweep_ids",
     metadata,
-    _tenant(),
+    tenant(),
     Column("run_id", Uuid, nullable=False),
     Column("entity", Text, nullable=False),
     Column("st_id", BigInteger, nullable=False),
@@ -208,15 +179,15 @@ sweep_ids: Final = Table(
 sync_holds: Final = Table(
     "sync_holds",
     metadata,
-    _tenant(),
-    _identity(),
+    tenant(),
+    identity(),
     Column("entity", Text, nullable=False),
     Column("run_id", Uuid),
     Column("kind", Text, nullable=False),
     Column("found", BigInteger, nullable=False),
     Column("total", BigInteger, nullable=False),
     Column("detail", JSONB),
-    _now("created_at"),
+    now("created_at"),
     Column("decided_at", MOMENT),
     Column("decision", Text),
     PrimaryKeyConstraint("tenant_id", "id"),
@@ -235,8 +206,8 @@ sync_holds: Final = Table(
 events: Final = Table(
     "events",
     metadata,
-    _tenant(),
-    _identity(),
+    tenant(),
+    identity(),
     Column("event_type", Text, nullable=False),
     Column("entity", Text, nullable=False),
     Column("st_id", BigInteger, nullable=False),

@@ -1,0 +1,1 @@
+"""The HTTP door: health, the mirror as JSON, runs of the sync, and every operation of the vendor."""

@@ -1,0 +1,150 @@
+"""Who may ask for what: keys, scopes, and how often.
+
+A key that was recognised is remembered for two seconds, so a revocation holds at most that much later; what
+is no key of ours is remembered as well, so that guessing costs the database nothing. A key's rate is kept in
+this process: with several servers behind one address each of them grants it.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from perfectcatch.gateway.problems import MEDIA_TYPE, Denied, Problem
+from perfectcatch.kit.clock import Clock
+from perfectcatch.store import keys
+from perfectcatch.store.keys import Found
+from perfectcatch.store.pool import Pool
+
+REMEMBERED_SECONDS: Final = 2.0
+_REMEMBERED: Final = 4096
+_NOTED_SECONDS: Final = 60.0  # how exact "last used" is
+
+
+class Scope(StrEnum):
+    """What a key may do; ``admin`` may everything."""
+
+    READ = "read"
+    WRITE = "write"
+    SEND = "send"
+    WORKFLOW = "workflow"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks."""
+
+    key_id: int
+    name: str
+    scopes: frozenset[str]
+
+    def may(self, scope: Scope) -> bool:
+        """Whether this caller has ``scope``."""
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+@dataclass(slots=True)
+class _Known:
+    found: Found | None
+    until: float
+
+
+class Door:
+    """Recognises callers. ``per_second``: requests of a key that does not say otherwise; 0 is no limit."""
+
+    def __init__(self, pool: Pool, tenant_id: int, clock: Clock, *, per_second: float) -> None:
+        self._pool = pool
+        self._tenant_id = tenant_id
+        self._clock = clock
+        self._per_second = per_second
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._due: dict[int, float] = {}
+        self._noted: dict[int, float] = {}
+
+    async def admit(self, authorization: str | None, scope: Scope) -> Caller:
+        """The caller behind an ``Authorization`` header. Raises ``Denied`` 401, 403 or 429."""
+        kind, _, text = (authorization or "").partition(" ")
+        found = await self._find(text.strip()) if kind.lower() == "bearer" else None
+        if found is None:
+            raise Denied(
+                401,
+                "A valid API key is needed: send `Authorization: Bearer <key>` with one that "
+                "`perfectcatch key create` made.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        caller = Caller(found.id, found.name, found.scopes)
+        if not caller.may(scope):
+            raise Denied(403, f"The key {found.name!r} lacks the scope {scope}.")
+        self._take(found)
+        await self._note(found)
+        return caller
+
+    async def _find(self, text: str) -> Found | None:
+        prefix = keys.prefix_of(text)
+        if prefix is None:
+            return None
+        now = self._clock.monotonic()
+        known = self._known.get(prefix)
+        if known is None or known.until <= now:
+            known = _Known(await keys.find(self._pool, self._tenant_id, prefix), now + REMEMBERED_SECONDS)
+            self._known[prefix] = known
+            self._known.move_to_end(prefix)
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        found = known.found
+        return found if found is not None and found.opens(text) else None
+
+    def _take(self, found: Found) -> None:
+        """Count a request, by the generic cell rate algorithm with one second's worth of burst."""
+        per_second = found.per_second if found.per_second is not None else self._per_second
+        if not per_second:
+            return
+        now = self._clock.monotonic()
+        due = max(self._due.get(found.id, 0.0), now)
+        if due - now > 1.0:
+            wait = max(1, round(due - now))
+            raise Denied(
+                429,
+                f"The key {found.name!r} may ask {per_second:g} times a second: wait {wait} s.",
+                headers={"Retry-After": str(wait)},
+            )
+        self._due[found.id] = due + 1 / per_second
+
+    async def _note(self, found: Found) -> None:
+        now = self._clock.monotonic()
+        if now - self._noted.get(found.id, -_NOTED_SECONDS) >= _NOTED_SECONDS:
+            self._noted[found.id] = now
+            await keys.used(self._pool, self._tenant_id, [found.id])
+
+
+# Declaring what a route needs --------------------------------------------------------------------
+
+_bearer = HTTPBearer(
+    auto_error=False, scheme_name="apiKey", description="A key of `perfectcatch key create`."
+)
+_PROBLEM: Final[dict[str, Any]] = {"model": Problem, "content": {MEDIA_TYPE: {}}}
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    401: {**_PROBLEM, "description": "No valid key."},
+    403: {**_PROBLEM, "description": "The key lacks the scope."},
+    422: {**_PROBLEM, "description": "The request is wrong."},
+    429: {**_PROBLEM, "description": "Too many requests with this key."},
+    503: {**_PROBLEM, "description": "Not possible right now."},
+}
+
+
+def scoped(scope: Scope) -> dict[str, Any]:
+    """Keyword arguments of a route for callers with ``scope``, such as ``**scoped(Scope.READ)``."""
+
+    async def check(request: Request, _: Annotated[Any, Depends(_bearer)]) -> None:
+        door: Door = request.app.state.gateway.door
+        request.state.caller = await door.admit(request.headers.get("authorization"), scope)
+
+    return {
+        "dependencies": [Depends(check)],
+        "openapi_extra": {"x-required-scope": str(scope)},
+        "responses": dict(PROBLEMS),
+    }

@@ -1,0 +1,73 @@
+"""Health: whether we live, and how each part is."""
+
+from datetime import datetime
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+
+from perfectcatch import __version__
+from perfectcatch.errors import PerfectCatchError
+from perfectcatch.gateway.access import Scope, scoped
+from perfectcatch.gateway.context import gateway_of
+from perfectcatch.store import runs
+
+router = APIRouter(tags=["health"])
+
+State = Literal["well", "ailing", "down", "not configured"]
+
+
+class Alive(BaseModel):
+    """The server answers."""
+
+    status: Literal["ok"] = "ok"
+    version: str = __version__
+
+
+class Part(BaseModel):
+    """One part of the product."""
+
+    name: str
+    state: State
+    detail: str = Field("", description="One sentence.")
+    since: datetime | None = Field(None, description="When it was last seen well.")
+
+
+class Detailed(BaseModel):
+    """Every part; the worst of them decides about ``status``."""
+
+    status: State
+    parts: list[Part]
+
+
+@router.get("/health", summary="Whether the server lives; asks neither the database nor a vendor.")
+async def health() -> Alive:
+    """Answer at once."""
+    return Alive()
+
+
+@router.get("/health/detailed", summary="How each part is.", **scoped(Scope.READ))
+async def detailed(request: Request) -> Detailed:
+    """Look at each part now."""
+    gateway = gateway_of(request)
+    parts: list[Part] = []
+    try:
+        latest = await runs.latest(gateway.pool, gateway.tenant_id)
+    except PerfectCatchError as error:
+        parts.append(Part(name="database", state="down", detail=str(error)))
+    else:
+        parts.append(Part(name="database", state="well"))
+        for run in latest:
+            state: State = "ailing" if run.status == "failed" else "well"
+            parts.append(
+                Part(name=f"sync {run.entity}", state=state, detail=run.error or "", since=run.completed_at)
+            )
+    order: tuple[State, ...] = ("down", "ailing", "well")
+    worst = next((state for state in order if any(part.state == state for part in parts)), "well")
+    return Detailed(status=worst, parts=parts)
+
+
+@router.get("/health/ghl", summary="How the CRM sync is.", **scoped(Scope.READ))
+async def crm() -> Part:
+    """There is none yet."""
+    return Part(name="crm", state="not configured", detail="No CRM is connected.")
