@@ -16,6 +16,8 @@ from perfectcatch.store.address import parse
 from perfectcatch.store.budget import PostgresBudget
 from perfectcatch.store.jobs.schema import install
 from perfectcatch.store.pool import Connection, Pool, open_pool
+from perfectcatch.store.reading.freshness import Freshness
+from perfectcatch.store.reading.reads import open_reads
 from perfectcatch.store.schema import check
 from perfectcatch.store.schema import migrate as migrations
 from perfectcatch.store.server.embedded import opened
@@ -36,6 +38,7 @@ CREDENTIALS = (
     "SERVICE_TITAN_APP_KEY",
 )
 
+READING_SHARE = 4  # one in so many connections of the API server is for reading alone
 MADE_UP = "_sandbox"  # what the name of the database of a made-up company ends with
 LONGEST_NAME = 63  # bytes; PostgreSQL cuts a longer name off without an error
 
@@ -124,16 +127,24 @@ async def _made_up(database: Database) -> Database:
     return database.beside(name)
 
 
-def _pool(settings: Settings, database: Database, application: str) -> AbstractAsyncContextManager[Pool]:
-    return open_pool(database.url, max_size=settings.database_max_connections, application_name=application)
+def _pool(
+    settings: Settings, database: Database, application: str, spare: int = 0
+) -> AbstractAsyncContextManager[Pool]:
+    size = settings.database_max_connections - spare
+    return open_pool(database.url, max_size=size, application_name=application)
 
 
 @asynccontextmanager
-async def open_store(settings: Settings, *, application: str, sandbox: bool = False) -> AsyncIterator[Pool]:
-    """A pool on the database; one that nobody has migrated yet, or that is ours alone, is migrated."""
+async def open_store(
+    settings: Settings, *, application: str, sandbox: bool = False, spare: int = 0
+) -> AsyncIterator[Pool]:
+    """A pool on the database; one that nobody has migrated yet, or that is ours alone, is migrated.
+
+    ``spare``: how many of this process's connections are left for others.
+    """
     async with (
         open_database(settings, sandbox=sandbox) as database,
-        _pool(settings, database, application) as pool,
+        _pool(settings, database, application, spare) as pool,
     ):
         if database.embedded or await migrations.is_empty(pool):
             await migrations.ensure(pool, BY_NAME.values(), install_jobs=install)
@@ -218,10 +229,18 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
     clock = SystemClock()
     require(settings, *CREDENTIALS)
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(open_store(settings, application="perfectcatch serve"))
+        looking = max(2, settings.database_max_connections // READING_SHARE)
+        pool = await stack.enter_async_context(
+            open_store(settings, application="perfectcatch serve", spare=looking)
+        )
         source = await stack.enter_async_context(open_source(settings, pool, clock))
+        reads = await stack.enter_async_context(
+            open_reads(pool.url, max_size=looking, application="perfectcatch serve reads")
+        )
         yield Gateway(
             pool=pool,
+            reads=reads,
+            freshness=Freshness(reads, source.tenant_id, BY_NAME, clock),
             source=source,
             entities=BY_NAME,
             tenant_id=source.tenant_id,

@@ -43,6 +43,7 @@ def application() -> "FastAPI":
     from perfectcatch.app import open_gateway
     from perfectcatch.cli.start import prepared
     from perfectcatch.gateway.asgi import make_app
+    from perfectcatch.vendors.servicetitan.entities import BY_NAME
 
     settings = prepared()
-    return make_app(lambda: open_gateway(settings))
+    return make_app(lambda: open_gateway(settings), BY_NAME)

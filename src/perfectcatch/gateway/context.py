@@ -1,7 +1,7 @@
 """What every route works with, composed once per process by ``app``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from starlette.requests import HTTPConnection
@@ -11,19 +11,28 @@ from perfectcatch.kit.clock import Clock
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.source import RecordSource
 from perfectcatch.store.pool import Pool
+from perfectcatch.store.reading.freshness import Freshness
+from perfectcatch.store.reading.reads import Reads
+from perfectcatch.store.reading.records import Finders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """Everything that a route needs. ``zone`` is the company's time zone."""
+    """Everything that a route needs. ``zone`` is the company's time zone.
+
+    ``reads`` are connections that cannot write, for everything that is only looked at.
+    """
 
     pool: Pool
+    reads: Reads
+    freshness: Freshness
     source: RecordSource
     entities: Mapping[str, Entity]
     tenant_id: int
     clock: Clock
     zone: str
     door: Door
+    finders: Finders = field(default_factory=Finders)
 
 
 def gateway_of(connection: HTTPConnection) -> Gateway:

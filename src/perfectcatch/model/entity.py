@@ -28,6 +28,7 @@ class Type(StrEnum):
     IDS = "bigint[]"
     TEXTS = "text[]"
     JSON = "jsonb"
+    WORDS = "tsvector"  # for search alone: never part of a record
 
 
 class Convert(StrEnum):

@@ -8,6 +8,7 @@ import random
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Final, TypeVar
 
 import psycopg
@@ -73,7 +74,9 @@ _UNDEFINED: Final = ("42P01", "42703", "42883", "3F000")  # table, column, funct
 
 
 class Pool(AsyncConnectionPool[Connection]):
-    """Connections for everybody in this process. Made by ``open_pool``."""
+    """Connections for everybody in this process. Made by ``open_pool`` for the database at ``url``."""
+
+    url: str
 
     @asynccontextmanager
     async def connection(
@@ -93,11 +96,18 @@ class Pool(AsyncConnectionPool[Connection]):
 
 @asynccontextmanager
 async def open_pool(
-    url: str, *, max_size: int = 20, application_name: str = "perfectcatch", setting: str = "DATABASE_URL"
+    url: str,
+    *,
+    max_size: int = 20,
+    application_name: str = "perfectcatch",
+    setting: str = "DATABASE_URL",
+    session: str = "",
+    wait_seconds: float = _WAIT_SECONDS,
 ) -> AsyncIterator[Pool]:
     """Keep connections to the database at ``url``, at most ``max_size`` at once, while the context is open.
 
-    ``setting`` is the name that errors give for where ``url`` came from. Errors: ``BadSetting`` for an
+    ``setting`` is the name that errors give for where ``url`` came from, ``session`` what a new connection is
+    told at first, ``wait_seconds`` how long anybody waits for a free one. Errors: ``BadSetting`` for an
     address that cannot be read, a refused login, a missing database or a server older than 15;
     ``DatabaseUnavailable`` when nothing answers.
     """
@@ -110,13 +120,14 @@ async def open_pool(
         kwargs={"autocommit": True, "application_name": application_name},
         min_size=1,
         max_size=max_size,
-        timeout=_WAIT_SECONDS,
-        configure=_configure,
+        timeout=wait_seconds,
+        configure=partial(_configure, session=session),
         check=_alive,
         reset=_restore,
         name=application_name,
         open=False,
     )
+    pool.url = url
     async with pool:
         yield pool
 
@@ -240,8 +251,8 @@ def _role(conninfo: object) -> str | None:
 # A connection ----------------------------------------------------------------------------------
 
 
-async def _configure(connection: Connection) -> None:
-    await connection.execute("set time zone 'UTC'")
+async def _configure(connection: Connection, session: str) -> None:
+    await connection.execute(f"set time zone 'UTC'; {session}".encode())
 
 
 async def _restore(connection: Connection) -> None:

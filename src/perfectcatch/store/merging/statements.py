@@ -13,7 +13,7 @@ Parameters: ``tenant``, ``run``, and for events of later reads ``past_before``.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from perfectcatch.model.entity import Child, Entity, Link, LookedUp
+from perfectcatch.model.entity import Child, Entity, Link, LookedUp, Type
 from perfectcatch.store.merging import detect, extract
 from perfectcatch.store.merging.extract import literal
 from perfectcatch.store.names import EVENT_CHANNEL, EVENTS, HISTORY, beside, qualified, quote
@@ -140,7 +140,7 @@ where p.kind = 'c' and i.ord = p.ord and m.tenant_id = %(tenant)s and m.st_id = 
 
 def record_json(entity: Entity, row: str) -> str:
     """Every typed column of ``row`` as one JSON object, the document itself left out."""
-    names = [quote(column.name) for column in entity.columns]
+    names = [quote(column.name) for column in entity.columns if column.type is not Type.WORDS]
     names += ["st_created_on", "st_modified_on", "active", "deleted_at"]
     listed = ", ".join(f"{row}.{name}" for name in names)
     return f"(select to_jsonb(columns_of) from (select {listed}) columns_of)"

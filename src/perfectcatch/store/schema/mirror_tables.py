@@ -26,7 +26,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 from sqlalchemy.types import TypeEngine
 
 from perfectcatch.model import entity as words
@@ -47,6 +47,7 @@ SQL_TYPES: Final[dict[Type, TypeEngine[Any]]] = {
     Type.IDS: ARRAY(BigInteger()),
     Type.TEXTS: ARRAY(Text()),
     Type.JSON: JSONB(),
+    Type.WORDS: TSVECTOR(),
 }
 
 # By default a table is vacuumed after a fifth of it has changed and analysed after a tenth. For a table of
@@ -154,7 +155,7 @@ def _key(name: str) -> Column[int]:
 
 def _index(table: Table, column: str, type_: Type) -> Index:
     name = _index_name(table.name, column)
-    if type_ in (Type.IDS, Type.TEXTS, Type.JSON):
+    if type_ in (Type.IDS, Type.TEXTS, Type.JSON, Type.WORDS):
         # GIN has no operator class for bigint without an extension that the embedded server lacks.
         return Index(name, table.c[column], postgresql_using="gin")
     return Index(name, table.c.tenant_id, table.c[column])
