@@ -6,11 +6,15 @@ this process: with several servers behind one address each of them grants it.
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from perfectcatch.gateway.problems import MEDIA_TYPE, Denied, Problem
@@ -18,6 +22,7 @@ from perfectcatch.kit.clock import Clock
 from perfectcatch.store import keys
 from perfectcatch.store.keys import Found
 from perfectcatch.store.pool import Pool
+from perfectcatch.store.reading.fields import only_known
 
 REMEMBERED_SECONDS: Final = 2.0
 _REMEMBERED: Final = 4096
@@ -136,15 +141,38 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def scoped(scope: Scope) -> dict[str, Any]:
-    """Keyword arguments of a route for callers with ``scope``, such as ``**scoped(Scope.READ)``."""
+def scoped(scope: Scope, *problems: int, openapi: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Keyword arguments of a route for callers with ``scope``, such as ``**scoped(Scope.READ, 404)``.
+
+    A query that names what the route does not declare is refused. ``problems`` are further statuses that the
+    route may answer with, ``openapi`` further parts of its entry in the document.
+    """
 
     async def check(request: Request, _: Annotated[Any, Depends(_bearer)]) -> None:
         door: Door = request.app.state.gateway.door
         request.state.caller = await door.admit(request.headers.get("authorization"), scope)
+        if request.scope["query_string"]:
+            only_known(request.query_params.multi_items(), _declared(request.scope.get("route")))
 
+    more = {status: {**_PROBLEM, "description": MEANINGS[status]} for status in problems}
     return {
         "dependencies": [Depends(check)],
-        "openapi_extra": {"x-required-scope": str(scope)},
-        "responses": dict(PROBLEMS),
+        "openapi_extra": {"x-required-scope": str(scope), **(openapi or {})},
+        "responses": PROBLEMS | more,
     }
+
+
+MEANINGS: Final = {
+    404: "There is no such thing.",
+    409: "Something else is in the way.",
+    413: "The body is too large.",
+    502: "The vendor did not answer usably.",
+}
+
+
+def _declared(route: object) -> list[str]:
+    """The names that a query of ``route`` may use."""
+    if not isinstance(route, APIRoute):
+        return []
+    flat = get_flat_params(route.dependant)
+    return [each.alias for each in flat if isinstance(each.field_info, Query)]

@@ -7,11 +7,11 @@ from typing import Any
 from fastapi import FastAPI
 
 from perfectcatch import __version__
-from perfectcatch.gateway import health, mirror, operations, problems, shapes
+from perfectcatch.gateway import database, health, mirror, operations, problems, shapes, upserts
 from perfectcatch.gateway.context import Gateway
 from perfectcatch.model.entity import Entity
 
-ROUTERS = (health.router,)
+ROUTERS = (health.router, database.router, upserts.router)
 
 
 def make_app(

@@ -52,9 +52,7 @@ async def many(gateway: Gateway, request: Request) -> Response:
     """A list of records."""
     entity = entity_of(gateway, request.path_params["entity"])
     age = await gateway.freshness.of(entity.name)
-    asked = list_of(
-        entity, given(request), tenant_id=gateway.tenant_id, as_of=age.as_of, zone=gateway.zone
-    )
+    asked = list_of(entity, given(request), tenant_id=gateway.tenant_id, as_of=age.as_of, zone=gateway.zone)
     return answer(await gateway.reads.json(asked.text, asked.values) or b"", age)
 
 
@@ -107,9 +105,10 @@ def operations(entities: Mapping[str, Entity]) -> Iterator[Operation]:
     """Two routes for each entity."""
     st_id = in_path("st_id", "The vendor's id.", ID)
     for entity in entities.values():
+        path = f"/db/{entity.name.replace('_', '-')}"
         yield Operation(
             name=f"db_{entity.name}_list",
-            path=f"/db/{entity.name}",
+            path=path,
             route="/db/{entity}",
             does=f"{entity.does} A list, page by page.",
             tag=TAG,
@@ -120,7 +119,7 @@ def operations(entities: Mapping[str, Entity]) -> Iterator[Operation]:
         )
         yield Operation(
             name=f"db_{entity.name}_get",
-            path=f"/db/{entity.name}/{{st_id}}",
+            path=f"{path}/{{st_id}}",
             route="/db/{entity}/{st_id:st_id}",
             does=f"{entity.does} One of them, with what lies inside it.",
             tag=TAG,

@@ -12,14 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from perfectcatch.gateway.access import PROBLEMS, Scope
+from perfectcatch.gateway.access import MEANINGS, PROBLEMS, Scope
 from perfectcatch.gateway.context import Gateway, gateway_of
 from perfectcatch.gateway.problems import MEDIA_TYPE
 
 Handler = Callable[[Gateway, Request], Awaitable[Response]]
 Schema = Mapping[str, Any]
 
-SECURITY: Final = [{"apiKey": []}]
+SECURITY: Final[list[dict[str, list[str]]]] = [{"apiKey": []}]
 NOT_FOUND: Final = 404
 NOT_MODIFIED: Final = 304
 
@@ -68,7 +68,9 @@ def _admitting(row: Operation) -> Callable[[Request], Awaitable[Response]]:
     return endpoint
 
 
-def describe(document: dict[str, Any], operations: Iterable[Operation], schemas: Mapping[str, Schema]) -> None:
+def describe(
+    document: dict[str, Any], operations: Iterable[Operation], schemas: Mapping[str, Schema]
+) -> None:
     """Add the rows and the schemas that they name to an OpenAPI document."""
     paths = document.setdefault("paths", {})
     components = document.setdefault("components", {})
@@ -104,17 +106,9 @@ def _responses(row: Operation) -> dict[str, Any]:
                 found[str(status)]["headers"] = {name: dict(each) for name, each in row.headers.items()}
     problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for number in (*PROBLEMS, *row.problems):
-        text = PROBLEMS.get(number, {}).get("description") or _MEANINGS[int(number)]
+        text = PROBLEMS.get(number, {}).get("description") or MEANINGS[int(number)]
         found[str(number)] = {"description": text, "content": problem}
     return found
-
-
-_MEANINGS: Final = {
-    404: "There is no such record.",
-    409: "Something else is in the way.",
-    413: "The body is too large.",
-    502: "The vendor did not answer usably.",
-}
 
 
 # Parts of a description --------------------------------------------------------------------------

@@ -87,7 +87,11 @@ def _child_name(entity: Entity, child: Child) -> str:
 def filters_of(entity: Entity) -> tuple[Schema, ...]:
     """The parameters of a list."""
     found = [
-        query("limit", CONTROLS["limit"], {"type": "integer", "minimum": 1, "maximum": LONGEST, "default": USUAL}),
+        query(
+            "limit",
+            CONTROLS["limit"],
+            {"type": "integer", "minimum": 1, "maximum": LONGEST, "default": USUAL},
+        ),
         query("after", CONTROLS["after"], {"type": "string", "pattern": r"^([^~]*~)?-?[0-9]{1,18}$"}),
         query("sort", CONTROLS["sort"], {"type": "string", "enum": list(SORTS), "default": "st_id"}),
         query("fields", CONTROLS["fields"]),

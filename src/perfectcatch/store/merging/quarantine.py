@@ -192,6 +192,16 @@ async def waiting(
         return await cursor.fetchall()
 
 
+async def reasons(pool: Pool, tenant_id: int, entity: str, ids: Sequence[int]) -> dict[int, str]:
+    """Why those of ``ids`` that are in quarantine are there."""
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            f"select st_id, reason from {QUARANTINE} where {_WAITING} and st_id = any(%(ids)s) order by id",
+            {"tenant": tenant_id, "entity": entity, "ids": list(ids)},
+        )
+        return dict(await found.fetchall())
+
+
 async def count_waiting(pool: Pool, tenant_id: int, entity: str | None = None) -> int:
     """How many records are in quarantine."""
     async with pool.connection() as connection:

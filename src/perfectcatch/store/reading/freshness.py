@@ -54,9 +54,14 @@ class Freshness:
         if self._clock.monotonic() - self._read_at > REMEMBERED_SECONDS and self._reading is None:
             self._reading = asyncio.create_task(self._read())
             self._reading.add_done_callback(self._ended)
-        if self._now is None and self._reading is not None:
-            await asyncio.shield(self._reading)
+        if self._now is None:
+            await self.settled()
         return self._oldest(entities)
+
+    async def settled(self) -> None:
+        """Wait for a reading that is under way."""
+        if self._reading is not None:
+            await asyncio.shield(self._reading)
 
     def _oldest(self, entities: Iterable[str]) -> Age:
         moments = [self._known.get(entity) for entity in entities]

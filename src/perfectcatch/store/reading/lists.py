@@ -122,7 +122,9 @@ def list_of(
                 raise BadArgument(f"{name} is given twice.")
             controls[name] = text
         else:
-            raise BadArgument(f"{entity.name} cannot be filtered by {name!r}{nearest(name, [*known, *CONTROLS])}")
+            raise BadArgument(
+                f"{entity.name} cannot be filtered by {name!r}{nearest(name, [*known, *CONTROLS])}"
+            )
     where, values = ["m.tenant_id = %s"], [tenant_id]
     if not flag(controls, "include_deleted", zone) and "deleted_at" not in filters:
         where.append("m.deleted_at is null")
@@ -131,7 +133,7 @@ def list_of(
         where.append(condition)
         values += given_values
     fields = chosen(entity, controls.get("fields"))
-    order = _order(entity, controls.get("sort", "st_id"))
+    order = _order(controls.get("sort", "st_id"))
     limit = limit_of(controls.get("limit"))
     branches, branch_values = _branches(order, controls.get("after"), zone)
     record = record_of(fields, "m")
@@ -222,7 +224,7 @@ class _Order:
 _UTC = "to_char(modified at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 
 
-def _order(entity: Entity, sort: str) -> _Order:
+def _order(sort: str) -> _Order:
     if sort not in SORTS:
         raise BadArgument(f"sort is {sort[:40]!r}: choose one of {', '.join(SORTS)}.")
     descending = sort.startswith("-")

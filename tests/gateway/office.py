@@ -1,0 +1,149 @@
+"""The API server inside the test's own process, over a mirror that holds one record of every kind."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from perfectcatch.gateway.access import Door
+from perfectcatch.gateway.asgi import make_app
+from perfectcatch.gateway.context import Gateway
+from perfectcatch.kit.clock import FakeClock
+from perfectcatch.model.entity import Entity
+from perfectcatch.store import keys
+from perfectcatch.store.merging import mirror
+from perfectcatch.store.merging.mirror import Batch, Outcome
+from perfectcatch.store.pool import Pool, open_pool
+from perfectcatch.store.reading.freshness import Freshness
+from perfectcatch.store.reading.reads import open_reads
+from perfectcatch.vendors.servicetitan.entities import BY_NAME, ENTITIES
+
+TENANT, OTHER = 5, 6
+ZONE = "America/New_York"
+FOREIGN = "Foreign company"
+FIXTURES = Path(__file__).parent.parent / "vendors" / "servicetitan" / "fixtures"
+
+
+class NoVendor:
+    """A vendor that nobody may ask: what is answered from PostgreSQL needs none."""
+
+    tenant_id = TENANT
+
+    def __getattr__(self, name: str) -> Any:
+        message = f"the vendor was asked: {name}"
+        raise AssertionError(message)
+
+
+@dataclass
+class Office:
+    """A client with a key for everything, and what is behind the server."""
+
+    app: FastAPI
+    http: httpx.AsyncClient
+    pool: Pool
+    gateway: Gateway
+    clock: FakeClock
+    tenant: int
+
+    async def get(self, path: str, status: int = 200, **headers: str) -> Any:
+        answer = await self.http.get(path, headers=headers)
+        assert answer.status_code == status, answer.text
+        return answer.json() if answer.content else None
+
+    async def send(self, method: str, path: str, body: Any, status: int = 200) -> Any:
+        answer = await self.http.request(method, path, json=body)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    async def key(self, *scopes: str) -> str:
+        _, text = await keys.create(self.pool, self.tenant, name="test", scopes=scopes, per_second=0)
+        return text
+
+    async def merge(self, name: str, *records: dict[str, Any], **more: Any) -> Outcome:
+        return await merge(self.pool, name, *records, tenant=self.tenant, **more)
+
+    async def was_read(self, *names: str, status: str = "succeeded", seconds_ago: int = 3600) -> None:
+        """Entities were read from the vendor."""
+        await was_read(self.pool, self.tenant, *names, status=status, seconds_ago=seconds_ago)
+
+    async def rows(self, query: str, *values: Any) -> list[Any]:
+        async with self.pool.connection() as connection:
+            return await (await connection.execute(query, values)).fetchall()
+
+
+def fixture(name: str, /, **values: Any) -> dict[str, Any]:
+    """The fixture of an entity, tagged as its feed does, with ``values`` instead of its own."""
+    entity: Entity = BY_NAME[name]
+    record: dict[str, Any] = json.loads((FIXTURES / f"{name}.json").read_text(encoding="utf-8"))
+    return dict(feed.tag for feed in entity.feeds[:1] if feed.tag) | record | values
+
+
+async def merge(pool: Pool, name: str, *records: dict[str, Any], tenant: int, **more: Any) -> Outcome:
+    documents = [json.dumps(record).encode() for record in records]
+    batch = Batch(tenant_id=tenant, entity=BY_NAME[name], entities=BY_NAME, records=documents, **more)
+    return await mirror.merge(pool, batch)
+
+
+async def fill(pool: Pool) -> None:
+    """One record of every kind for us, and the same with other words for another company."""
+    for entity in ENTITIES:
+        await merge(pool, entity.name, fixture(entity.name), tenant=TENANT)
+        await merge(pool, entity.name, _foreign(fixture(entity.name)), tenant=OTHER)
+    await was_read(pool, TENANT, *BY_NAME)
+
+
+async def was_read(
+    pool: Pool, tenant: int, *names: str, status: str = "succeeded", seconds_ago: int = 3600
+) -> None:
+    async with pool.connection() as connection:
+        await connection.execute(
+            """
+            insert into servicetitan.st_sync_log (tenant_id, run_id, module, sync_type, status, started_at,
+              completed_at)
+            select %s, gen_random_uuid(), module, 'full', %s, now() - make_interval(secs => %s), now()
+            from unnest(%s::text[]) module
+            """,
+            (tenant, status, seconds_ago, list(names)),
+        )
+
+
+def _foreign(value: Any) -> Any:
+    """The same record with every text of words changed."""
+    if isinstance(value, dict):
+        return {key: _foreign(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_foreign(each) for each in value]
+    if isinstance(value, str) and " " in value:
+        return FOREIGN
+    return value
+
+
+@asynccontextmanager
+async def open_office(url: str, *, tenant: int = TENANT, source: Any = None) -> AsyncIterator[Office]:
+    time = FakeClock()
+    async with open_pool(url, max_size=6) as pool, open_reads(url, max_size=4, application="test") as reads:
+        gateway = Gateway(
+            pool=pool,
+            reads=reads,
+            freshness=Freshness(reads, tenant, BY_NAME, time),
+            source=source or NoVendor(),
+            entities=BY_NAME,
+            tenant_id=tenant,
+            clock=time,
+            zone=ZONE,
+            door=Door(pool, tenant, time, per_second=0),
+        )
+        app = make_app(lambda: None, BY_NAME)  # type: ignore[arg-type,return-value] - never entered
+        app.state.gateway = gateway
+        _, text = await keys.create(pool, tenant, name="all", scopes=["admin"], per_second=0)
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://office",
+            headers={"Authorization": f"Bearer {text}"},
+        ) as http:
+            yield Office(app, http, pool, gateway, time, tenant)
