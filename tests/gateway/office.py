@@ -92,8 +92,11 @@ async def merge(pool: Pool, name: str, *records: dict[str, Any], tenant: int, **
 async def fill(pool: Pool) -> None:
     """One record of every kind for us, and the same with other words for another company."""
     for entity in ENTITIES:
-        await merge(pool, entity.name, fixture(entity.name), tenant=TENANT)
-        await merge(pool, entity.name, _foreign(fixture(entity.name)), tenant=OTHER)
+        record = fixture(entity.name)
+        if entity.name == "bookings":
+            record["jobId"] = fixture("jobs")["id"]
+        await merge(pool, entity.name, record, tenant=TENANT)
+        await merge(pool, entity.name, _foreign(record), tenant=OTHER)
     await was_read(pool, TENANT, *BY_NAME)
 
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from perfectcatch.errors import BadArgument
+from perfectcatch.gateway.context import Gateway
 from perfectcatch.gateway.operations import Schema
 from perfectcatch.store.reading.freshness import Age
 
@@ -54,6 +55,11 @@ def known(request: Request, age: Age, tag: str) -> Response | None:
 def json(value: Any, age: Age = Age(None, None), *, status: int = 200) -> Response:  # noqa: B008 - frozen
     """An answer of a value."""
     return answer(_encoder.encode(value), age, status=status)
+
+
+def live(gateway: Gateway) -> Age:
+    """The age of what is our own: it is what it is now."""
+    return Age(gateway.clock.now(), 0.0)
 
 
 def given(request: Request) -> Sequence[tuple[str, str]]:

@@ -7,11 +7,11 @@ from typing import Any
 from fastapi import FastAPI
 
 from perfectcatch import __version__
-from perfectcatch.gateway import database, health, mirror, operations, problems, shapes, upserts
+from perfectcatch.gateway import database, health, mirror, operations, problems, records, shapes, upserts
 from perfectcatch.gateway.context import Gateway
 from perfectcatch.model.entity import Entity
 
-ROUTERS = (health.router, database.router, upserts.router)
+ROUTERS = (health.router, database.router, upserts.router, records.router)
 
 
 def make_app(

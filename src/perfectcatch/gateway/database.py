@@ -51,8 +51,11 @@ async def sync_states(
     """Every kept value, by key."""
     gateway = gateway_of(request)
     _no_nul(after)
-    body = await bookkeeping.states(gateway.reads, gateway.tenant_id, after=after, limit=limit)
-    return answers.answer(body, await gateway.freshness.of())
+    age = answers.live(gateway)
+    body = await bookkeeping.states(
+        gateway.reads, gateway.tenant_id, after=after, limit=limit, as_of=age.as_of
+    )
+    return answers.answer(body, age)
 
 
 @router.get("/sync-state/{key}", summary="One kept value.", response_model=Kept, **scoped(Scope.READ, 404))
@@ -63,7 +66,7 @@ async def sync_state(request: Request, key: Key) -> Response:
     body = await bookkeeping.state_of(gateway.reads, gateway.tenant_id, key)
     if body is None:
         raise Denied(404, f"Nothing is kept under {key!r}: GET /db/sync-state lists what is.")
-    return answers.answer(body, await gateway.freshness.of())
+    return answers.answer(body, answers.live(gateway))
 
 
 @router.put("/sync-state/{key}", summary="Keep a value.", response_model=Kept, **scoped(Scope.WRITE))
@@ -77,7 +80,7 @@ async def keep_state(request: Request, key: Key, asked: Value) -> Response:
         raise BadArgument("The value holds the character NUL, which PostgreSQL cannot keep.")
     await bookkeeping.keep(gateway.pool, gateway.tenant_id, key, asked.value)
     body = await bookkeeping.state_of(gateway.reads, gateway.tenant_id, key)
-    return answers.answer(body or b"", await gateway.freshness.of())
+    return answers.answer(body or b"", answers.live(gateway))
 
 
 def _not_the_syncs(gateway: Gateway, key: str) -> None:
@@ -115,18 +118,20 @@ async def sync_logs(
     gateway = gateway_of(request)
     for text in (module, status):
         _no_nul(text or "")
+    age = answers.live(gateway)
     body = await bookkeeping.log_lines(
         gateway.reads,
         gateway.tenant_id,
         after=BIGGEST if after is None else after,
         limit=limit,
+        as_of=age.as_of,
         module=module,
         status=status,
         run_id=run_id,
         started_from=started_from,
         started_before=started_before,
     )
-    return answers.answer(body, await gateway.freshness.of())
+    return answers.answer(body, age)
 
 
 @router.post(
@@ -156,7 +161,7 @@ async def log_statistics(
     gateway = gateway_of(request)
     _no_nul(module or "")
     body = await bookkeeping.statistics(gateway.reads, gateway.tenant_id, module)
-    return answers.answer(body, await gateway.freshness.of())
+    return answers.answer(body, answers.live(gateway))
 
 
 # Contacts and the CRM --------------------------------------------------------------------------

@@ -41,9 +41,9 @@ _STATES: Final = page(
 )
 
 
-async def states(reads: Reads, tenant_id: int, *, after: str, limit: int) -> bytes:
+async def states(reads: Reads, tenant_id: int, *, after: str, limit: int, as_of: datetime | None) -> bytes:
     """Every kept value, by key."""
-    values = {"tenant": tenant_id, "after": after, "limit": limit, "as_of": None}
+    values = {"tenant": tenant_id, "after": after, "limit": limit, "as_of": as_of}
     return await reads.json(_STATES, values) or b""
 
 
@@ -81,7 +81,7 @@ _LINES: Final = page(
 
 async def log_lines(reads: Reads, tenant_id: int, **asked: Any) -> bytes:
     """Lines of the sync log, the newest first; ``asked`` are the parameters of ``_LINES``."""
-    return await reads.json(_LINES, {"tenant": tenant_id, "as_of": None, **asked}) or b""
+    return await reads.json(_LINES, {"tenant": tenant_id, **asked}) or b""
 
 
 async def write_line(pool: Pool, tenant_id: int, line: Mapping[str, Any]) -> int:

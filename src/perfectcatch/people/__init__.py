@@ -1,0 +1,1 @@
+"""People: everything that happened between the company and one of its customers."""
