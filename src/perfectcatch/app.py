@@ -16,6 +16,7 @@ from perfectcatch.store.address import parse
 from perfectcatch.store.budget import PostgresBudget
 from perfectcatch.store.jobs.schema import install
 from perfectcatch.store.pool import Connection, Pool, open_pool
+from perfectcatch.store.presence import open_presence
 from perfectcatch.store.reading.freshness import Freshness
 from perfectcatch.store.reading.reads import open_reads
 from perfectcatch.store.schema import check
@@ -30,6 +31,7 @@ from perfectcatch.vendors.servicetitan.transport import rates
 
 if TYPE_CHECKING:
     from perfectcatch.gateway.context import Gateway
+    from perfectcatch.model.passing import Offer
 
 CREDENTIALS = (
     "SERVICE_TITAN_CLIENT_ID",
@@ -242,9 +244,18 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
             reads=reads,
             freshness=Freshness(reads, source.tenant_id, BY_NAME, clock),
             source=source,
+            passage=source.passing,
+            presence=await stack.enter_async_context(open_presence(pool)),
             entities=BY_NAME,
             tenant_id=source.tenant_id,
             clock=clock,
             zone=settings.service_titan_timezone,
             door=Door(pool, source.tenant_id, clock, per_second=settings.api_rate_limit),
         )
+
+
+def offer() -> "Offer":
+    """Every route to the vendor, with the schemas of what goes through them."""
+    from perfectcatch.vendors.servicetitan import routes
+
+    return routes.offer()

@@ -45,6 +45,16 @@ class Crash(PerfectCatchError):
 class VendorUnavailable(Retry):
     """The vendor did not give a usable answer: refused connection, deadline, 5xx, broken body."""
 
+    status: int | None = None  # the vendor's own, where it gave one
+
+
+class VendorTimeout(VendorUnavailable):
+    """The vendor did not finish its answer in time."""
+
+
+class OutcomeUnknown(VendorUnavailable):
+    """A change was sent and no usable answer came: it may have been carried out."""
+
 
 class RateLimited(Retry):
     """The vendor said 429 more often than the retry rules allow."""
@@ -107,10 +117,18 @@ class VendorRefused(Refused):
 
     exit_status = 1
 
-    def __init__(self, message: str, *, status: int, trace_id: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        trace_id: str | None = None,
+        errors: dict[str, list[str]] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.trace_id = trace_id
+        self.errors = errors  # what the vendor says of each field
 
 
 class NotFound(VendorRefused):

@@ -30,6 +30,7 @@ def serve(
         host=settings.listen_host,
         port=settings.port,
         reload=reload,
+        http="perfectcatch.gateway.strict:StrictProtocol",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -40,10 +41,10 @@ def serve(
 
 def application() -> "FastAPI":
     """The application as the settings of this process say."""
-    from perfectcatch.app import open_gateway
+    from perfectcatch.app import offer, open_gateway
     from perfectcatch.cli.start import prepared
     from perfectcatch.gateway.asgi import make_app
     from perfectcatch.vendors.servicetitan.entities import BY_NAME
 
     settings = prepared()
-    return make_app(lambda: open_gateway(settings), BY_NAME)
+    return make_app(lambda: open_gateway(settings), BY_NAME, offer())

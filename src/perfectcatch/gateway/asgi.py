@@ -1,25 +1,42 @@
 """The application: every router mounted, errors as problems, one OpenAPI document."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
 
 from perfectcatch import __version__
-from perfectcatch.gateway import database, health, mirror, operations, problems, records, shapes, upserts
+from perfectcatch.gateway import (
+    database,
+    document,
+    health,
+    mirror,
+    operations,
+    problems,
+    records,
+    shapes,
+    upserts,
+)
 from perfectcatch.gateway.context import Gateway
+from perfectcatch.gateway.passing.described import describe
+from perfectcatch.gateway.passing.middleware import PassThrough
+from perfectcatch.gateway.passing.table import Table, shape
 from perfectcatch.model.entity import Entity
+from perfectcatch.model.passing import Offer
 
 ROUTERS = (health.router, database.router, upserts.router, records.router)
 
 
 def make_app(
-    open_gateway: Callable[[], AbstractAsyncContextManager[Gateway]], entities: Mapping[str, Entity]
+    open_gateway: Callable[[], AbstractAsyncContextManager[Gateway]],
+    entities: Mapping[str, Entity],
+    offer: Offer,
 ) -> FastAPI:
     """Make the application; ``open_gateway`` is entered when the server starts and left when it ends.
 
-    ``entities`` are those of the gateway: their routes and models follow from the declarations.
+    ``entities`` are those of the gateway: their routes and models follow from the declarations. ``offer``
+    holds the routes that are passed through to the vendor; where one of its aliases is a route of our own
+    too, ours answers.
     """
 
     @asynccontextmanager
@@ -33,6 +50,8 @@ def make_app(
         version=__version__,
         summary="A contractor's data and its events, and one door to the vendor.",
         lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
         redoc_url=None,
     )
     problems.install(app)
@@ -41,21 +60,23 @@ def make_app(
     app.router.routes[:0] = operations.routes(each for each in rows if each.route and "st_id" in each.route)
     for router in ROUTERS:
         app.include_router(router)
+    local = frozenset(_ours(app, rows))
+    table = Table(
+        route for route in offer.routes if not (route.alias and (route.method, shape(route.path)) in local)
+    )
+    document.install(
+        app,
+        lambda whole: operations.describe(whole, rows, shapes.schemas_of(entities)),
+        lambda whole: describe(whole, offer, table.routes),
+    )
     app.router.routes += operations.routes((*rows, mirror.fallback()))
-    _describe(app, rows, shapes.schemas_of(entities))
+    app.add_middleware(PassThrough, table=table, local=local)
     return app
 
 
-def _describe(
-    app: FastAPI, rows: Sequence[operations.Operation], schemas: Mapping[str, operations.Schema]
-) -> None:
-    """Let the document of the application describe the routes that are rows as well."""
-    of_framework = app.openapi
-
-    def document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            operations.describe(of_framework(), rows, schemas)
-        assert app.openapi_schema is not None
-        return app.openapi_schema
-
-    app.openapi = document  # type: ignore[method-assign]
+def _ours(app: FastAPI, rows: Sequence[operations.Operation]) -> Iterator[tuple[str, str]]:
+    """Method and shape of every route that we answer ourselves."""
+    for path, methods in app.openapi()["paths"].items():
+        yield from ((method.upper(), shape(path)) for method in methods)
+    yield from ((row.method, shape(row.path)) for row in rows)
+    app.openapi_schema = None  # it is written when somebody asks, with everything in it

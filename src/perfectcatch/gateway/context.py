@@ -9,8 +9,10 @@ from starlette.requests import HTTPConnection
 from perfectcatch.gateway.access import Door
 from perfectcatch.kit.clock import Clock
 from perfectcatch.model.entity import Entity
+from perfectcatch.model.passing import Passage
 from perfectcatch.model.source import RecordSource
 from perfectcatch.store.pool import Pool
+from perfectcatch.store.presence import Presence
 from perfectcatch.store.reading.freshness import Freshness
 from perfectcatch.store.reading.reads import Reads
 from perfectcatch.store.reading.records import Finders
@@ -27,6 +29,8 @@ class Gateway:
     reads: Reads
     freshness: Freshness
     source: RecordSource
+    passage: Passage
+    presence: Presence
     entities: Mapping[str, Entity]
     tenant_id: int
     clock: Clock

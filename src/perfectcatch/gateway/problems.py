@@ -30,7 +30,7 @@ from perfectcatch.errors import (
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
-_SOON: Final = 5  # seconds after which it is worth trying again, where nobody knows better
+SOON: Final = 5  # seconds after which it is worth trying again, where nobody knows better
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +73,7 @@ def of(error: PerfectCatchError) -> JSONResponse:
     sentence = str(error)
     match error:
         case VendorRefused():
-            return answer(error.status, sentence, trace_id=error.trace_id)
+            return answer(error.status, sentence, traceId=error.trace_id)
         case NothingKnown():
             return answer(404, sentence)
         case Refused():
@@ -81,7 +81,7 @@ def of(error: PerfectCatchError) -> JSONResponse:
         case AskPerson():
             return answer(503, sentence)
         case Retry():
-            wait = max(1, round(error.after_seconds or _SOON))
+            wait = max(1, round(error.after_seconds or SOON))
             vendor = isinstance(error, VendorUnavailable) and not isinstance(error, DatabaseUnavailable)
             return answer(502 if vendor else 503, sentence, headers={"Retry-After": str(wait)})
     log.error("a request failed", error=repr(error))

@@ -54,6 +54,7 @@ class Endpoint:
     max_page_size: int = 5000
     always: tuple[tuple[str, str], ...] = ()  # query values that the vendor needs on each call
     needs_one_of: tuple[str, ...] = ()  # query parameters of which a call must give at least one
+    fresh_seconds: float = 0.0  # how long an answer may be given again; 0 where it must be true now
 
     @property
     def writes(self) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 from server_client import Caller, caller
 
-from perfectcatch.sandbox.servicetitan.shapes import operation, operations
+from perfectcatch.vendors.servicetitan.shapes import operation, operations
 
 
 def control(who: Caller, method: str, name: str, body: Any = None, query: str = "") -> Any:

@@ -14,7 +14,6 @@ from perfectcatch.sandbox.servicetitan.answers import AnswerError
 from perfectcatch.sandbox.servicetitan.call import Call
 from perfectcatch.sandbox.servicetitan.company import words
 from perfectcatch.sandbox.servicetitan.routes import Route
-from perfectcatch.sandbox.servicetitan.shapes import Operation
 from perfectcatch.sandbox.servicetitan.table import Record
 from perfectcatch.sandbox.servicetitan.tenant import Tenant
 from perfectcatch.sandbox.servicetitan.writes import (
@@ -26,6 +25,7 @@ from perfectcatch.sandbox.servicetitan.writes import (
     payments,
     sales,
 )
+from perfectcatch.vendors.servicetitan.shapes import Operation
 
 Did = dict[str, Any]
 _TRIES = 20

@@ -8,8 +8,8 @@ from perfectcatch.sandbox.servicetitan import moments
 from perfectcatch.sandbox.servicetitan.answers import Answer, AnswerError, bad, document, nothing
 from perfectcatch.sandbox.servicetitan.madeup import number_of
 from perfectcatch.sandbox.servicetitan.routes import Route
-from perfectcatch.sandbox.servicetitan.shapes import Shape
 from perfectcatch.sandbox.servicetitan.tenant import Tenant
+from perfectcatch.vendors.servicetitan.shapes import Shape
 
 
 @dataclass(slots=True)

@@ -14,8 +14,8 @@ from perfectcatch.sandbox.servicetitan import moments
 from perfectcatch.sandbox.servicetitan.answers import bad
 from perfectcatch.sandbox.servicetitan.call import Call
 from perfectcatch.sandbox.servicetitan.filter_names import ELSEWHERE, PATHS, RANGES, SEARCHED, VIA
-from perfectcatch.sandbox.servicetitan.shapes import INTEGERS, NUMBERS, Shape
 from perfectcatch.sandbox.servicetitan.table import Id, Row, Table, dig
+from perfectcatch.vendors.servicetitan.shapes import INTEGERS, NUMBERS, Shape
 
 MOST_IDS = 50
 _IDS_OF_JOBS = frozenset({"jpm.jobs_cancel_reasons", "jpm.jobs_hold_reasons"})

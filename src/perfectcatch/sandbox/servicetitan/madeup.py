@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perfectcatch.sandbox.servicetitan import moments
-from perfectcatch.sandbox.servicetitan.shapes import INTEGERS, NUMBERS, Shape
+from perfectcatch.vendors.servicetitan.shapes import INTEGERS, NUMBERS, Shape
 
 _DEEPEST = 5
 _FIRST = ("Ada", "Ben", "Carla", "Dev", "Elena", "Frank", "Grace", "Hugo", "Iris", "Jonas", "Kim", "Luis")

@@ -6,9 +6,9 @@ from perfectcatch.sandbox.servicetitan.answers import Answer, bad
 from perfectcatch.sandbox.servicetitan.call import Call
 from perfectcatch.sandbox.servicetitan.filters import field_names, parent, wanted
 from perfectcatch.sandbox.servicetitan.routes import owner_of
-from perfectcatch.sandbox.servicetitan.shapes import Shape
 from perfectcatch.sandbox.servicetitan.table import Row, Table
 from perfectcatch.sandbox.servicetitan.views import join, view
+from perfectcatch.vendors.servicetitan.shapes import Shape
 
 DEFAULT_PAGE_SIZE = 50
 _LIMITS = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from perfectcatch.model.endpoint import Endpoint, Kind
 from perfectcatch.sandbox.servicetitan.answers import AnswerError
-from perfectcatch.sandbox.servicetitan.shapes import Operation, Shape, operation
+from perfectcatch.vendors.servicetitan.shapes import Operation, Shape, operation
 
 # The vendor's paths call the same records by several names.
 _SAME = {

@@ -8,9 +8,9 @@ from perfectcatch.sandbox.servicetitan.answers import JSON, Answer, AnswerError,
 from perfectcatch.sandbox.servicetitan.call import Call
 from perfectcatch.sandbox.servicetitan.filters import parent, wanted
 from perfectcatch.sandbox.servicetitan.paging import ancestors, furnish
-from perfectcatch.sandbox.servicetitan.shapes import Shape
 from perfectcatch.sandbox.servicetitan.table import Row
 from perfectcatch.sandbox.servicetitan.views import join, view
+from perfectcatch.vendors.servicetitan.shapes import Shape
 
 # A silent recording: the smallest valid WAV file of one second at 8 kHz, eight bits a sample.
 _SILENCE = (

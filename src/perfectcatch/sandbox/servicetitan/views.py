@@ -14,9 +14,9 @@ import msgspec
 
 from perfectcatch.sandbox.servicetitan.company import call_in_v3
 from perfectcatch.sandbox.servicetitan.routes import Route
-from perfectcatch.sandbox.servicetitan.shapes import Shape
 from perfectcatch.sandbox.servicetitan.table import Record, Row, Table
 from perfectcatch.sandbox.servicetitan.tenant import Tenant
+from perfectcatch.vendors.servicetitan.shapes import Shape
 
 _encode = msgspec.json.encode
 View = Callable[[Row], bytes]

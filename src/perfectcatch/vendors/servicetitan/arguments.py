@@ -7,7 +7,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -17,27 +17,12 @@ from urllib.parse import quote
 import msgspec
 
 from perfectcatch.errors import BadArgument
+from perfectcatch.model.call import Call
 from perfectcatch.model.endpoint import Endpoint, Kind, Parameter
 
 _PLACEHOLDER = re.compile(r"\{(\w+)[^}]*\}")
+_PART = re.compile(r"(?P<name>[\w.]+?)(?:\[(?P<place>\d{1,3})\])?\.(?P<key>[^.\[\]]+)")
 _LARGEST = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """An operation with its arguments filled in. ``path`` is percent-encoded and begins with a slash."""
-
-    endpoint: Endpoint
-    path: str
-    query: tuple[tuple[str, str], ...]
-    body: bytes | None
-    report: str | None = None  # for a report: what tells it from other reports
-
-    @property
-    def target(self) -> str:
-        """Path and query, as they follow the host."""
-        pairs = "&".join(f"{quote(name, safe='.[]')}={quote(value, safe=',:')}" for name, value in self.query)
-        return f"{self.path}?{pairs}" if pairs else self.path
 
 
 def snake(name: str) -> str:
@@ -47,6 +32,11 @@ def snake(name: str) -> str:
 
 def bind(endpoint: Endpoint, tenant: int, arguments: Mapping[str, Any], body: Any = None) -> Call:
     """Check ``arguments`` and ``body`` against the row; raises BadArgument with the nearest valid name."""
+    return replace(fill(endpoint, tenant, arguments), body=_body(endpoint, body))
+
+
+def fill(endpoint: Endpoint, tenant: int, arguments: Mapping[str, Any]) -> Call:
+    """The same without a body, whatever the row says of one."""
     given = _named(endpoint, arguments)
     path_names = {parameter.name for parameter in endpoint.path_parameters}
     query: list[tuple[str, str]] = []
@@ -64,11 +54,30 @@ def bind(endpoint: Endpoint, tenant: int, arguments: Mapping[str, Any], body: An
         endpoint=endpoint,
         path=_PLACEHOLDER.sub(lambda match: ({"tenant": str(tenant)} | segments)[match[1]], endpoint.path),
         query=tuple(query),
-        body=_body(endpoint, body),
         report=":".join(segments[name] for name in segments if name in path_names)
         if endpoint.kind is Kind.REPORT
         else None,
     )
+
+
+def from_query(endpoint: Endpoint, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Arguments from the pairs of a query: repeated names are lists, ``name.key`` is a part of an object."""
+    objects = {each.name: each for each in endpoint.query if each.type.startswith("object")}
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        part = _PART.fullmatch(name) if objects and name not in _spellings(endpoint) else None
+        whole = objects.get(part["name"]) if part else None
+        if part and whole and bool(part["place"]) == whole.type.endswith("[]"):
+            entries = found.setdefault(whole.name, {})
+            (entries.setdefault(part["place"], {}) if part["place"] else entries)[part["key"]] = value
+        elif name in found:
+            found[name] = [*(found[name] if isinstance(found[name], list) else [found[name]]), value]
+        else:
+            found[name] = value
+    for name, each in objects.items():
+        if each.type.endswith("[]") and isinstance(found.get(name), dict):
+            found[name] = [found[name][place] for place in sorted(found[name], key=int)]
+    return found
 
 
 def _check_size(endpoint: Endpoint, *last: tuple[str, str]) -> None:

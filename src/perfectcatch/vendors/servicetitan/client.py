@@ -21,6 +21,7 @@ from perfectcatch.vendors.servicetitan import endpoints
 from perfectcatch.vendors.servicetitan.arguments import bind
 from perfectcatch.vendors.servicetitan.auth import Credentials
 from perfectcatch.vendors.servicetitan.paging import LoopGuard, read_page, read_whole, unusable
+from perfectcatch.vendors.servicetitan.passing import Passing
 from perfectcatch.vendors.servicetitan.transport import (
     BACKGROUND,
     INTERACTIVE,
@@ -68,6 +69,7 @@ class Client(RecordSource):
     ) -> None:
         self._find = find or endpoints.find
         self._tenant_id = credentials.tenant_id
+        self._clock = clock
         self._transport = Transport(
             http=http,
             credentials=credentials,
@@ -96,6 +98,11 @@ class Client(RecordSource):
     def tenant_id(self) -> int:
         """The company whose records these are."""
         return self._tenant_id
+
+    @property
+    def passing(self) -> Passing:
+        """The same vendor for callers of ours, operation by operation."""
+        return Passing(self._transport, self._tenant_id, self._clock)
 
     @property
     def requests(self) -> int:

@@ -63,9 +63,9 @@ def refusal(endpoint: Endpoint, response: Response) -> PerfectCatchError | None:
     if status == TOO_MANY:
         return RateLimited(f"{endpoint.name}: ServiceTitan asks to slow down (429)")
     if status >= FIRST_FAULT:
-        return VendorUnavailable(f"{endpoint.name}: {_says(response, problem)}")
+        return _unavailable(VendorUnavailable(f"{endpoint.name}: {_says(response, problem)}"), status)
     if status == CONFLICT and is_maintenance(body):
-        return Resting(f"{endpoint.name}: {_says(response, problem)}")
+        return _unavailable(Resting(f"{endpoint.name}: {_says(response, problem)}"), status)
     if problem is None and (status == MISSING or body.lstrip()[:1] == b"<"):
         return VendorUnavailable(
             f"{endpoint.name}: {_says(response, problem)}, which is not the API's way; "
@@ -75,7 +75,22 @@ def refusal(endpoint: Endpoint, response: Response) -> PerfectCatchError | None:
         return ScopeMissing(_scope_sentence(endpoint, problem))
     sentence = f"{endpoint.name}: {_says(response, problem)}"
     error = NotFound if status == MISSING else VendorRefused
-    return error(sentence, status=status, trace_id=_trace(problem))
+    return error(sentence, status=status, trace_id=_trace(problem), errors=_errors(problem))
+
+
+def _unavailable(error: VendorUnavailable, status: int) -> VendorUnavailable:
+    error.status = status
+    return error
+
+
+def _errors(problem: Problem | None) -> dict[str, list[str]] | None:
+    """What the vendor says of each field, as it says it, but for secrets."""
+    if problem is None or not isinstance(problem.errors, dict):
+        return None
+    return {
+        str(name): [redact.text(str(each)) for each in (texts if isinstance(texts, list) else [texts])]
+        for name, texts in problem.errors.items()
+    }
 
 
 def is_maintenance(body: bytes) -> bool:

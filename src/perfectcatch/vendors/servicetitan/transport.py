@@ -5,28 +5,30 @@ reports that rest for maintenance must not stop the customers. Failures of a who
 after the other, five calls each.
 """
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from perfectcatch.errors import (
     BadSetting,
     CredentialsRejected,
+    OutcomeUnknown,
     PerfectCatchError,
     RateLimited,
     Retry,
     VendorUnavailable,
 )
-from perfectcatch.kit import retry
+from perfectcatch.kit import redact, retry
 from perfectcatch.kit.breaker import Breaker
 from perfectcatch.kit.clock import Clock
 from perfectcatch.kit.http import Http, NotSent, Request, Response
 from perfectcatch.kit.limits import Budget, Rate
+from perfectcatch.model.call import Call
 from perfectcatch.model.endpoint import Endpoint, Kind
-from perfectcatch.vendors.servicetitan.arguments import Call
 from perfectcatch.vendors.servicetitan.auth import Credentials, Tokens
-from perfectcatch.vendors.servicetitan.refusals import UNAUTHORIZED, Resting, refusal
+from perfectcatch.vendors.servicetitan.refusals import FIRST_ERROR, UNAUTHORIZED, Resting, refusal
 
 Answer = TypeVar("Answer")
 
@@ -106,9 +108,17 @@ class Transport:
         )
 
     async def send(
-        self, call: Call, read: Callable[[Response], Answer], *, interactive: bool
+        self,
+        call: Call,
+        read: Callable[[Response], Answer],
+        *,
+        interactive: bool,
+        whole_bytes: int | None = None,
     ) -> tuple[Answer, int]:
         """Make a call until it gives an answer that ``read`` understands; gives it and the requests it took.
+
+        With ``whole_bytes`` what is longer comes with its rest still to be read, and is not repeated if that
+        breaks.
 
         ``read`` raises VendorUnavailable for an answer that makes no sense. A call that writes is repeated
         only when it was certainly not carried out.
@@ -122,7 +132,7 @@ class Transport:
             sent += 1
             failure: Retry
             try:
-                return await self._attempt(call, read, token, attempt + 1), sent
+                return await self._attempt(call, read, token, attempt + 1, whole_bytes), sent
             except _TokenRefusedError:
                 if replayed or not self.tokens.invalidate(token):
                     raise CredentialsRejected(self._key_sentence(call)) from None
@@ -148,16 +158,33 @@ class Transport:
     async def _ready(self, call: Call, *, interactive: bool) -> str:
         """Wait until a request may be sent; gives the token for it. What fails here was not sent."""
         self.breaker.check(self._circuit(call))
-        for key in self._budget_keys(call):
-            await self._budget.acquire(key, interactive=interactive)
+        keys = self._budget_keys(call)
+        try:
+            async with asyncio.timeout(self._rules[True].total if interactive else None):
+                for key in keys:
+                    await self._budget.acquire(key, interactive=interactive)
+        except TimeoutError:
+            raise RateLimited(
+                f"{call.endpoint.name}: no call was free within {self._rules[True].total:g} s; "
+                f"the rate of {keys[0].partition(':')[0]} is used up",
+                after_seconds=self._rules[True].total,
+            ) from None
         return await self.tokens.get()
 
     async def _attempt(
-        self, call: Call, read: Callable[[Response], Answer], token: str, attempt: int
+        self,
+        call: Call,
+        read: Callable[[Response], Answer],
+        token: str,
+        attempt: int,
+        whole_bytes: int | None,
     ) -> Answer:
         with self.breaker.guard(self._circuit(call)) as verdict:
             try:
-                response = await self._send_one(call.endpoint.name, self._request(call, token), attempt)
+                request = self._request(call, token, whole_bytes)
+                response = await self._send_one(call.endpoint.name, request, attempt)
+                if response.rest is not None and response.status >= FIRST_ERROR:
+                    await response.rest.aclose()
                 answer = self._judge(call.endpoint, response, read)
             except RateLimited:
                 raise  # neither good nor bad: it slows the budget instead
@@ -180,21 +207,27 @@ class Transport:
             problem.after_seconds = retry.retry_after(response.headers.get("Retry-After"), self._clock.now())
         raise problem
 
-    def _request(self, call: Call, token: str) -> Request:
+    def _request(self, call: Call, token: str, whole_bytes: int | None) -> Request:
         headers = {
             "Authorization": f"Bearer {token}",
             "ST-App-Key": self._credentials.app_key,
             "Accept": "*/*" if call.endpoint.kind is Kind.FILE else "application/json",
         }
         if call.body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = call.content_type
         return Request(
             method=call.endpoint.method,
             url=self._api_url + call.target,
             headers=headers,
             body=call.body,
             setting="SERVICE_TITAN_API_URL",
+            whole_bytes=whole_bytes,
         )
+
+    def shown(self, call: Call) -> Request:
+        """The request that a call would send, with the token and the key hidden."""
+        request = self._request(call, redact.HIDDEN, None)
+        return replace(request, headers=redact.headers(request.headers))
 
     async def _send_one(self, name: str, request: Request, attempt: int) -> Response:
         self.requests += 1
@@ -240,13 +273,18 @@ class _TokenRefusedError(PerfectCatchError):
     """A 401, before it is known whether the token was merely old."""
 
 
-def _outcome_unknown(call: Call, problem: VendorUnavailable) -> VendorUnavailable:
-    return VendorUnavailable(
+def _outcome_unknown(call: Call, problem: VendorUnavailable) -> OutcomeUnknown:
+    unknown = OutcomeUnknown(
         f"{call.endpoint.name}: it is unknown whether ServiceTitan carried this out, so it was not repeated; "
         f"read the record back before trying again ({problem})"
     )
+    unknown.status = problem.status
+    return unknown
 
 
 def _gave_up(problem: Retry, attempts: int) -> Retry:
     count = "after 1 attempt" if attempts == 1 else f"after {attempts} attempts"
-    return type(problem)(f"{problem} ({count})", after_seconds=problem.after_seconds)
+    final = type(problem)(f"{problem} ({count})", after_seconds=problem.after_seconds)
+    if isinstance(final, VendorUnavailable) and isinstance(problem, VendorUnavailable):
+        final.status = problem.status
+    return final

@@ -7,10 +7,10 @@ from perfectcatch.sandbox.servicetitan.answers import Answer, AnswerError, docum
 from perfectcatch.sandbox.servicetitan.call import Call
 from perfectcatch.sandbox.servicetitan.filters import field_names
 from perfectcatch.sandbox.servicetitan.paging import ancestors, furnish
-from perfectcatch.sandbox.servicetitan.shapes import Shape, complaints, fits
 from perfectcatch.sandbox.servicetitan.singles import located, single
 from perfectcatch.sandbox.servicetitan.table import Record
 from perfectcatch.sandbox.servicetitan.writes.kinds import external_data
+from perfectcatch.vendors.servicetitan.shapes import Shape, complaints, fits
 
 _BOOK = "POST /jpm/v2/tenant/{tenant}/jobs"
 _AFTER = {"approve": "Approved", "reject": "Rejected", "cancellation": "Canceled", "dismiss": "Dismissed"}

@@ -4,10 +4,10 @@ from typing import Any
 
 from perfectcatch.sandbox.servicetitan.answers import Answer, AnswerError, document, nothing
 from perfectcatch.sandbox.servicetitan.call import Call
-from perfectcatch.sandbox.servicetitan.shapes import fits
 from perfectcatch.sandbox.servicetitan.table import Record
 from perfectcatch.sandbox.servicetitan.writes.crm import into_answer
 from perfectcatch.sandbox.servicetitan.writes.kinds import Area, given, must_exist
+from perfectcatch.vendors.servicetitan.shapes import fits
 
 _ROOT = "/crm/v2/tenant/{tenant}"
 _PROVIDER = f"{_ROOT}/booking-provider/{{booking_provider}}/bookings"

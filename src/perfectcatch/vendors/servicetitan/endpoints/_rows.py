@@ -23,6 +23,7 @@ class Facts(TypedDict, total=False):
     max_page_size: int
     always: tuple[tuple[str, str], ...]
     needs_one_of: tuple[str, ...]
+    fresh_seconds: float
 
 
 @cache

@@ -1,19 +1,21 @@
-"""The vendor's shapes: which fields an answer has and of what type. Made by tools/make_sandbox_shapes.py.
+"""The vendor's shapes: which fields a body has and of what type. Made by tools/make_shapes.py.
+
+The table is a fact of the vendor's documents, so whoever speaks for the vendor or to it reads it here.
 
 ``Shape`` is a parsed type word (see the tool for the spelling); ``SCHEMAS`` holds the named ones by name and
 ``OPERATIONS`` what is known of each operation, by ``"METHOD path"``.
 """
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
 import msgspec
-
-from perfectcatch.sandbox.servicetitan import moments
 
 INTEGERS = frozenset({"int32", "int64", "integer"})
 NUMBERS = frozenset({"decimal", "double", "float", "number"})
@@ -75,7 +77,7 @@ class Operation:
 
 @cache
 def _table() -> dict[str, Any]:
-    text = resources.files("perfectcatch.sandbox.servicetitan").joinpath("shapes.json").read_bytes()
+    text = resources.files("perfectcatch.vendors.servicetitan").joinpath("shapes.json").read_bytes()
     table: dict[str, Any] = msgspec.json.decode(text)
     return table
 
@@ -114,6 +116,11 @@ def operations() -> tuple[str, ...]:
     return tuple(_table()["operations"])
 
 
+def schema_names() -> tuple[str, ...]:
+    """The name of every schema."""
+    return tuple(_table()["schemas"])
+
+
 # Checks -----------------------------------------------------------------------------------------
 
 
@@ -121,6 +128,24 @@ def complaints(value: Any, shape: Shape, at: str = "") -> dict[str, list[str]]:
     """What is wrong with a request's body, as the vendor lists it: {field: [text]}."""
     found: dict[str, list[str]] = {}
     _complain(value, shape, at, found)
+    return found
+
+
+def strangers(value: Any, shape: Shape, at: str = "") -> dict[str, str]:
+    """Fields of a body that no document names, which the vendor ignores in silence: {field: sentence}."""
+    found: dict[str, str] = {}
+    if isinstance(value, list) and shape.inner:
+        for index, each in enumerate(value):
+            found |= strangers(each, shape.inner, f"{at}[{index}]")
+    elif isinstance(value, dict) and shape.fields:
+        for name, each in value.items():
+            path = f"{at}.{name}" if at else name
+            if name in shape.fields:
+                found |= strangers(each, shape.fields[name], path)
+            else:
+                near = difflib.get_close_matches(name, shape.fields, n=1, cutoff=0.5)
+                hint = f"did you mean {near[0]}?" if near else "it would be ignored in silence."
+                found[path] = f"There is no field {name}; {hint}"
     return found
 
 
@@ -185,7 +210,7 @@ def _plain_fits(value: Any, word: str) -> bool:
         return False
     if word in {"date-time", "date"}:
         try:
-            moments.read(value)
+            datetime.fromisoformat(value)
         except ValueError:
             return False
     return word != "guid" or _GUID.fullmatch(value) is not None

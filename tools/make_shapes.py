@@ -1,8 +1,8 @@
-"""Make the sandbox's table of shapes from the vendor's published documents.
+"""Make the table of shapes from the vendor's published documents.
 
-Usage: ``python tools/make_sandbox_shapes.py [--shared ../shared]``. Only facts are taken: names, types,
+Usage: ``python tools/make_shapes.py [--shared ../shared]``. Only facts are taken: names, types,
 which fields are required or may be null, enumerations, sort fields, defaults of the activity filter. No
-sentence of the documents ends up in the result, ``src/perfectcatch/sandbox/servicetitan/shapes.json``.
+sentence of the documents ends up in the result, ``src/perfectcatch/vendors/servicetitan/shapes.json``.
 
 A field's type is one word: ``int64``, ``decimal``, ``date-time``, ``@Name`` of another shape, ``[x]`` for a
 list, ``{x}`` for a map; ``?`` behind it means that null is allowed, ``!`` that the field is required.
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULT = ROOT / "src/perfectcatch/sandbox/servicetitan/shapes.json"
+RESULT = ROOT / "src/perfectcatch/vendors/servicetitan/shapes.json"
 NEWEST_FIRST = ("2026-05-21", "2026-03-17", "2025-11-25")
 _REF = "#/components/schemas/"
 _HOST = re.compile(r"https://[^/]+")
@@ -132,7 +132,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 
 def describe(operation: dict[str, Any], schemas: dict[str, Any], shapes: Shapes, name: str) -> dict[str, Any]:
-    """What the sandbox must know of one operation."""
+    """What is known of one operation."""
     fact: dict[str, Any] = {}
     query: dict[str, str] = {}
     for parameter in operation.get("parameters", ()):

@@ -1,0 +1,96 @@
+"""What callers send: read within bounds, hashed, and laid aside on disk where it is large.
+
+A large file waits on disk until it is whole, so that a slow caller holds no connection to the vendor and no
+share of its rate, and so that what is sent can be sent again after a refused token.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import IO, Final
+
+from starlette.types import Receive
+
+from perfectcatch.gateway.problems import Denied
+from perfectcatch.kit.http import MEBIBYTE, Streamed
+
+BODY_BYTES: Final = MEBIBYTE
+UPLOAD_BYTES: Final = 100 * MEBIBYTE
+_SILENCE_SECONDS: Final = 30.0
+_BODY_SECONDS: Final = 60.0
+_UPLOAD_SECONDS: Final = 600.0
+_PIECE: Final = 256 * 1024
+_CLOSING: Final = {"Connection": "close"}
+
+
+class CallerGone(Exception):
+    """Nobody waits for the answer any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A whole body. ``digest`` is its SHA-256."""
+
+    content: bytes | Streamed
+    digest: bytes
+
+    def __len__(self) -> int:
+        return len(self.content)
+
+
+async def read(receive: Receive, headers: Mapping[bytes, bytes], *, upload: bool) -> Body:
+    """Read a request's body; raises ``Denied`` 408, 413 or 415, and CallerGone."""
+    limit = UPLOAD_BYTES if upload else BODY_BYTES
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise Denied(415, "Send the body as it is, without Content-Encoding.", headers=_CLOSING)
+    announced = headers.get(b"content-length", b"0")
+    if announced.isdigit() and int(announced) > limit:
+        raise _too_large(limit)
+    try:
+        async with asyncio.timeout(_UPLOAD_SECONDS if upload else _BODY_SECONDS):
+            return await _gather(receive, limit)
+    except TimeoutError:
+        raise Denied(408, "The body did not arrive in time.", headers=_CLOSING) from None
+
+
+async def _gather(receive: Receive, limit: int) -> Body:
+    digest, held, size = sha256(), bytearray(), 0
+    aside: IO[bytes] | None = None
+    more = True
+    try:
+        while more:
+            async with asyncio.timeout(_SILENCE_SECONDS):
+                message = await receive()
+            if message["type"] == "http.disconnect":
+                raise CallerGone  # noqa: TRY301 - the file is closed below
+            piece, more = message.get("body", b""), message.get("more_body", False)
+            digest.update(piece)
+            size += len(piece)
+            if size > limit:
+                raise _too_large(limit)  # noqa: TRY301 - the same
+            held += piece
+            if len(held) > BODY_BYTES:
+                aside = aside or tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the body
+                await asyncio.to_thread(aside.write, bytes(held))
+                held.clear()
+        if aside is None:
+            return Body(bytes(held), digest.digest())
+        await asyncio.to_thread(aside.write, bytes(held))
+    except BaseException:
+        if aside is not None:
+            aside.close()
+        raise
+    return Body(Streamed(size, lambda: _pieces(aside)), digest.digest())
+
+
+async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+    """The file from its beginning; it is gone when nobody refers to it any more."""
+    file.seek(0)
+    while piece := await asyncio.to_thread(file.read, _PIECE):
+        yield piece
+
+
+def _too_large(limit: int) -> Denied:
+    return Denied(413, f"A body may have {limit // MEBIBYTE} MiB here.", headers=_CLOSING)
