@@ -1,7 +1,8 @@
 """The control surface under ``/_sandbox/``: for tests and demonstrations, no part of the vendor's API.
 
 =====  =============================  =======================================================
-GET    /_sandbox/ledger?limit=        the last requests: time, method, path, query, status, records
+GET    /_sandbox/ledger?limit=        the last requests: time, method, path, query, status, records,
+                                       operation, names of headers
 GET    /_sandbox/stats                counts of requests and records
 GET    /_sandbox/records/{name}       every record of a collection, whole (``?id=`` for one)
 POST   /_sandbox/edit                 {collection, id, changes}: change fields now

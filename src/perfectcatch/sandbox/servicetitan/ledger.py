@@ -1,6 +1,7 @@
 """The last requests that the sandbox answered, for tests and demonstrations."""
 
 from collections import Counter, deque
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -24,8 +25,12 @@ class Ledger:
         status: int,
         records: int,
         operation: str | None,
+        headers: Iterable[str] = (),
     ) -> None:
-        """Remember one request; ``operation`` is the catalogue's path where one was found."""
+        """Remember one request; ``operation`` is the catalogue's path where one was found.
+
+        Of headers only the names are kept: the values hold secrets.
+        """
         self.total += 1
         self.statuses[status] += 1
         self.records += records
@@ -39,6 +44,8 @@ class Ledger:
                 "query": query,
                 "status": status,
                 "records": records,
+                "operation": operation,
+                "headers": sorted(name.lower() for name in headers),
             }
         )
 

@@ -76,6 +76,7 @@ class Service:
             status=answer.status,
             records=answer.records if method == "GET" else 0,
             operation=operation,
+            headers=headers or (),
         )
         return answer
 

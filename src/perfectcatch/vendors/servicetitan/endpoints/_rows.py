@@ -61,6 +61,8 @@ IDS = parameters("ids")
 ACTIVE = parameters("active=True|Any|False")
 FEED = parameters("from includeRecentChanges:boolean")
 EXTERNAL_DATA = parameters("externalDataApplicationGuid externalDataKey externalDataValues")
+# Lists that an office changes now and then: an answer may be given again for this many seconds.
+REFERENCE = 30.0
 CUSTOM_FIELD = parameters("customField.Fields:object customField.Operator=And|Or")
 CUSTOM_FIELDS = parameters("customFields.Fields:object customFields.Operator=And|Or")
 

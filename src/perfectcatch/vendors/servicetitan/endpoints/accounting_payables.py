@@ -12,6 +12,7 @@ from perfectcatch.vendors.servicetitan.endpoints._rows import (
     IDS,
     LISTED,
     PAGING,
+    REFERENCE,
     Module,
 )
 
@@ -65,7 +66,7 @@ ROWS: tuple[Endpoint, ...] = (
         "glaccounts", ".GlAccountExtendedResponse", LISTED, IDS, ACTIVE,
         "names numbers types subtypes description",
         "source=Undefined|AccountingSystem|ManuallyCreated|PublicApi isIntacctGroup:boolean",
-        "isIntacctBankAccount:boolean"),
+        "isIntacctBankAccount:boolean", fresh_seconds=REFERENCE),
     row.command("gl_accounts.create", "POST gl-accounts", "Create a GL account",
         "glaccounts", ".GlAccountCreateRequest", ".GlAccountExtendedResponse"),
     row.item("gl_accounts.get", "gl-accounts/{accountId}", "Get one GL account",
@@ -73,7 +74,7 @@ ROWS: tuple[Endpoint, ...] = (
     row.command("gl_accounts.update", "PATCH gl-accounts/{accountId}", "Update a GL account",
         "glaccounts", ".GlAccountUpdateRequest", ".GlAccountExtendedResponse"),
     row.page("gl_accounts_types.list", "gl-accounts/types", "List the types of GL account",
-        "glaccounts", ".GlAccountTypeResponse", LISTED, IDS, ACTIVE, "names"),
+        "glaccounts", ".GlAccountTypeResponse", LISTED, IDS, ACTIVE, "names", fresh_seconds=REFERENCE),
     # Inventory bills
     row.whole("inventory_bills.list", "inventory-bills", "List inventory bills in one array",
         "inventorybills", ".InventoryBillResponse", DATED, IDS, CUSTOM_FIELD,
@@ -134,7 +135,7 @@ ROWS: tuple[Endpoint, ...] = (
         ".JournalEntryResponse"),
     # Payment terms
     row.page("payment_terms.list", "payment-terms", "List payment terms",
-        "paymentterms", ".PaymentTermAPIModel", LISTED, IDS),
+        "paymentterms", ".PaymentTermAPIModel", LISTED, IDS, fresh_seconds=REFERENCE),
     row.item("payment_terms.get", "payment-terms/{paymentTermId}", "Get one payment term",
         "paymentterms", ".PaymentTermAPIModel"),
     # Remittance vendors
@@ -144,6 +145,6 @@ ROWS: tuple[Endpoint, ...] = (
         "remittancevendors", ".RemittanceVendorResponse"),
     # Tax zones
     row.page("tax_zones.list", "tax-zones", "List tax zones",
-        "taxzones", ".TaxZoneResponse", LISTED, IDS, ACTIVE),
+        "taxzones", ".TaxZoneResponse", LISTED, IDS, ACTIVE, fresh_seconds=REFERENCE),
 )
 # fmt: on

@@ -8,6 +8,7 @@ from perfectcatch.vendors.servicetitan.endpoints._rows import (
     IDS,
     LISTED,
     PAGING,
+    REFERENCE,
     SORT,
     Module,
 )
@@ -97,7 +98,7 @@ ROWS: tuple[Endpoint, ...] = (
         "Update a task of an invoice", "invoices", ".UpdateInvoiceTaskRequest", ".UpdateInvoiceTaskResponse"),
     # Payment types
     row.page("payment_types.list", "payment-types", "List payment types",
-        "paymenttypes", ".PaymentTypeResponse", PAGING, CREATED, IDS, ACTIVE),
+        "paymenttypes", ".PaymentTypeResponse", PAGING, CREATED, IDS, ACTIVE, fresh_seconds=REFERENCE),
     row.item("payment_types.get", "payment-types/{id}", "Get one payment type",
         "paymenttypes", ".PaymentTypeResponse"),
     # Payments

@@ -4,7 +4,15 @@ A job's appointments are in module jpm; technicians are in module settings.
 """
 
 from perfectcatch.model.endpoint import Endpoint
-from perfectcatch.vendors.servicetitan.endpoints._rows import ACTIVE, CREATED, IDS, LISTED, PAGING, Module
+from perfectcatch.vendors.servicetitan.endpoints._rows import (
+    ACTIVE,
+    CREATED,
+    IDS,
+    LISTED,
+    PAGING,
+    REFERENCE,
+    Module,
+)
 
 row = Module("dispatch", root="/dispatch/v2/tenant/{tenant}/", scopes="tn.dis.", schemas="Dispatch.V2")
 
@@ -28,7 +36,7 @@ ROWS: tuple[Endpoint, ...] = (
         ACTIVE),
     # Arrival windows
     row.page("arrival_windows.list", "arrival-windows", "List arrival windows",
-        "arrivalwindows", ".ArrivalWindowResponse", PAGING, CREATED, ACTIVE),
+        "arrivalwindows", ".ArrivalWindowResponse", PAGING, CREATED, ACTIVE, fresh_seconds=REFERENCE),
     row.command("arrival_windows.create", "POST arrival-windows", "Create an arrival window",
         "arrivalwindows", ".CreateArrivalWindowRequest", ".ArrivalWindowResponse"),
     row.item("arrival_windows.get", "arrival-windows/{id}", "Get one arrival window",
@@ -78,7 +86,7 @@ ROWS: tuple[Endpoint, ...] = (
         "Dispatch.Contracts.NonJobAppointment.DeleteNonJobAppointmentResult"),
     # Teams
     row.page("teams.list", "teams", "List teams",
-        "teams", ".TeamResponse", LISTED, "includeInactive:boolean"),
+        "teams", ".TeamResponse", LISTED, "includeInactive:boolean", fresh_seconds=REFERENCE),
     row.command("teams.create", "POST teams", "Create a team",
         "teams", ".CreateTeamRequest", ".CreateTeamResponse"),
     row.item("teams.get", "teams/{id}", "Get one team", "teams", ".TeamResponse"),
@@ -101,7 +109,8 @@ ROWS: tuple[Endpoint, ...] = (
         "Dispatch.Contracts.TechnicianShift.BulkDeleteTechnicianShiftResult"),
     # Technician skills
     row.page("technician_skills.list", "technician-skills", "List technician skills",
-        "technicianskills", ".TechnicianSkillResponse", LISTED, ACTIVE, "technicianId:integer"),
+        "technicianskills", ".TechnicianSkillResponse", LISTED, ACTIVE, "technicianId:integer",
+        fresh_seconds=REFERENCE),
     row.command("technician_skills.create", "POST technician-skills", "Create a technician skill",
         "technicianskills", ".CreateTechnicianSkillRequest", ".TechnicianSkillResponse"),
     row.item("technician_skills.get", "technician-skills/{id:string}", "Get one technician skill",
@@ -116,7 +125,8 @@ ROWS: tuple[Endpoint, ...] = (
         "Get the link on which a customer follows the technician", "techniciantracking",
         ".TechnicianTrackingResponse", "!technicianId:integer !appointmentId:integer"),
     # Zones
-    row.page("zones.list", "zones", "List zones", "zones", ".ZoneResponse", LISTED, ACTIVE),
+    row.page("zones.list", "zones", "List zones", "zones", ".ZoneResponse", LISTED, ACTIVE,
+        fresh_seconds=REFERENCE),
     row.command("zones.create", "POST zones", "Create a zone",
         "zones", ".CreateOrUpdateZoneRequestArgs", ".CreateOrUpdateZoneResponse"),
     row.item("zones.get", "zones/{id}", "Get one zone", "zones", ".ZoneResponse"),

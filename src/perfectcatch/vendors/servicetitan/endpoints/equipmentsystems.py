@@ -1,7 +1,15 @@
 """Equipment installed at locations. Attachments answer with a redirect to the file."""
 
 from perfectcatch.model.endpoint import Endpoint
-from perfectcatch.vendors.servicetitan.endpoints._rows import ACTIVE, CREATED, IDS, LISTED, MODIFIED, Module
+from perfectcatch.vendors.servicetitan.endpoints._rows import (
+    ACTIVE,
+    CREATED,
+    IDS,
+    LISTED,
+    MODIFIED,
+    REFERENCE,
+    Module,
+)
 
 row = Module(
     "equipmentsystems",
@@ -15,7 +23,7 @@ row = Module(
 ROWS: tuple[Endpoint, ...] = (
     # Equipment types
     row.page("equipment_types.list", "equipment-types", "List equipment types",
-        "equipmenttypes", ".EquipmentTypeResponse", LISTED, IDS, ACTIVE, "name"),
+        "equipmenttypes", ".EquipmentTypeResponse", LISTED, IDS, ACTIVE, "name", fresh_seconds=REFERENCE),
     row.command("equipment_types.create", "POST equipment-types", "Create an equipment type",
         "equipmenttypes", ".EquipmentTypeCreateRequest", ".EquipmentTypeResponse"),
     row.item("equipment_types.get", "equipment-types/{id}", "Get one equipment type",

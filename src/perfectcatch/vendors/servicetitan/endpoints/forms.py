@@ -7,6 +7,7 @@ from perfectcatch.vendors.servicetitan.endpoints._rows import (
     IDS,
     LISTED,
     PAGING,
+    REFERENCE,
     SORT,
     Module,
 )
@@ -19,7 +20,8 @@ ROWS: tuple[Endpoint, ...] = (
     # Forms
     row.page("forms.list", "forms", "List forms",
         "forms", ".FormResponse", LISTED, IDS, ACTIVE,
-        "hasConditionalLogic:boolean hasTriggers:boolean name status=Any|Published|Unpublished"),
+        "hasConditionalLogic:boolean hasTriggers:boolean name status=Any|Published|Unpublished",
+        fresh_seconds=REFERENCE),
     # Jobs
     row.file("jobs_attachment.get", "jobs/attachment/{id}", "Download an attachment of a job", "jobs", None),
     row.page("jobs_attachments.list", "jobs/{jobId}/attachments", "List the attachments of a job",

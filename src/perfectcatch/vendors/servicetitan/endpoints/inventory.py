@@ -11,6 +11,7 @@ from perfectcatch.vendors.servicetitan.endpoints._rows import (
     EXTERNAL_DATA,
     IDS,
     LISTED,
+    REFERENCE,
     Module,
 )
 
@@ -35,7 +36,7 @@ ROWS: tuple[Endpoint, ...] = (
         "inventorytemplates", ".InventoryTemplateResponse", LISTED, IDS, ACTIVE),
     # Purchase order markups
     row.page("purchase_order_markups.list", "purchase-order-markups", "List purchase order markups",
-        "purchaseordermarkups", ".Markups.PurchaseOrderMarkupResponse", LISTED, IDS),
+        "purchaseordermarkups", ".Markups.PurchaseOrderMarkupResponse", LISTED, IDS, fresh_seconds=REFERENCE),
     row.command("purchase_order_markups.create", "POST purchase-order-markups",
         "Create a purchase order markup", "purchaseordermarkups", ".Markups.CreatePurchaseOrderMarkupRequest",
         ".Markups.PurchaseOrderMarkupResponse"),
@@ -48,7 +49,7 @@ ROWS: tuple[Endpoint, ...] = (
         "Delete a purchase order markup", "purchaseordermarkups"),
     # Purchase order types
     row.page("purchase_order_types.list", "purchase-order-types", "List purchase order types",
-        "purchaseordertypes", ".PurchaseOrderTypeResponse", LISTED, ACTIVE),
+        "purchaseordertypes", ".PurchaseOrderTypeResponse", LISTED, ACTIVE, fresh_seconds=REFERENCE),
     row.command("purchase_order_types.create", "POST purchase-order-types", "Create a purchase order type",
         "purchaseordertypes", ".CreatePurchaseOrderTypeRequest", "ModificationResponse"),
     row.command("purchase_order_types.update", "PATCH purchase-order-types/{id}",
@@ -94,7 +95,8 @@ ROWS: tuple[Endpoint, ...] = (
         "Set custom fields on receipts", "receipts", ".CustomFieldUpdateRequest"),
     # Return types
     row.page("return_types.list", "return-types", "List return types",
-        "returntypes", ".ListReturnTypesResponse", LISTED, "!activeOnly:boolean name", max_page_size=500),
+        "returntypes", ".ListReturnTypesResponse", LISTED, "!activeOnly:boolean name", max_page_size=500,
+        fresh_seconds=REFERENCE),
     row.command("return_types.create", "POST return-types", "Create a return type",
         "returntypes", ".CreateReturnTypeRequest", "ModificationResponse"),
     row.command("return_types.update", "PATCH return-types/{id}", "Update a return type",
@@ -127,7 +129,7 @@ ROWS: tuple[Endpoint, ...] = (
         "Set custom fields on transfers", "transfers", ".CustomFieldUpdateRequest"),
     # Trucks
     row.page("trucks.list", "trucks", "List trucks",
-        "trucks", ".TruckResponse", LISTED, IDS, ACTIVE, EXTERNAL_DATA),
+        "trucks", ".TruckResponse", LISTED, IDS, ACTIVE, EXTERNAL_DATA, fresh_seconds=REFERENCE),
     row.command("trucks.create", "POST trucks", "Create a truck",
         "trucks", ".CreateTruckRequest", "ModificationResponse"),
     row.command("trucks.update", "PATCH trucks/{id}", "Update a truck",
@@ -146,7 +148,7 @@ ROWS: tuple[Endpoint, ...] = (
         "vendors", ".CustomFieldUpdateRequest"),
     # Warehouses
     row.page("warehouses.list", "warehouses", "List warehouses",
-        "warehouses", ".WarehouseResponse", LISTED, IDS, ACTIVE, EXTERNAL_DATA),
+        "warehouses", ".WarehouseResponse", LISTED, IDS, ACTIVE, EXTERNAL_DATA, fresh_seconds=REFERENCE),
     row.command("warehouses.update", "PATCH warehouses/{id}", "Update a warehouse",
         "warehouses", ".UpdateWarehouseRequest", "ModificationResponse"),
 )

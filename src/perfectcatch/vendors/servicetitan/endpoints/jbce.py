@@ -1,7 +1,7 @@
 """Call reasons, as chosen when a job is booked."""
 
 from perfectcatch.model.endpoint import Endpoint
-from perfectcatch.vendors.servicetitan.endpoints._rows import ACTIVE, LISTED, Module
+from perfectcatch.vendors.servicetitan.endpoints._rows import ACTIVE, LISTED, REFERENCE, Module
 
 row = Module("jbce", root="/jbce/v2/tenant/{tenant}/", scopes="tn.jbce.", schemas="Jbce.V2")
 
@@ -10,6 +10,6 @@ row = Module("jbce", root="/jbce/v2/tenant/{tenant}/", scopes="tn.jbce.", schema
 ROWS: tuple[Endpoint, ...] = (
     # Call reasons
     row.page("call_reasons.list", "call-reasons", "List call reasons",
-        "callreasons", ".CallReasonResponse", LISTED, ACTIVE),
+        "callreasons", ".CallReasonResponse", LISTED, ACTIVE, fresh_seconds=REFERENCE),
 )
 # fmt: on

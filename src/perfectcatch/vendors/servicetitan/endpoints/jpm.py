@@ -12,6 +12,7 @@ from perfectcatch.vendors.servicetitan.endpoints._rows import (
     IDS,
     LISTED,
     PAGING,
+    REFERENCE,
     Module,
 )
 
@@ -54,7 +55,7 @@ ROWS: tuple[Endpoint, ...] = (
     row.page("job_types.list", "job-types", "List job types",
         "jobtypes", ".JobTypeResponse", DATED, IDS, ACTIVE,
         "name minDuration:integer maxDuration:integer priority orderBy orderByDirection",
-        "externalDataApplicationGuid"),
+        "externalDataApplicationGuid", fresh_seconds=REFERENCE),
     row.command("job_types.create", "POST job-types", "Create a job type",
         "jobtypes", ".CreateJobTypeRequest", ".JobTypeResponse"),
     row.item("job_types.get", "job-types/{id}", "Get one job type",
@@ -117,17 +118,18 @@ ROWS: tuple[Endpoint, ...] = (
         "jobs", ".JobNoteCreateRequest", ".NoteResponse"),
     # Project statuses
     row.page("project_statuses.list", "project-statuses", "List project statuses",
-        "projectstatuses", ".ProjectStatusResponse", LISTED, IDS, "name"),
+        "projectstatuses", ".ProjectStatusResponse", LISTED, IDS, "name", fresh_seconds=REFERENCE),
     row.item("project_statuses.get", "project-statuses/{id}", "Get one project status",
         "projectstatuses", ".ProjectStatusResponse"),
     # Project substatuses
     row.page("project_substatuses.list", "project-substatuses", "List project substatuses",
-        "projectsubstatuses", ".ProjectSubStatusResponse", LISTED, IDS, ACTIVE, "name statusId:integer"),
+        "projectsubstatuses", ".ProjectSubStatusResponse", LISTED, IDS, ACTIVE, "name statusId:integer",
+        fresh_seconds=REFERENCE),
     row.item("project_substatuses.get", "project-substatuses/{id}", "Get one project substatus",
         "projectsubstatuses", ".ProjectSubStatusResponse"),
     # Project types
     row.page("project_types.list", "project-types", "List project types",
-        "projecttypes", ".ProjectTypeResponse", PAGING),
+        "projecttypes", ".ProjectTypeResponse", PAGING, fresh_seconds=REFERENCE),
     row.item("project_types.get", "project-types/{id}", "Get one project type",
         "projecttypes", ".ProjectTypeResponse"),
     # Projects
@@ -162,9 +164,9 @@ ROWS: tuple[Endpoint, ...] = (
         "projects", ".ProjectNoteCreateRequest", ".NoteResponse"),
     # Reasons
     row.page("job_cancel_reasons.list", "job-cancel-reasons", "List job cancel reasons",
-        "jobcancelreasons", ".JobCancelReasonResponse", LISTED, ACTIVE),
+        "jobcancelreasons", ".JobCancelReasonResponse", LISTED, ACTIVE, fresh_seconds=REFERENCE),
     row.page("job_hold_reasons.list", "job-hold-reasons", "List job hold reasons",
-        "jobholdreasons", ".JobHoldReasonResponse", LISTED, ACTIVE),
+        "jobholdreasons", ".JobHoldReasonResponse", LISTED, ACTIVE, fresh_seconds=REFERENCE),
     # Work breakdown structure
     row.page("work_breakdown_structure_budget_codes.list", "work-breakdown-structure/budget-codes",
         "List budget codes", "budgetcodes", "Jpm.BudgetCodes.BudgetCodeModel", PAGING,

@@ -1,7 +1,15 @@
 """Campaigns and their costs."""
 
 from perfectcatch.model.endpoint import Endpoint
-from perfectcatch.vendors.servicetitan.endpoints._rows import ACTIVE, IDS, LISTED, PAGING, SORT, Module
+from perfectcatch.vendors.servicetitan.endpoints._rows import (
+    ACTIVE,
+    IDS,
+    LISTED,
+    PAGING,
+    REFERENCE,
+    SORT,
+    Module,
+)
 
 row = Module("marketing", root="/marketing/v2/tenant/{tenant}/", scopes="tn.mrk.", schemas="Marketing.V2")
 
@@ -10,7 +18,8 @@ row = Module("marketing", root="/marketing/v2/tenant/{tenant}/", scopes="tn.mrk.
 ROWS: tuple[Endpoint, ...] = (
     # Campaigns
     row.page("campaigns.list", "campaigns", "List campaigns",
-        "campaigns", ".CampaignResponse", LISTED, IDS, ACTIVE, "name campaignPhoneNumber"),
+        "campaigns", ".CampaignResponse", LISTED, IDS, ACTIVE, "name campaignPhoneNumber",
+        fresh_seconds=REFERENCE),
     row.command("campaigns.create", "POST campaigns", "Create a campaign",
         "campaigns", ".CampaignUpsertRequest", ".CampaignResponse"),
     row.item("campaigns.get", "campaigns/{id}", "Get one campaign", "campaigns", ".CampaignResponse"),
@@ -20,7 +29,7 @@ ROWS: tuple[Endpoint, ...] = (
         "campaigns", ".CampaignCostResponse", PAGING, SORT, "year:integer month:integer"),
     # Categories
     row.page("categories.list", "categories", "List campaign categories",
-        "categories", ".CampaignCategoryResponse", LISTED),
+        "categories", ".CampaignCategoryResponse", LISTED, fresh_seconds=REFERENCE),
     row.command("categories.create", "POST categories", "Create a campaign category",
         "categories", ".CampaignCategoryCreateRequest", "ModificationResponse"),
     row.item("categories.get", "categories/{id}", "Get one campaign category",

@@ -1,7 +1,7 @@
 """Memberships, their types, and recurring services."""
 
 from perfectcatch.model.endpoint import Endpoint
-from perfectcatch.vendors.servicetitan.endpoints._rows import ACTIVE, DATED, IDS, LISTED, Module
+from perfectcatch.vendors.servicetitan.endpoints._rows import ACTIVE, DATED, IDS, LISTED, REFERENCE, Module
 
 row = Module(
     "memberships", root="/memberships/v2/tenant/{tenant}/", scopes="tn.mem.", schemas="Memberships.V2"
@@ -27,7 +27,7 @@ ROWS: tuple[Endpoint, ...] = (
         "membershiptypes", ".MembershipTypeResponse", LISTED, IDS, ACTIVE,
         "duration:integer billingFrequency=OneTime|Monthly|EveryOtherMonth|Quarterly|BiAnnual|Annual",
         "includeDurationBilling:boolean includeDiscounts:boolean includeRecurringServices:boolean",
-        "includeTags:boolean"),
+        "includeTags:boolean", fresh_seconds=REFERENCE),
     row.item("membership_types.get", "membership-types/{id}", "Get one membership type",
         "membershiptypes", ".MembershipTypeResponse"),
     row.export("membership_types.export", "export/membership-types", "Export membership types",
@@ -81,7 +81,7 @@ ROWS: tuple[Endpoint, ...] = (
     row.page("recurring_service_types.list", "recurring-service-types", "List recurring service types",
         "recurringservicetypes", ".RecurringServiceTypeResponse", LISTED, IDS, ACTIVE,
         "membershipTypeId:integer recurrenceType=Weekly|Monthly|Seasonal|Daily|NthWeekdayOfMonth",
-        "durationType=Continuous|NumberOfVisits"),
+        "durationType=Continuous|NumberOfVisits", fresh_seconds=REFERENCE),
     row.item("recurring_service_types.get", "recurring-service-types/{id}", "Get one recurring service type",
         "recurringservicetypes", ".RecurringServiceTypeResponse"),
     row.export("recurring_service_types.export", "export/recurring-service-types",

@@ -7,6 +7,7 @@ from perfectcatch.vendors.servicetitan.endpoints._rows import (
     DATED,
     LISTED,
     PAGING,
+    REFERENCE,
     SORT,
     Module,
 )
@@ -18,7 +19,8 @@ row = Module("payroll", root="/payroll/v2/tenant/{tenant}/", scopes="tn.prl.", s
 ROWS: tuple[Endpoint, ...] = (
     # Activity codes
     row.page("activity_codes.list", "activity-codes", "List activity codes",
-        "activitycodes", ".PayrollActivityCodes.PayrollActivityCodeResponse", LISTED, ACTIVE),
+        "activitycodes", ".PayrollActivityCodes.PayrollActivityCodeResponse", LISTED, ACTIVE,
+        fresh_seconds=REFERENCE),
     row.item("activity_codes.get", "activity-codes/{id}", "Get one activity code",
         "activitycodes", ".PayrollActivityCodes.PayrollActivityCodeResponse"),
     row.export("activity_codes.export", "export/activity-codes", "Export activity codes",
@@ -109,7 +111,7 @@ ROWS: tuple[Endpoint, ...] = (
         "status=Pending|Expired|Approved|Paid|Locked"),
     # Timesheet codes
     row.page("timesheet_codes.list", "timesheet-codes", "List timesheet codes",
-        "timesheetcodes", ".TimesheetCodes.TimesheetCodeResponse", LISTED, ACTIVE),
+        "timesheetcodes", ".TimesheetCodes.TimesheetCodeResponse", LISTED, ACTIVE, fresh_seconds=REFERENCE),
     row.item("timesheet_codes.get", "timesheet-codes/{id}", "Get one timesheet code",
         "timesheetcodes", ".TimesheetCodes.TimesheetCodeResponse"),
     row.export("timesheet_codes.export", "export/timesheet-codes", "Export timesheet codes",

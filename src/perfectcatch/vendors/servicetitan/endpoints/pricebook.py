@@ -7,6 +7,7 @@ from perfectcatch.vendors.servicetitan.endpoints._rows import (
     IDS,
     LISTED,
     PAGING,
+    REFERENCE,
     Module,
 )
 
@@ -17,7 +18,8 @@ row = Module("pricebook", root="/pricebook/v2/tenant/{tenant}/", scopes="tn.pb."
 ROWS: tuple[Endpoint, ...] = (
     # Categories
     row.page("categories.list", "categories", "List categories",
-        "categories", ".CategoryResponse", LISTED, ACTIVE, "categoryType=Services|Materials"),
+        "categories", ".CategoryResponse", LISTED, ACTIVE, "categoryType=Services|Materials",
+        fresh_seconds=REFERENCE),
     row.command("categories.create", "POST categories", "Create a category",
         "categories", ".CategoryCreateRequest", ".CategoryResponse"),
     row.item("categories.get", "categories/{id}", "Get one category", "categories", ".CategoryResponse"),
@@ -90,7 +92,8 @@ ROWS: tuple[Endpoint, ...] = (
     row.export("materials.export", "export/materials", "Export materials",
         "materials", ".ExportMaterialResponse"),
     row.whole("materials_costtypes.list", "materials/costtypes", "List the cost types of materials",
-        "materials", ".CostTypeResponse", answer="PaginatedResponse_Of_Pricebook.V2.CostTypeResponse"),
+        "materials", ".CostTypeResponse", answer="PaginatedResponse_Of_Pricebook.V2.CostTypeResponse",
+        fresh_seconds=REFERENCE),
     # Services
     row.page("services.list", "services", "List services",
         "services", ".ServiceGetResponse", LISTED, IDS, ACTIVE, EXTERNAL_DATA,

@@ -1,7 +1,7 @@
 """Reports and their runs. A report may run once a minute; paging of its rows goes in the query string."""
 
 from perfectcatch.model.endpoint import Endpoint
-from perfectcatch.vendors.servicetitan.endpoints._rows import PAGING, Module
+from perfectcatch.vendors.servicetitan.endpoints._rows import PAGING, REFERENCE, Module
 
 row = Module("reporting", root="/reporting/v2/tenant/{tenant}/", scopes="tn.rpr.", schemas="Reporting.V2")
 
@@ -14,7 +14,7 @@ ROWS: tuple[Endpoint, ...] = (
         answer=".DynamicSetResponse"),
     # Report categories
     row.page("report_categories.list", "report-categories", "List report categories",
-        "reportcategories", ".ReportCategoryListItem", PAGING),
+        "reportcategories", ".ReportCategoryListItem", PAGING, fresh_seconds=REFERENCE),
     # Report runs
     row.item("data_queries.get", "data-queries/{token:string}",
         "Get the rows of a report run, or that it is still running", "reports", ".ReportDataResponse"),

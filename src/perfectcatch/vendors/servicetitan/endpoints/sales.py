@@ -5,7 +5,15 @@ documented beyond their paths and have left the documents.
 """
 
 from perfectcatch.model.endpoint import Endpoint
-from perfectcatch.vendors.servicetitan.endpoints._rows import ACTIVE, IDS, LISTED, MODIFIED, PAGING, Module
+from perfectcatch.vendors.servicetitan.endpoints._rows import (
+    ACTIVE,
+    IDS,
+    LISTED,
+    MODIFIED,
+    PAGING,
+    REFERENCE,
+    Module,
+)
 
 row = Module("sales", root="/sales/v2/tenant/{tenant}/", scopes="tn.sal.", schemas="Estimates.V2")
 
@@ -77,6 +85,7 @@ ROWS: tuple[Endpoint, ...] = (
         "proposaltemplates"),
     # Proposal types
     row.whole("proposal_types.list", "proposal-types", "List proposal types",
-        "proposaltypes", ".ProposalTypeResponse", ACTIVE, answer=".ProposalTypesResponse"),
+        "proposaltypes", ".ProposalTypeResponse", ACTIVE, answer=".ProposalTypesResponse",
+        fresh_seconds=REFERENCE),
 )
 # fmt: on

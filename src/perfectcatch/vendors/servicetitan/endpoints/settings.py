@@ -12,6 +12,7 @@ from perfectcatch.vendors.servicetitan.endpoints._rows import (
     IDS,
     LISTED,
     PAGING,
+    REFERENCE,
     Module,
 )
 
@@ -22,7 +23,8 @@ row = Module("settings", root="/settings/v2/tenant/{tenant}/", scopes="tn.stt.",
 ROWS: tuple[Endpoint, ...] = (
     # Business units
     row.page("business_units.list", "business-units", "List business units",
-        "businessunits", ".BusinessUnitResponse", DATED, IDS, ACTIVE, "name externalDataApplicationGuid"),
+        "businessunits", ".BusinessUnitResponse", DATED, IDS, ACTIVE, "name externalDataApplicationGuid",
+        fresh_seconds=REFERENCE),
     row.item("business_units.get", "business-units/{id}", "Get one business unit",
         "businessunits", ".BusinessUnitResponse", "externalDataApplicationGuid"),
     row.command("business_units.update", "PATCH business-units/{id}", "Update a business unit",
@@ -36,7 +38,7 @@ ROWS: tuple[Endpoint, ...] = (
         always=(("includeTotal", "true"),), max_page_size=500),
     # Employees
     row.page("employees.list", "employees", "List employees",
-        "employees", ".EmployeeResponse", DATED, IDS, ACTIVE, "userIds name email"),
+        "employees", ".EmployeeResponse", DATED, IDS, ACTIVE, "userIds name email", fresh_seconds=REFERENCE),
     row.command("employees.create", "POST employees", "Create an employee",
         "employees", ".EmployeeCreateRequest", ".EmployeeCreateResponse"),
     row.item("employees.get", "employees/{id}", "Get one employee", "employees", ".EmployeeResponse"),
@@ -48,7 +50,8 @@ ROWS: tuple[Endpoint, ...] = (
         "Act on the account of an employee, such as to deactivate it", "employees", ".AccountActionRequest",
         ".AccountActionResponse"),
     # Tag types
-    row.page("tag_types.list", "tag-types", "List tag types", "tagtypes", ".TagTypeResponse", LISTED, ACTIVE),
+    row.page("tag_types.list", "tag-types", "List tag types", "tagtypes", ".TagTypeResponse", LISTED, ACTIVE,
+        fresh_seconds=REFERENCE),
     row.command("tag_types.create", "POST tag-types", "Create a tag type",
         "tagtypes", ".CreateTagTypeRequest", "ModificationResponse"),
     row.command("tag_types.update", "PATCH tag-types/{id}", "Update a tag type",
@@ -57,7 +60,7 @@ ROWS: tuple[Endpoint, ...] = (
         "tagtypes", ".ExportTagTypeResponse"),
     # Technicians
     row.page("technicians.list", "technicians", "List technicians",
-        "technicians", ".TechnicianResponse", DATED, IDS, ACTIVE, "userIds name"),
+        "technicians", ".TechnicianResponse", DATED, IDS, ACTIVE, "userIds name", fresh_seconds=REFERENCE),
     row.command("technicians.create", "POST technicians", "Create a technician",
         "technicians", ".TechnicianCreateRequest", ".TechnicianCreateResponse"),
     row.item("technicians.get", "technicians/{id}", "Get one technician",
@@ -72,6 +75,6 @@ ROWS: tuple[Endpoint, ...] = (
     # User roles
     row.page("user_roles.list", "user-roles", "List user roles",
         "userroles", ".UserRoleResponse", PAGING, CREATED, IDS, ACTIVE,
-        "name employeeType=None|Employee|Technician|All"),
+        "name employeeType=None|Employee|Technician|All", fresh_seconds=REFERENCE),
 )
 # fmt: on

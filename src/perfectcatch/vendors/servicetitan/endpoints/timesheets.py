@@ -1,7 +1,7 @@
 """Activities, their categories and types."""
 
 from perfectcatch.model.endpoint import Endpoint
-from perfectcatch.vendors.servicetitan.endpoints._rows import ACTIVE, LISTED, Module
+from perfectcatch.vendors.servicetitan.endpoints._rows import ACTIVE, LISTED, REFERENCE, Module
 
 row = Module("timesheets", root="/timesheets/v2/tenant/{tenant}/", scopes="tn.tms.", schemas="Timesheets.V2")
 
@@ -22,14 +22,15 @@ ROWS: tuple[Endpoint, ...] = (
         "activities", ".Activities.ActivityExportResponse"),
     # Activity categories
     row.page("activity_categories.list", "activity-categories", "List activity categories",
-        "activitycategories", ".ActivityCategories.ActivityCategoriesResponse", LISTED, ACTIVE),
+        "activitycategories", ".ActivityCategories.ActivityCategoriesResponse", LISTED, ACTIVE,
+        fresh_seconds=REFERENCE),
     row.item("activity_categories.get", "activity-categories/{id}", "Get one activity category",
         "activitycategories", ".ActivityCategories.ActivityCategoryResponse"),
     row.export("activity_categories.export", "export/activity-categories", "Export activity categories",
         "activitycategories", ".ActivityCategories.ActivityCategoryExportResponse"),
     # Activity types
     row.page("activity_types.list", "activity-types", "List activity types",
-        "activitytypes", ".ActivityTypes.ActivityTypesResponse", LISTED, ACTIVE),
+        "activitytypes", ".ActivityTypes.ActivityTypesResponse", LISTED, ACTIVE, fresh_seconds=REFERENCE),
     row.item("activity_types.get", "activity-types/{id}", "Get one activity type",
         "activitytypes", ".ActivityTypes.ActivityTypeResponse"),
     row.export("activity_types.export", "export/activity-types", "Export activity types",

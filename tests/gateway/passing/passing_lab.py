@@ -1,0 +1,152 @@
+"""The pass-through with a real client, a real database and a vendor on loopback, all in this process."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+from aiohttp import web
+from starlette.applications import Starlette
+
+from perfectcatch.gateway.access import Caller, Scope
+from perfectcatch.gateway.passing.middleware import PassThrough
+from perfectcatch.gateway.passing.table import Table
+from perfectcatch.gateway.problems import Denied
+from perfectcatch.kit.clock import Clock, FakeClock, SystemClock
+from perfectcatch.kit.http import Deadlines, Http
+from perfectcatch.kit.limits import LocalBudget
+from perfectcatch.sandbox.servicetitan.options import Options
+from perfectcatch.sandbox.servicetitan.server import SERVICE, Handler, make_app
+from perfectcatch.sandbox.servicetitan.service import Service
+from perfectcatch.store.pool import Pool
+from perfectcatch.store.presence import open_presence
+from perfectcatch.vendors.servicetitan.auth import Credentials
+from perfectcatch.vendors.servicetitan.client import Client
+from perfectcatch.vendors.servicetitan.routes import offer
+from perfectcatch.vendors.servicetitan.transport import rates
+
+TABLE = Table(offer().routes)
+KEYS = {
+    "reader": Caller(1, "reader", frozenset({Scope.READ})),
+    "writer": Caller(2, "writer", frozenset({Scope.READ, Scope.WRITE})),
+    "other": Caller(3, "other", frozenset({Scope.READ, Scope.WRITE})),
+}
+
+
+class Door:
+    """Knows three keys by their names."""
+
+    async def admit(self, authorization: str | None, scope: Scope) -> Caller:
+        caller = KEYS.get((authorization or "").removeprefix("Bearer "))
+        if caller is None:
+            raise Denied(401, "no key")
+        if not caller.may(scope):
+            raise Denied(403, "no scope")
+        return caller
+
+
+@dataclass
+class Fault:
+    """What happens to the vendor's next requests: a handler that is asked first."""
+
+    act: Callable[[web.Request, Handler], Any] | None = None
+    sent: list[web.Request] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+
+    @property
+    def middleware(self) -> Any:
+        @web.middleware
+        async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if request.path == "/connect/token":
+                return await handler(request)
+            self.sent.append(request)
+            if self.act is not None:
+                answer: web.StreamResponse = await self.act(request, handler)
+                return answer
+            return await handler(request)
+
+        return guarded
+
+
+@dataclass
+class Lab:
+    """``ask`` asks the gateway; ``vendor`` is the simulated vendor behind it, ``fault`` what ails it."""
+
+    http: httpx.AsyncClient
+    vendor: Service
+    fault: Fault
+    pool: Pool
+    tenant_id: int
+    clock: FakeClock
+    app: Any
+
+    async def ask(self, method: str, path: str, key: str | None = "writer", **more: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers |= more.pop("headers", {})
+        return await self.http.request(method, path, headers=headers, **more)
+
+    async def rows(self, query: str) -> list[Any]:
+        async with self.pool.connection() as connection:
+            return await (await connection.execute(query)).fetchall()
+
+    def some(self, collection: str) -> Any:
+        return next(record for record in self.vendor.read(collection) if record.get("active") is not False)
+
+    @property
+    def writes(self) -> int:
+        return sum(request.method != "GET" for request in self.fault.sent)
+
+
+@asynccontextmanager
+async def open_lab(
+    pool: Pool, *, deadlines: Deadlines | None = None, customers: int = 20, clock: Clock | None = None
+) -> AsyncIterator[Lab]:
+    options = Options(customers=customers, rate=1e9, ledger=100_000)
+    fault, ticking = Fault(), FakeClock()
+    async with AsyncExitStack() as stack:
+        app = make_app(options, faults=[fault.middleware])
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        http = await stack.enter_async_context(Http(deadlines=deadlines))
+        client = await stack.enter_async_context(
+            Client(
+                http=http,
+                credentials=Credentials(
+                    client_id=options.client_id,
+                    client_secret=options.client_secret,
+                    app_key=options.app_key,
+                    tenant_id=options.tenant_id,
+                ),
+                api_url=url,
+                auth_url=f"{url}/connect/token",
+                budget=LocalBudget(rates(1e6), SystemClock()),
+                clock=clock or SystemClock(),
+                draw=lambda: 0.0,
+            )
+        )
+        served = Starlette()
+        served.state.gateway = SimpleNamespace(
+            pool=pool,
+            tenant_id=options.tenant_id,
+            passage=client.passing,
+            presence=await stack.enter_async_context(open_presence(pool)),
+            clock=ticking,
+            door=Door(),
+        )
+        served.add_middleware(PassThrough, table=TABLE, local=frozenset())
+        transport = httpx.ASGITransport(served)
+        caller = await stack.enter_async_context(
+            httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=30)
+        )
+        yield Lab(caller, app[SERVICE], fault, pool, options.tenant_id, ticking, served)
+
+
+def problem(answer: httpx.Response) -> Any:
+    assert answer.headers["content-type"] == "application/problem+json"
+    return json.loads(answer.content)
