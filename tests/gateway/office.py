@@ -15,16 +15,19 @@ from perfectcatch.gateway.asgi import make_app
 from perfectcatch.gateway.context import Gateway
 from perfectcatch.kit.clock import FakeClock
 from perfectcatch.model.entity import Entity
+from perfectcatch.model.passing import Offer
 from perfectcatch.store import keys
 from perfectcatch.store.merging import mirror
 from perfectcatch.store.merging.mirror import Batch, Outcome
 from perfectcatch.store.pool import Pool, open_pool
+from perfectcatch.store.presence import Presence
 from perfectcatch.store.reading.freshness import Freshness
 from perfectcatch.store.reading.reads import open_reads
 from perfectcatch.vendors.servicetitan.entities import BY_NAME, ENTITIES
 
 TENANT, OTHER = 5, 6
 ZONE = "America/New_York"
+NOTHING = Offer(routes=(), schemas={})  # a vendor of whom nothing is passed through
 FOREIGN = "Foreign company"
 FIXTURES = Path(__file__).parent.parent / "vendors" / "servicetitan" / "fixtures"
 
@@ -135,13 +138,15 @@ async def open_office(url: str, *, tenant: int = TENANT, source: Any = None) -> 
             reads=reads,
             freshness=Freshness(reads, tenant, BY_NAME, time),
             source=source or NoVendor(),
+            passage=NoVendor(),
+            presence=Presence(pool),
             entities=BY_NAME,
             tenant_id=tenant,
             clock=time,
             zone=ZONE,
             door=Door(pool, tenant, time, per_second=0),
         )
-        app = make_app(lambda: None, BY_NAME)  # type: ignore[arg-type,return-value] - never entered
+        app = make_app(lambda: None, BY_NAME, NOTHING)  # type: ignore[arg-type,return-value] - never entered
         app.state.gateway = gateway
         _, text = await keys.create(pool, tenant, name="all", scopes=["admin"], per_second=0)
         async with httpx.AsyncClient(
