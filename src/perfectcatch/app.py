@@ -15,7 +15,7 @@ from perfectcatch.store import runs
 from perfectcatch.store.address import parse
 from perfectcatch.store.budget import PostgresBudget
 from perfectcatch.store.jobs.schema import install
-from perfectcatch.store.pool import Connection, Pool, open_pool
+from perfectcatch.store.pool import Connection, Pool, conninfo_of, open_pool
 from perfectcatch.store.presence import open_presence
 from perfectcatch.store.reading.freshness import Freshness
 from perfectcatch.store.reading.reads import open_reads
@@ -32,6 +32,7 @@ from perfectcatch.vendors.servicetitan.transport import rates
 if TYPE_CHECKING:
     from perfectcatch.gateway.context import Gateway
     from perfectcatch.model.passing import Offer
+    from perfectcatch.vendors.servicetitan.webhooks import Webhooks
 
 CREDENTIALS = (
     "SERVICE_TITAN_CLIENT_ID",
@@ -222,11 +223,27 @@ async def open_engine(
         )
 
 
+def webhooks_of(settings: Settings) -> "Webhooks":
+    """ServiceTitan's webhooks, as they are signed for us."""
+    from perfectcatch.vendors.servicetitan.webhooks import Webhooks
+
+    new, old = settings.service_titan_webhook_secret, settings.service_titan_webhook_old_secret
+    return Webhooks(
+        secret=new.get_secret_value() if new else None,
+        old_secret=old.get_secret_value() if old else None,
+        old_secret_until=settings.service_titan_webhook_old_secret_until,
+        header=settings.service_titan_webhook_header.lower(),
+    )
+
+
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
     """Everything that the API server needs."""
     from perfectcatch.gateway.access import Door  # here, because a web framework takes long to import
     from perfectcatch.gateway.context import Gateway
+    from perfectcatch.gateway.monitor.hub import open_hub
+    from perfectcatch.store.jobs.queue import open_jobs
+    from perfectcatch.sync import requests
 
     clock = SystemClock()
     require(settings, *CREDENTIALS)
@@ -239,6 +256,9 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
         reads = await stack.enter_async_context(
             open_reads(pool.url, max_size=looking, application="perfectcatch serve reads")
         )
+        jobs = await stack.enter_async_context(open_jobs(conninfo_of(pool), connections=2))
+        requests.declare(jobs)
+        webhooks = webhooks_of(settings)
         yield Gateway(
             pool=pool,
             reads=reads,
@@ -250,6 +270,11 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
             tenant_id=source.tenant_id,
             clock=clock,
             zone=settings.service_titan_timezone,
+            jobs=jobs,
+            webhooks={webhooks.name: webhooks},
+            hub=await stack.enter_async_context(
+                open_hub(pool, source.tenant_id, clock, poll_seconds=settings.event_poll_interval_ms / 1000)
+            ),
             door=Door(pool, source.tenant_id, clock, per_second=settings.api_rate_limit),
         )
 

@@ -1,11 +1,24 @@
 """``perfectcatch serve``: the API server."""
 
+import logging
+import socket
+import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from perfectcatch.cli.output import Output, result, say
+from perfectcatch.errors import BadSetting, PerfectCatchError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastapi import FastAPI
+
+    from perfectcatch.settings import Settings
+
+GRACE_SECONDS = 10
 
 
 def serve(
@@ -16,35 +29,80 @@ def serve(
     """Run the API server, until Ctrl-C."""
     import uvicorn
 
+    from perfectcatch.app import CREDENTIALS
     from perfectcatch.cli.start import prepared
     from perfectcatch.settings import require
+    from perfectcatch.settings.production import refuse_unsafe
 
     given: dict[str, Any] = {} if port is None else {"port": port}
     settings = prepared(**given)
-    from perfectcatch.app import CREDENTIALS
-
     require(settings, *CREDENTIALS)
-    uvicorn.run(
-        "perfectcatch.cli.serve:application",
-        factory=True,
-        host=settings.listen_host,
-        port=settings.port,
-        reload=reload,
-        http="perfectcatch.gateway.strict:StrictProtocol",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=10,
-    )
+    refuse_unsafe(settings)
+    config: dict[str, Any] = {
+        "factory": True,
+        "http": "perfectcatch.gateway.strict:StrictProtocol",
+        "log_config": None,  # its lines go where ours go
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,  # nothing is decided by what a caller says of himself
+        "timeout_graceful_shutdown": GRACE_SECONDS,
+    }
+    if reload:
+        uvicorn.run(
+            "perfectcatch.cli.serve:application",
+            host=settings.listen_host,
+            port=settings.port,
+            reload=True,
+            **config,
+        )
+        return
+    failures: list[PerfectCatchError] = []
+    with _listening(settings) as listener:
+        _tell(listener)
+        made = partial(_application, settings, failures.append)
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
+        uvicorn.Server(uvicorn.Config(made, **config)).run(sockets=[listener])
+    if failures:
+        raise failures[0]
 
 
 def application() -> "FastAPI":
     """The application as the settings of this process say."""
-    from perfectcatch.app import offer, open_gateway
     from perfectcatch.cli.start import prepared
+
+    return _application(prepared(), None)
+
+
+def _application(settings: "Settings", on_failure: "Callable[[PerfectCatchError], None] | None") -> "FastAPI":
+    from perfectcatch.app import offer, open_gateway
     from perfectcatch.gateway.asgi import make_app
     from perfectcatch.vendors.servicetitan.entities import BY_NAME
 
-    settings = prepared()
-    return make_app(lambda: open_gateway(settings), BY_NAME, offer())
+    return make_app(lambda: open_gateway(settings), BY_NAME, offer(), on_failure)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of the server says more than the one sentence with which the command ends."""
+    return not record.getMessage().startswith(("Traceback", "Application startup failed"))
+
+
+def _listening(settings: "Settings") -> socket.socket:
+    host, port = settings.listen_host, settings.port
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise BadSetting(
+            f"Port {port} of {host} cannot be used ({error.strerror}): choose others with PORT and "
+            "LISTEN_HOST."
+        ) from error
+
+
+def _tell(listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    if Output.json:
+        result({"url": url})
+    else:
+        say(f"The API answers at {url}; {url}/docs describes it.")
+    sys.stdout.flush()

@@ -21,6 +21,8 @@ def sync() -> None:
 
 
 async def _sync() -> None:
+    import asyncio
+    from uuid import UUID
     from zoneinfo import ZoneInfo
 
     from perfectcatch.app import open_engine
@@ -29,6 +31,8 @@ async def _sync() -> None:
     from perfectcatch.kit.clock import SystemClock
     from perfectcatch.store.jobs.queue import open_jobs
     from perfectcatch.store.pool import conninfo_of
+    from perfectcatch.sync import requests
+    from perfectcatch.sync.hints import follow
     from perfectcatch.sync.schedule import CLOCK_RULES, schedule
     from perfectcatch.sync.worker import work
 
@@ -36,15 +40,20 @@ async def _sync() -> None:
     rows = schedule(crons(settings))
     async with open_engine(settings, application="perfectcatch worker sync") as engine:
 
-        async def once(mode: str) -> None:
-            if mode == CLOCK_RULES:
-                await engine.clock_rules()
-                return
-            report = await engine.run(mode, trigger="schedule")
+        async def run(mode: str, trigger: str, run_id: UUID | None = None) -> None:
+            report = await engine.run(mode, trigger=trigger, run_id=run_id)
             if report.status == "failed":
                 raise VendorUnavailable(f"Nothing could be read: {report.failures[0].error}")
 
-        async with open_jobs(conninfo_of(engine.pool)) as jobs:
+        async def once(mode: str) -> None:
+            if mode == CLOCK_RULES:
+                await engine.clock_rules()
+            else:
+                await run(mode, "schedule")
+
+        async with open_jobs(conninfo_of(engine.pool)) as jobs, asyncio.TaskGroup() as group:
+            requests.declare(jobs, lambda mode, run_id: run(mode, requests.TRIGGER, run_id))
+            following = group.create_task(follow(engine), name="webhooks")
             await work(
                 jobs,
                 rows,
@@ -53,4 +62,5 @@ async def _sync() -> None:
                 clock=SystemClock(),
                 heartbeat_file=settings.heartbeat_file,
             )
+            following.cancel()
     sys.stderr.flush()

@@ -72,6 +72,16 @@ class Door:
 
     async def admit(self, authorization: str | None, scope: Scope) -> Caller:
         """The caller behind an ``Authorization`` header. Raises ``Denied`` 401, 403 or 429."""
+        found = await self.recognise(authorization)
+        caller = Caller(found.id, found.name, found.scopes)
+        if not caller.may(scope):
+            raise Denied(403, f"The key {found.name!r} lacks the scope {scope}.")
+        self._take(found)
+        await self._note(found)
+        return caller
+
+    async def recognise(self, authorization: str | None) -> Found:
+        """The key in an ``Authorization`` header. Raises ``Denied`` 401."""
         kind, _, text = (authorization or "").partition(" ")
         found = await self._find(text.strip()) if kind.lower() == "bearer" else None
         if found is None:
@@ -81,12 +91,7 @@ class Door:
                 "`perfectcatch key create` made.",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        caller = Caller(found.id, found.name, found.scopes)
-        if not caller.may(scope):
-            raise Denied(403, f"The key {found.name!r} lacks the scope {scope}.")
-        self._take(found)
-        await self._note(found)
-        return caller
+        return found
 
     async def _find(self, text: str) -> Found | None:
         prefix = keys.prefix_of(text)
@@ -131,21 +136,27 @@ class Door:
 _bearer = HTTPBearer(
     auto_error=False, scheme_name="apiKey", description="A key of `perfectcatch key create`."
 )
-_PROBLEM: Final[dict[str, Any]] = {"model": Problem, "content": {MEDIA_TYPE: {}}}
+PROBLEM: Final[dict[str, Any]] = {"model": Problem, "content": {MEDIA_TYPE: {}}}
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    401: {**_PROBLEM, "description": "No valid key."},
-    403: {**_PROBLEM, "description": "The key lacks the scope."},
-    422: {**_PROBLEM, "description": "The request is wrong."},
-    429: {**_PROBLEM, "description": "Too many requests with this key."},
-    503: {**_PROBLEM, "description": "Not possible right now."},
+    401: {**PROBLEM, "description": "No valid key."},
+    403: {**PROBLEM, "description": "The key lacks the scope."},
+    422: {**PROBLEM, "description": "The request is wrong."},
+    429: {**PROBLEM, "description": "Too many requests with this key."},
+    503: {**PROBLEM, "description": "Not possible right now."},
 }
 
 
-def scoped(scope: Scope, *problems: int, openapi: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def scoped(
+    scope: Scope,
+    *problems: int,
+    openapi: Mapping[str, Any] | None = None,
+    answers: Mapping[int | str, dict[str, Any]] | None = None,
+) -> dict[str, Any]:
     """Keyword arguments of a route for callers with ``scope``, such as ``**scoped(Scope.READ, 404)``.
 
     A query that names what the route does not declare is refused. ``problems`` are further statuses that the
-    route may answer with, ``openapi`` further parts of its entry in the document.
+    route may answer with, ``answers`` further descriptions of answers by status, ``openapi`` further parts of
+    its entry in the document.
     """
 
     async def check(request: Request, _: Annotated[Any, Depends(_bearer)]) -> None:
@@ -154,11 +165,11 @@ def scoped(scope: Scope, *problems: int, openapi: Mapping[str, Any] | None = Non
         if request.scope["query_string"]:
             only_known(request.query_params.multi_items(), _declared(request.scope.get("route")))
 
-    more = {status: {**_PROBLEM, "description": MEANINGS[status]} for status in problems}
+    more = {status: {**PROBLEM, "description": MEANINGS[status]} for status in problems}
     return {
         "dependencies": [Depends(check)],
         "openapi_extra": {"x-required-scope": str(scope), **(openapi or {})},
-        "responses": PROBLEMS | more,
+        "responses": {**PROBLEMS, **more, **(answers or {})},
     }
 
 

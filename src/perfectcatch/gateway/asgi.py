@@ -1,48 +1,69 @@
 """The application: every router mounted, errors as problems, one OpenAPI document."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
 from perfectcatch import __version__
+from perfectcatch.errors import PerfectCatchError
 from perfectcatch.gateway import (
     database,
     document,
     health,
+    metrics,
     mirror,
     operations,
     problems,
     records,
     shapes,
+    sync,
     upserts,
+    webhooks,
 )
 from perfectcatch.gateway.context import Gateway
+from perfectcatch.gateway.metrics import Measured
+from perfectcatch.gateway.monitor import stream
 from perfectcatch.gateway.passing.described import describe
 from perfectcatch.gateway.passing.middleware import PassThrough
 from perfectcatch.gateway.passing.table import Table, shape
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.passing import Offer
 
-ROUTERS = (health.router, database.router, upserts.router, records.router)
+ROUTERS = (
+    health.router,
+    metrics.router,
+    stream.router,
+    sync.router,
+    webhooks.router,
+    database.router,
+    upserts.router,
+    records.router,
+)
 
 
 def make_app(
     open_gateway: Callable[[], AbstractAsyncContextManager[Gateway]],
     entities: Mapping[str, Entity],
     offer: Offer,
+    on_failure: Callable[[PerfectCatchError], None] | None = None,
 ) -> FastAPI:
     """Make the application; ``open_gateway`` is entered when the server starts and left when it ends.
 
     ``entities`` are those of the gateway: their routes and models follow from the declarations. ``offer``
     holds the routes that are passed through to the vendor; where one of its aliases is a route of our own
-    too, ours answers.
+    too, ours answers. ``on_failure`` hears why the gateway could not be opened.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_gateway() as gateway:
-            app.state.gateway = gateway
+        async with AsyncExitStack() as stack:
+            try:
+                app.state.gateway = await stack.enter_async_context(open_gateway())
+            except PerfectCatchError as error:
+                if on_failure is not None:
+                    on_failure(error)
+                raise
             yield
 
     app = FastAPI(
@@ -71,6 +92,7 @@ def make_app(
     )
     app.router.routes += operations.routes((*rows, mirror.fallback()))
     app.add_middleware(PassThrough, table=table, local=local)
+    app.add_middleware(Measured)  # the last is the outermost: it sees what is passed through, too
     return app
 
 

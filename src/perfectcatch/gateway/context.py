@@ -7,10 +7,13 @@ from typing import cast
 from starlette.requests import HTTPConnection
 
 from perfectcatch.gateway.access import Door
+from perfectcatch.gateway.monitor.hub import Hub
 from perfectcatch.kit.clock import Clock
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.passing import Passage
 from perfectcatch.model.source import RecordSource
+from perfectcatch.model.webhook import WebhookSource
+from perfectcatch.store.jobs.queue import Jobs
 from perfectcatch.store.pool import Pool
 from perfectcatch.store.presence import Presence
 from perfectcatch.store.reading.freshness import Freshness
@@ -36,6 +39,9 @@ class Gateway:
     clock: Clock
     zone: str
     door: Door
+    hub: Hub
+    jobs: Jobs
+    webhooks: Mapping[str, WebhookSource]
     finders: Finders = field(default_factory=Finders)
 
 

@@ -11,6 +11,7 @@ from perfectcatch.errors import PerfectCatchError
 from perfectcatch.gateway.access import Scope, scoped
 from perfectcatch.gateway.context import gateway_of
 from perfectcatch.store import runs
+from perfectcatch.store.jobs.heartbeats import heartbeats
 
 router = APIRouter(tags=["health"])
 
@@ -65,6 +66,43 @@ async def detailed(request: Request) -> Detailed:
     order: tuple[State, ...] = ("down", "ailing", "well")
     worst = next((state for state in order if any(part.state == state for part in parts)), "well")
     return Detailed(status=worst, parts=parts)
+
+
+class Worker(BaseModel):
+    """A worker process."""
+
+    id: int
+    state: State
+    last_heartbeat: datetime
+    age_seconds: float
+    doing: list[str] = Field(description="What it does right now.")
+
+
+class Workers(BaseModel):
+    """Every worker that has been heard of."""
+
+    status: State
+    workers: list[Worker]
+    waiting: int = Field(description="Jobs that could begin and have not.")
+
+
+@router.get("/health/workers", summary="How each worker is.", **scoped(Scope.READ))
+async def workers(request: Request) -> Workers:
+    """A worker says every five seconds that it lives; after fifteen it is taken for dead."""
+    gateway = gateway_of(request)
+    found, waiting = await heartbeats(gateway.pool)
+    shown = [
+        Worker(
+            id=each.id,
+            state="well" if each.alive else "down",
+            last_heartbeat=each.last_heartbeat,
+            age_seconds=each.age_seconds,
+            doing=each.doing,
+        )
+        for each in found
+    ]
+    alive = any(each.state == "well" for each in shown)
+    return Workers(status="well" if alive else "down", workers=shown, waiting=waiting)
 
 
 @router.get("/health/ghl", summary="How the CRM sync is.", **scoped(Scope.READ))

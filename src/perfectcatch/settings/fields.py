@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AliasChoices, AliasGenerator, Field, PositiveInt, SecretStr
+from pydantic import AliasChoices, AliasGenerator, AwareDatetime, Field, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from perfectcatch.settings.kinds import (
@@ -101,6 +101,30 @@ class Settings(BaseSettings):
         "How many requests a second we allow ourselves; the vendor allows 60 for an app and a tenant.",
         give="a number above 0",
     )
+    service_titan_webhook_secret: SecretStr | None = setting(
+        VENDOR,
+        None,
+        "The key with which ServiceTitan signs its webhooks; without it none is accepted.",
+        give="the 32 to 64 characters that the developer portal shows",
+    )
+    service_titan_webhook_old_secret: SecretStr | None = setting(
+        VENDOR,
+        None,
+        "The key before it, accepted until SERVICE_TITAN_WEBHOOK_OLD_SECRET_UNTIL.",
+        give="the 32 to 64 characters that were set before",
+    )
+    service_titan_webhook_old_secret_until: AwareDatetime | None = setting(
+        VENDOR,
+        None,
+        "Until when the old key is accepted beside the new one.",
+        give="a moment with its offset, such as 2026-12-01T00:00:00Z",
+    )
+    service_titan_webhook_header: str = setting(
+        VENDOR,
+        "x-servicetitan-signature",
+        "The header that holds the signature of a webhook, in hexadecimal or Base64.",
+        give="the name of a header",
+    )
     service_titan_timezone: TimeZone = setting(
         VENDOR,
         "America/New_York",
@@ -133,11 +157,23 @@ class Settings(BaseSettings):
         "The address under which vendors reach the API server; their signatures are checked against it.",
         give=ADDRESS,
     )
+    secret_key: SecretStr | None = setting(
+        SERVICE,
+        None,
+        "Encrypts what is stored of other people's access; needed in production.",
+        give="at least 32 random characters",
+    )
     api_rate_limit: Annotated[float, Field(ge=0, allow_inf_nan=False)] = setting(
         SERVICE,
         100.0,
         "How many requests a second an API key may make that does not say otherwise; 0 for no limit.",
         give="a number, 0 or more",
+    )
+    event_poll_interval_ms: Annotated[int, Field(ge=100)] = setting(
+        SERVICE,
+        30000,
+        "How often events are looked for when no word of them came, in milliseconds: only the fallback.",
+        give="a whole number from 100",
     )
     environment: Annotated[Literal["development", "production"], Word] = setting(
         SERVICE, "development", "What this installation is for.", give="development or production"

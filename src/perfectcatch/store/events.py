@@ -1,15 +1,25 @@
-"""Business events for readers: live as they are committed, and counted."""
+"""Business events for readers: live as they are committed, and from any place on without a gap.
+
+Ids are given when a row is written and rows appear when their transaction commits, so a row may appear behind
+a higher id that was read already. A ``Place`` therefore remembers what was visible when it was taken, and
+``after`` brings exactly what was not, once.
+"""
 
 import json
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, Self
 
 from psycopg.rows import class_row
 
+from perfectcatch.errors import BadArgument
 from perfectcatch.store.names import EVENT_CHANNEL, EVENTS
 from perfectcatch.store.pool import Pool
+
+# How far behind a read id a row may still appear: all the events of a few pages that are merged side by side.
+LATE: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,86 @@ class Event:
     recorded_at: datetime
     historical: bool
     data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the events of a company: all up to ``id`` that ``snapshot`` shows have been read."""
+
+    id: int
+    snapshot: str
+
+    def __str__(self) -> str:
+        return f"{self.id}@{self.snapshot}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what ``str`` wrote. Raises BadArgument for anything else."""
+        found = re.fullmatch(r"(\d{1,18})@(\d{1,18}:\d{1,18}:[\d,]*)", text)
+        if found is None:
+            raise BadArgument(f"{text[:80]!r} is no place in the events: use one that the server gave.")
+        return cls(int(found[1]), found[2])
+
+
+async def here(pool: Pool, tenant_id: int) -> Place:
+    """The place behind everything that is committed now."""
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            f"select coalesce(max(id), 0), pg_current_snapshot()::text from {EVENTS} where tenant_id = %s",
+            (tenant_id,),
+        )
+        row = await found.fetchone()
+        assert row is not None
+        return Place(*row)
+
+
+_COLUMNS: Final = "id, event_type, entity, st_id, version, occurred_at, recorded_at, historical, data"
+
+# A row's own transaction number has 32 bits, the snapshot's has 64: the upper ones are put before it.
+_AFTER: Final = f"""
+with now as materialized (
+  select pg_current_snapshot() as snapshot, pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xmax,
+    (select coalesce(max(id), 0) from {EVENTS} where tenant_id = %(tenant)s) as newest
+), fresh as materialized (
+  select {_COLUMNS} from {EVENTS}
+  where tenant_id = %(tenant)s and id > %(id)s and not historical order by id limit %(limit)s
+), late as (
+  select {_COLUMNS} from (
+    select e.*, (now.xmax >> 32 << 32) + e.xmin::text::bigint as written, now.xmax
+    from {EVENTS} e, now where e.tenant_id = %(tenant)s and e.id > %(id)s - {LATE} and e.id <= %(id)s
+      and not e.historical and %(unsettled)s
+  ) e
+  where not pg_visible_in_snapshot(
+    (case when written > xmax then written - (1::bigint << 32) else written end)::text::xid8,
+    %(snapshot)s::pg_snapshot)
+)
+select now.newest, now.snapshot::text, each.* from now left join (
+  select * from late union all select * from fresh
+) each on true order by each.id
+"""
+
+
+async def after(pool: Pool, tenant_id: int, place: Place, *, limit: int = 500) -> tuple[list[Event], Place]:
+    """Events that may reach people and were not visible at ``place``, and the place behind them.
+
+    At most ``limit`` of those with higher ids, and all that appeared behind. An empty list: nothing more.
+    """
+    low, high, _ = place.snapshot.split(":")
+    values = {
+        "tenant": tenant_id,
+        "id": place.id,
+        "snapshot": place.snapshot,
+        "limit": limit,
+        "unsettled": low != high,  # something was being written when the place was taken
+    }
+    async with pool.connection() as connection:
+        found = await connection.execute(_AFTER, values)
+        rows = await found.fetchall()
+    newest, snapshot = rows[0][:2]
+    read = [Event(*row[2:]) for row in rows if row[2] is not None]
+    fresh = [event.id for event in read if event.id > place.id]
+    reached = fresh[-1] if len(fresh) == limit else max(place.id, newest)
+    return read, Place(reached, snapshot)
 
 
 async def listen(pool: Pool, tenant_id: int) -> AsyncGenerator[Event, None]:
@@ -51,8 +141,7 @@ async def by_ids(pool: Pool, tenant_id: int, ids: list[int]) -> list[Event]:
     async with pool.connection() as connection, connection.cursor(row_factory=class_row(Event)) as cursor:
         await cursor.execute(
             f"""
-            select id, event_type, entity, st_id, version, occurred_at, recorded_at, historical, data
-            from {EVENTS} where tenant_id = %s and id = any(%s) order by id
+            select {_COLUMNS} from {EVENTS} where tenant_id = %s and id = any(%s) order by id
             """,
             (tenant_id, ids),
         )

@@ -45,9 +45,11 @@ SYNC_LOG: Final = qualified(f"{MIRROR}.st_sync_log")
 SWEEP_IDS: Final = qualified(f"{MIRROR}.sweep_ids")
 HOLDS: Final = qualified(f"{MIRROR}.sync_holds")
 EVENTS: Final = qualified(f"{AUTOMATION}.events")
+WEBHOOKS: Final = qualified(f"{AUTOMATION}.webhooks")
 API_KEYS: Final = qualified(f"{AUTOMATION}.api_keys")
 IDEMPOTENCY_KEYS: Final = qualified(f"{AUTOMATION}.idempotency_keys")
 AUDIT_LOG: Final = qualified(f"{AUTOMATION}.audit_log")
 
 EVENT_CHANNEL: Final = "perfectcatch_events"  # one note a transaction, sent when it commits
 PROGRESS_CHANNEL: Final = "perfectcatch_progress"
+WEBHOOK_CHANNEL: Final = "perfectcatch_webhooks"

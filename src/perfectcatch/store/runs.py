@@ -56,9 +56,111 @@ async def begin(
             insert into {SYNC_RUNS}
               (tenant_id, id, mode, entities, trigger, status, owner, started_at, heartbeat_at)
             values (%s, %s, %s, %s, %s, 'running', %s, now(), now())
+            on conflict (tenant_id, id) do update set status = 'running', owner = excluded.owner,
+              started_at = now(), heartbeat_at = now(), completed_at = null, error_message = null
             """,
             (tenant_id, run_id, mode, entities, trigger, owner),
         )
+
+
+async def ask(
+    connection: Connection, tenant_id: int, run_id: UUID, *, mode: str, entities: list[str], trigger: str
+) -> None:
+    """Note, in the caller's transaction, that a run is wanted; a worker begins it."""
+    await connection.execute(
+        f"""
+        insert into {SYNC_RUNS}
+          (tenant_id, id, mode, entities, trigger, status, started_at, heartbeat_at)
+        values (%s, %s, %s, %s, %s, 'waiting', now(), now())
+        """,
+        (tenant_id, run_id, mode, entities, trigger),
+    )
+
+
+async def waiting(connection: Connection, tenant_id: int, mode: str) -> UUID | None:
+    """The run of ``mode`` that was asked for and has not begun."""
+    found = await connection.execute(
+        f"select id from {SYNC_RUNS} where tenant_id = %s and mode = %s and status = 'waiting' "
+        "order by started_at desc limit 1",
+        (tenant_id, mode),
+    )
+    row = await found.fetchone()
+    return row[0] if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A run. ``status``: waiting, running, succeeded, partial, failed, interrupted."""
+
+    id: UUID
+    mode: str
+    entities: list[str]
+    trigger: str
+    status: str
+    started_at: datetime
+    heartbeat_at: datetime
+    completed_at: datetime | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An entity of a run."""
+
+    entity: str
+    mode: str
+    status: str
+    fetched: int
+    created: int
+    updated: int
+    unchanged: int
+    deactivated: int
+    quarantined: int
+    requests: int
+    duration_ms: int | None
+    error: str | None
+
+
+_TOLD = """id, mode, entities, trigger, status, started_at, heartbeat_at, completed_at,
+  error_message as error"""
+
+
+async def one(pool: Pool, tenant_id: int, run_id: UUID) -> tuple[Told, list[Line]] | None:
+    """A run with its entities, None when there is none by this id."""
+    async with pool.connection() as connection:
+        async with connection.cursor(row_factory=class_row(Told)) as cursor:
+            await cursor.execute(
+                f"select {_TOLD} from {SYNC_RUNS} where tenant_id = %s and id = %s", (tenant_id, run_id)
+            )
+            run = await cursor.fetchone()
+        if run is None:
+            return None
+        async with connection.cursor(row_factory=class_row(Line)) as cursor:
+            await cursor.execute(
+                f"""
+                select module as entity, sync_type as mode, status, records_fetched as fetched,
+                  records_created as created, records_updated as updated, records_unchanged as unchanged,
+                  records_deactivated as deactivated, records_quarantined as quarantined, requests,
+                  duration_ms, error_message as error
+                from {SYNC_LOG} where tenant_id = %s and run_id = %s order by id
+                """,
+                (tenant_id, run_id),
+            )
+            return run, await cursor.fetchall()
+
+
+async def recent(pool: Pool, tenant_id: int, *, limit: int, before: datetime | None = None) -> list[Told]:
+    """The newest runs, those that began before ``before``."""
+    async with pool.connection() as connection, connection.cursor(row_factory=class_row(Told)) as cursor:
+        await cursor.execute(
+            f"""
+            select {_TOLD} from {SYNC_RUNS}
+            where tenant_id = %s and (%s::timestamptz is null or started_at < %s)
+            order by started_at desc limit %s
+            """,
+            (tenant_id, before, before, limit),
+        )
+        return await cursor.fetchall()
 
 
 async def end(pool: Pool, tenant_id: int, run_id: UUID, *, status: str, error: str | None) -> None:

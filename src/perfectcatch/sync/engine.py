@@ -53,10 +53,13 @@ class Engine:
         number = max(1, min(self.side_by_side, self.pool.max_size // PER_ENTITY))
         self._places = {full: asyncio.Semaphore(number) for full in (True, False)}
 
-    async def run(self, mode_name: str, *, trigger: str = "command") -> RunReport:
-        """Run a mode of ``sync.modes`` now and evaluate the clock rules afterwards."""
+    async def run(self, mode_name: str, *, trigger: str = "command", run_id: UUID | None = None) -> RunReport:
+        """Run a mode of ``sync.modes`` now and evaluate the clock rules afterwards.
+
+        ``run_id``: that of a run which was asked for earlier.
+        """
         mode = mode_of(mode_name)
-        return await self._run(mode, chosen(mode, self.entities), trigger=trigger)
+        return await self._run(mode, chosen(mode, self.entities), trigger=trigger, run_id=run_id)
 
     async def run_entities(
         self,
@@ -71,9 +74,15 @@ class Engine:
         return await self._run(mode, list(entities), trigger=trigger, allow_deletions=allow_deletions)
 
     async def _run(
-        self, mode: Mode, entities: list[Entity], *, trigger: str, allow_deletions: bool = False
+        self,
+        mode: Mode,
+        entities: list[Entity],
+        *,
+        trigger: str,
+        allow_deletions: bool = False,
+        run_id: UUID | None = None,
     ) -> RunReport:
-        report = RunReport(run_id=uuid4(), mode=mode.name)
+        report = RunReport(run_id=run_id or uuid4(), mode=mode.name)
         tenant_id = self.source.tenant_id
         began = self.clock.monotonic()
         await runs.begin(

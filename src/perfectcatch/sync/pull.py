@@ -97,7 +97,12 @@ def _keeping(work: Work, feed: Feed, step: feeds.Step) -> mirror.AndThen:
             await merged.note_page(connection, tenant_id, work.entity)
         if step.position is not None:
             await work.place.keep_page(connection, tenant_id, feed, step.position)
-        progress = {"run_id": context.run_id, "entity": work.entity.name, "mode": work.report.mode}
+        progress = {
+            "tenant_id": tenant_id,
+            "run_id": context.run_id,
+            "entity": work.entity.name,
+            "mode": work.report.mode,
+        }
         numbers = {name: getattr(total, name) for name in ("fetched", "created", "updated")}
         await runs.tell(connection, progress | numbers)
 

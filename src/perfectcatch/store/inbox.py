@@ -1,0 +1,117 @@
+"""Webhooks as they came: stored before they are answered, done by whoever claims them first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+from psycopg.types.json import Jsonb
+
+from perfectcatch.model.webhook import Delivery
+from perfectcatch.store.names import WEBHOOK_CHANNEL, WEBHOOKS
+from perfectcatch.store.pool import Pool, transaction
+
+GIVE_UP_AFTER: Final = 8  # tries; the schedule brings the change by itself
+_CLAIMED_SECONDS: Final = 300  # a claim of a process that died meanwhile
+_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A webhook that this process looks after. ``entities``: what it is about."""
+
+    id: int
+    entities: frozenset[str]
+    attempts: int
+
+
+async def receive(
+    pool: Pool, tenant_id: int, source: str, delivery: Delivery, headers: Mapping[str, str], body: bytes
+) -> bool:
+    """Store a webhook; whether it is new. The same one again changes nothing.
+
+    The vendor's number of the happening tells them apart. Without one the body does, and then the same body
+    may tell of a later change: it is looked after once more.
+    """
+    identity = delivery.event_id or f"sha256:{sha256(body).hexdigest()}"
+    hints = [{"entity": hint.entity, "st_id": hint.st_id} for hint in delivery.hints]
+    async with transaction(pool) as connection:
+        stored = await connection.execute(
+            f"""
+            insert into {WEBHOOKS} as w (tenant_id, source, identity, event_type, headers, body, hints, state)
+            values (%(tenant)s, %(source)s, %(identity)s, %(type)s, %(headers)s, %(body)s, %(hints)s,
+              %(state)s)
+            on conflict (tenant_id, source, identity) do update set
+              times = w.times + 1, last_received_at = now(),
+              state = case when %(again)s and w.state in ('done', 'failed') then 'waiting' else w.state end
+            returning times = 1, state = 'waiting'
+            """,
+            {
+                "tenant": tenant_id,
+                "source": source,
+                "identity": identity,
+                "type": delivery.event_type,
+                "headers": Jsonb(dict(headers)),
+                "body": body,
+                "hints": Jsonb(hints),
+                "state": "waiting" if hints else "ignored",
+                "again": delivery.event_id is None,
+            },
+        )
+        row = await stored.fetchone()
+        assert row is not None
+        new, waits = row
+        if waits:
+            await connection.execute("select pg_notify(%s, %s)", (WEBHOOK_CHANNEL, str(tenant_id)))
+        return bool(new)
+
+
+async def claim(pool: Pool, tenant_id: int) -> list[Claimed]:
+    """Take what waits, and what a process took that has not been heard of for five minutes."""
+    async with pool.connection() as connection:
+        taken = await connection.execute(
+            f"""
+            update {WEBHOOKS} set state = 'claimed', claimed_at = now(), attempts = attempts + 1
+            where tenant_id = %(tenant)s and id in (
+              select id from {WEBHOOKS} where tenant_id = %(tenant)s and (
+                (state = 'waiting' and next_try_at <= now())
+                or (state = 'claimed' and claimed_at < now() - make_interval(secs => %(stale)s)))
+              order by id limit %(limit)s for update skip locked)
+            returning id, (select array_agg(distinct hint->>'entity') from jsonb_array_elements(hints) hint),
+              attempts
+            """,
+            {"tenant": tenant_id, "stale": _CLAIMED_SECONDS, "limit": _AT_ONCE},
+        )
+        return [Claimed(row[0], frozenset(row[1] or ()), row[2]) for row in await taken.fetchall()]
+
+
+async def settle(pool: Pool, tenant_id: int, ids: Sequence[int]) -> None:
+    """What these webhooks told of has been read."""
+    await _set(pool, tenant_id, ids, "state = 'done', processed_at = now(), error = null")
+
+
+async def give_back(
+    pool: Pool, tenant_id: int, ids: Sequence[int], *, after_seconds: float, error: str | None
+) -> None:
+    """Try these again after ``after_seconds``; after eight tries they are left to the schedule."""
+    await _set(
+        pool,
+        tenant_id,
+        ids,
+        "state = case when attempts >= %(tries)s then 'failed' else 'waiting' end, error = %(error)s, "
+        "next_try_at = now() + make_interval(secs => %(wait)s)",
+        tries=GIVE_UP_AFTER,
+        error=error,
+        wait=after_seconds,
+    )
+
+
+async def _set(pool: Pool, tenant_id: int, ids: Sequence[int], what: str, **values: Any) -> None:
+    if not ids:
+        return
+    async with pool.connection() as connection:
+        await connection.execute(
+            f"update {WEBHOOKS} set {what} where tenant_id = %(tenant)s and id = any(%(ids)s) "
+            "and state = 'claimed'",
+            {"tenant": tenant_id, "ids": list(ids), **values},
+        )
