@@ -53,7 +53,8 @@ class Api:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return Answer(answer.status, dict(answer.headers), answer.read())
         except urllib.error.HTTPError as error:
-            return Answer(error.code, dict(error.headers), error.read())
+            with error:
+                return Answer(error.code, dict(error.headers), error.read())
 
     def get(self, path: str, **more: Any) -> Any:
         answer = self.ask("GET", path, **more)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -70,7 +70,11 @@ class Stream:
                 return dict(data)
         raise AssertionError("the stream ended")
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
         self.socket.close()
 
 
@@ -107,22 +111,19 @@ def pay(api: Api, invoice: int) -> None:
 
 def test_a_webhook_becomes_an_event_on_the_stream(api: Api, tmp_path: Path) -> None:
     first, second, *_ = unpaid(api)
-    stream = Stream(api, query="?kinds=event&types=invoice_paid")
     with worker(api, tmp_path):
-        pay(api, first)
-        assert (
-            hook(api, {"eventId": str(uuid4()), "eventType": "invoice.updated", "data": {"id": first}}) == 200
-        )
-        paid = stream.until("invoice_paid", first)
-        assert paid["data"]["balance"] == 0
-        place = stream.last
-        stream.close()
+        with Stream(api, query="?kinds=event&types=invoice_paid") as stream:
+            pay(api, first)
+            said = {"eventId": str(uuid4()), "eventType": "invoice.updated", "data": {"id": first}}
+            assert hook(api, said) == 200
+            paid = stream.until("invoice_paid", first)
+            assert paid["data"]["balance"] == 0
+            place = stream.last
         pay(api, second)
         assert hook(api, {"eventType": "invoice.updated", "id": second, "at": 2}, encoding="base64") == 200
         wait_until(api, "select count(*) from automation.webhooks where state not in ('done', 'ignored')", 0)
-    resumed = Stream(api, last=place)
-    assert resumed.until("invoice_paid", second)["historical"] is False
-    resumed.close()
+    with Stream(api, last=place) as resumed:
+        assert resumed.until("invoice_paid", second)["historical"] is False
     assert api.product.rows(
         "select count(*) from automation.events where event_type = 'invoice_paid' and not historical "
         "and st_id = any(%s)",
@@ -188,9 +189,9 @@ def test_a_run_is_asked_for_and_done_by_a_worker(api: Api, tmp_path: Path) -> No
 
 def test_a_revoked_key_stops_listening(api: Api) -> None:
     key = make_key(api.product, "--scope", "read", "--name", "short-lived")
-    stream = Stream(api, key=key)
-    assert api.product.run("key", "revoke", "_".join(key.split("_")[:2])).returncode == 0
-    assert [each for each in stream if each["event"] == "nothing"] == []  # ends by itself
+    with Stream(api, key=key) as stream:
+        assert api.product.run("key", "revoke", "_".join(key.split("_")[:2])).returncode == 0
+        assert [each for each in stream if each["event"] == "nothing"] == []  # ends by itself
     assert api.ask("GET", "/health/detailed", key=key).status == 401
 
 
@@ -204,14 +205,14 @@ returning pg_notify('perfectcatch_events', json_build_object('tenant_id', 0, 'id
 
 
 def test_who_does_not_read_is_cut_off_and_others_are_served(api: Api) -> None:
-    slow, good = Stream(api), Stream(api)
-    heard = threading.Thread(target=good.until, args=("job_created", -1), daemon=True)
-    heard.start()
-    api.product.rows(FLOOD, 2, 6001, "job_note_added")
-    api.product.rows(FLOOD, 1, 1, "job_created")
-    heard.join(PATIENCE)
-    assert not heard.is_alive()
-    assert taken_until_cut_off(slow) < 6000 * 3000
+    with Stream(api) as slow, Stream(api) as good:
+        heard = threading.Thread(target=good.until, args=("job_created", -1), daemon=True)
+        heard.start()
+        api.product.rows(FLOOD, 2, 6001, "job_note_added")
+        api.product.rows(FLOOD, 1, 1, "job_created")
+        heard.join(PATIENCE)
+        assert not heard.is_alive()
+        assert taken_until_cut_off(slow) < 6000 * 3000
     api.product.rows("delete from automation.events where st_id < 0 returning 1")
 
 

@@ -61,9 +61,12 @@ def serve(
         _tell(listener)
         made = partial(_application, settings, failures.append)
         logging.getLogger("uvicorn.error").addFilter(_is_news)
-        uvicorn.Server(uvicorn.Config(made, **config)).run(sockets=[listener])
-    if failures:
-        raise failures[0]
+        try:
+            uvicorn.Server(uvicorn.Config(made, **config)).run(sockets=[listener])
+        except SystemExit:  # its own status for an application that does not start
+            if failures:
+                raise failures[0] from None
+            raise
 
 
 def application() -> "FastAPI":

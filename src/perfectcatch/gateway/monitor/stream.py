@@ -94,7 +94,7 @@ class _Stream(Response):
                     task.cancel()
                 await asyncio.gather(sending, *others, return_exceptions=True)
             if listener.lagging.is_set():
-                _cut(receive)
+                await _cut(receive)
                 return
         with suppress(OSError, RuntimeError):  # the other end is gone already
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -163,7 +163,7 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-def _cut(receive: Receive) -> None:
+async def _cut(receive: Receive) -> None:
     """Break the connection of somebody who does not read: a close would wait for what he has not taken.
 
     The server (uvicorn) has no word for that, but the request's ``receive`` belongs to the object that holds
@@ -172,3 +172,6 @@ def _cut(receive: Receive) -> None:
     transport = getattr(getattr(receive, "__self__", None), "transport", None)
     if transport is not None:
         transport.abort()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await _gone(receive)
