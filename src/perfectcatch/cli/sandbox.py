@@ -13,6 +13,7 @@ def sandbox(
     activity: Annotated[float, typer.Option(min=0, help="Business changes a minute; 0 for none.")] = 0,
     rate: Annotated[float, typer.Option(min=1, help="Requests a second before it answers 429.")] = 60,
     token_seconds: Annotated[int, typer.Option(min=1, help="How long an access token lives.")] = 900,
+    page_size: Annotated[int, typer.Option(min=1, help="Records on a page of an export feed.")] = 5000,
 ) -> None:
     """Run a simulated ServiceTitan with a made-up company, on this machine only.
 
@@ -20,4 +21,12 @@ def sandbox(
     """
     from perfectcatch.sandbox.servicetitan.server import run
 
-    run(port=port, seed=seed, customers=customers, activity=activity, rate=rate, token_seconds=token_seconds)
+    run(
+        port=port,
+        seed=seed,
+        customers=customers,
+        activity=activity,
+        rate=rate,
+        token_seconds=token_seconds,
+        page_size=page_size,
+    )

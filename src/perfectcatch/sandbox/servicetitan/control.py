@@ -1,7 +1,10 @@
 """The control surface under ``/_sandbox/``: for tests and demonstrations, no part of the vendor's API.
 
 =====  =============================  =======================================================
-GET    /_sandbox/ledger?limit=        the last requests: time, method, path, query, status, records
+GET    /_sandbox/ledger?limit=        the last requests, of those behind ``after=``; with ``ids=true`` ids too
+GET    /_sandbox/ledger/summary       peaks a second and a minute, pages asked for again, what struck
+GET    /_sandbox/ledger/served/{name} how often each record of a collection was shown
+GET    /_sandbox/faults               what goes wrong, and how often it did; with ``?id=`` which records
 GET    /_sandbox/stats                counts of requests and records
 GET    /_sandbox/records/{name}       every record of a collection, whole (``?id=`` for one)
 POST   /_sandbox/edit                 {collection, id, changes}: change fields now
@@ -10,6 +13,8 @@ POST   /_sandbox/delete               {collection, id, hard}: delete as the vend
 POST   /_sandbox/merge                {collection, from, to}: merge customers or locations
 POST   /_sandbox/activity             {changes}: make believable changes now
 POST   /_sandbox/revoke               make all access tokens invalid
+POST   /_sandbox/faults               {kind, on, share, every, after, times, seed, ...}: let it go wrong
+POST   /_sandbox/faults/clear         {id}: end a fault, or all of them
 =====  =============================  =======================================================
 """
 
@@ -56,6 +61,8 @@ class Control:
             "merge": self._merge,
             "activity": self._activity,
             "revoke": self._revoke,
+            "faults": self._add_fault,
+            "faults/clear": self._clear_faults,
         }.get(name)
         if write is None:
             raise AnswerError(404)
@@ -66,11 +73,10 @@ class Control:
 
     def _read(self, name: str, words: dict[str, str]) -> Answer:
         service = self._service
-        if name == "ledger":
-            entries = list(service.ledger.entries)
-            return document(
-                {"total": service.ledger.total, "entries": entries[-int(words.get("limit", 1000)) :]}
-            )
+        if name == "ledger" or name.startswith("ledger/"):
+            return document(self._ledger(name, words))
+        if name == "faults":
+            return document(self._faults(words))
         if name == "stats":
             tables = {key: len(table) for key, table in sorted(service.tenant.tables.items())}
             return document({**service.ledger.stats(), "collections": tables})
@@ -82,6 +88,34 @@ class Control:
                 return document(service.tenant.get(collection, words["id"]))
             return document(service.read(collection))
         raise AnswerError(404)
+
+    def _ledger(self, name: str, words: dict[str, str]) -> Any:
+        ledger, after = self._service.ledger, int(words.get("after", 0))
+        if name == "ledger":
+            ids = words.get("ids") == "true"
+            entries = ledger.last(int(words.get("limit", 1000)), after=after, ids=ids)
+            return {"total": ledger.total, "entries": entries}
+        if name == "ledger/summary":
+            return ledger.summary(after=after)
+        collection = name.removeprefix("ledger/served/")
+        if collection not in self._service.tenant.routes.by_collection:
+            raise AnswerError(404, f"There is no collection {collection}.")
+        return ledger.served(collection, after=after)
+
+    def _faults(self, words: dict[str, str]) -> Any:
+        active = self._service.faults.active
+        if "id" not in words:
+            return {"faults": [fault.row() for fault in active]}
+        found = next((fault for fault in active if str(fault.number) == words["id"]), None)
+        if found is None:
+            raise AnswerError(404, f"There is no fault {words['id']}.")
+        return {**found.row(), "records": {str(key): what for key, what in found.touched.items()}}
+
+    def _add_fault(self, facts: dict[str, Any]) -> Any:
+        return self._service.faults.add(facts).row()
+
+    def _clear_faults(self, facts: dict[str, Any]) -> Any:
+        return {"cleared": self._service.faults.clear(facts.get("id"))}
 
     def _edit(self, facts: dict[str, Any]) -> Any:
         return self._service.tenant.edit(facts["collection"], facts["id"], **facts["changes"])

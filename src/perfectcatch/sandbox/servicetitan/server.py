@@ -6,31 +6,27 @@ import gc
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 
 from perfectcatch.errors import BadArgument
 from perfectcatch.sandbox.servicetitan.answers import Answer
 from perfectcatch.sandbox.servicetitan.control import PREFIX, Control
+from perfectcatch.sandbox.servicetitan.faults.wire import deliver
 from perfectcatch.sandbox.servicetitan.options import Options
 from perfectcatch.sandbox.servicetitan.service import Service
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 SERVICE = web.AppKey("service", Service)
 CONTROL = web.AppKey("control", Control)
 _LARGEST_BODY = 32 * 1024 * 1024
 
 
-def make_app(
-    options: Options | None = None, *, service: Service | None = None, faults: Sequence[Middleware] = ()
-) -> web.Application:
-    """Make the application. ``faults`` are middlewares that see every vendor request first."""
+def make_app(options: Options | None = None, *, service: Service | None = None) -> web.Application:
+    """Make the application."""
     service = service or Service(options or Options())
-    app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_only_vendor(each) for each in faults])
+    app = web.Application(client_max_size=_LARGEST_BODY)
     app[SERVICE] = service
     app[CONTROL] = Control(service)
     app.router.add_route("*", "/{path:.*}", _answer)
@@ -39,24 +35,15 @@ def make_app(
     return app
 
 
-def _only_vendor(middleware: Middleware) -> Any:
-    """Let a fault alone where the control surface is asked."""
-
-    @web.middleware
-    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.startswith(PREFIX):
-            return await handler(request)
-        return await middleware(request, handler)
-
-    return guarded
-
-
-async def _answer(request: web.Request) -> web.Response:
+async def _answer(request: web.Request) -> web.StreamResponse:
     body = await request.read() if request.can_read_body else b""
     path, query = request.path, request.rel_url.raw_query_string
     if path.startswith(PREFIX):
         return _response(request.app[CONTROL].answer(request.method, path, query, body))
-    return _response(request.app[SERVICE].answer(request.method, path, query, request.headers, body))
+    answer = request.app[SERVICE].answer(request.method, path, query, request.headers, body)
+    if answer.delivery is not None:
+        return await deliver(request, answer, answer.delivery)
+    return _response(answer)
 
 
 def _response(answer: Answer) -> web.Response:
@@ -149,11 +136,17 @@ def run(
     activity: float = 0,
     rate: float = 60,
     token_seconds: int = 900,
+    page_size: int = 5000,
     host: str = "127.0.0.1",
 ) -> None:
     """Make the company and serve it, on this machine only unless ``host`` says otherwise."""
     options = Options(
-        seed=seed, customers=customers, activity=activity, rate=rate, token_seconds=token_seconds
+        seed=seed,
+        customers=customers,
+        activity=activity,
+        rate=rate,
+        token_seconds=token_seconds,
+        export_page_size=page_size,
     )
     try:
         import uvloop

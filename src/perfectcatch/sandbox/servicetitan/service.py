@@ -1,5 +1,6 @@
 """The simulated vendor without its socket: a request goes in, an answer comes out."""
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -12,6 +13,7 @@ from perfectcatch.sandbox.servicetitan.answers import Answer, AnswerError
 from perfectcatch.sandbox.servicetitan.call import Call
 from perfectcatch.sandbox.servicetitan.company import generate
 from perfectcatch.sandbox.servicetitan.door import Door
+from perfectcatch.sandbox.servicetitan.faults import Faults
 from perfectcatch.sandbox.servicetitan.ledger import Ledger
 from perfectcatch.sandbox.servicetitan.options import Options
 from perfectcatch.sandbox.servicetitan.table import Record
@@ -45,6 +47,7 @@ class Service:
         self.door = Door(options)
         self.ledger = Ledger(options.ledger)
         self.tenant = Tenant(options, endpoints)
+        self.faults = Faults(self.tenant, self.door, token_path=TOKEN_PATH)
         if records is None:
             records = generate(options.seed, options.customers, now=options.clock.now())
         self.tenant.load(records)
@@ -58,26 +61,50 @@ class Service:
         body: bytes = b"",
     ) -> Answer:
         """Answer one request; ``query`` is the part behind the question mark. Notes it in the ledger."""
-        operation: str | None = None
-        try:
-            if path == TOKEN_PATH:
-                answer = self._token(method, headers or {}, body)
-            else:
-                call = self._call(method, path, query, headers or {}, body)
-                operation = call.route.key
-                answer = self._handle(call)
-        except AnswerError as error:
-            answer = error.answer()
+        at, now = time.monotonic(), self.options.clock.now().isoformat()
+        calls: list[Call] = []  # the call, once it is known
+
+        def plain() -> Answer:
+            return self._plain(method, path, query, headers or {}, body, calls)
+
+        if self.faults.active:
+            answer, struck = self.faults.answer(method, path, query, plain)
+        else:
+            answer, struck = plain(), []
+        route = calls[0].route if calls else None
         self.ledger.note(
-            time=self.options.clock.now().isoformat(),
+            at=at,
+            time=now,
             method=method,
             path=path,
             query=query,
             status=answer.status,
             records=answer.records if method == "GET" else 0,
-            operation=operation,
+            operation=route.key if route else None,
+            collection=route.collection if route else "",
+            token=path == TOKEN_PATH,
+            faults=struck,
+            served=answer.served,
         )
         return answer
+
+    def _plain(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        calls: list[Call],
+    ) -> Answer:
+        try:
+            if path == TOKEN_PATH:
+                return self._token(method, headers, body)
+            call = self._call(method, path, query, headers, body)
+            calls.append(call)
+            return self._handle(call)
+        except AnswerError as error:
+            return error.answer()
 
     def _token(self, method: str, headers: Mapping[str, str], body: bytes) -> Answer:
         if method != "POST":
