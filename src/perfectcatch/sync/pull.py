@@ -10,7 +10,7 @@ import structlog
 from perfectcatch.errors import PerfectCatchError, VendorUnavailable
 from perfectcatch.model.entity import Entity, Feed
 from perfectcatch.store import runs
-from perfectcatch.store.merging import merged, mirror, sweep
+from perfectcatch.store.merging import merged, mirror, quarantine, sweep
 from perfectcatch.store.merging.mirror import Outcome
 from perfectcatch.store.pool import Connection, plain_errors, transaction
 from perfectcatch.sync import feeds
@@ -35,9 +35,8 @@ async def read_entity(work: Work) -> None:
     for feed in work.entity.feeds:
         if feed_key(feed) not in place.done:
             await _read(work, feed)
-    if work.sweeps:
-        await find_deleted(work)
-    await _finish(work, before)
+    swept = work.sweeps and await find_deleted(work)
+    await _finish(work, before, swept=swept)
     await follow_merges(work)
 
 
@@ -104,8 +103,8 @@ def _keeping(work: Work, feed: Feed, step: feeds.Step) -> mirror.AndThen:
     return keep
 
 
-async def _finish(work: Work, before: datetime | None) -> None:
-    """Keep the end of the read.
+async def _finish(work: Work, before: datetime | None, *, swept: bool) -> None:
+    """Keep the end of the read, all of it at once.
 
     Lists are asked next for what changed since *before* this read: a record that changed on a page which
     was already read would otherwise be passed over.
@@ -113,8 +112,16 @@ async def _finish(work: Work, before: datetime | None) -> None:
     context, place = work.context, work.place
     place.modified = before or place.modified
     newest = await mirror.newest(context.pool, context.tenant_id, work.entity)
+    now = await runs.database_clock(context.pool)
     async with transaction(context.pool) as connection:
-        await place.keep_end(connection, context.tenant_id, newest=newest, now=context.clock.now())
+        await runs.still_ours(connection, context.tenant_id, work.log_id)
+        if swept:
+            await sweep.end(connection, context.tenant_id, work.entity)
+        if place.full:
+            await quarantine.resolve_absent(
+                connection, context.tenant_id, work.entity, since=place.started_at
+            )
+        await place.keep_end(connection, context.tenant_id, newest=newest, now=now)
     if place.first_load and work.report.outcome.created:
         await mirror.learn(context.pool, work.entity)
 
@@ -149,6 +156,7 @@ async def _under_a_line(context: Context, entity: Entity, report: EntityReport, 
     """Do the work; the line of the sync log is closed whatever happens."""
     began = context.clock.monotonic()
     now = await runs.database_clock(context.pool)
+    await runs.close_lines(context.pool, context.tenant_id, entity.name)
     place = await find_place(
         context.pool, context.tenant_id, entity, full=full, run_id=context.run_id, now=now
     )
