@@ -1,4 +1,4 @@
-"""The simulated vendor without a socket: the product's own client asks, the sandbox answers, faults between."""
+"""The simulated vendor without a socket: our client asks, the sandbox answers, faults happen in between."""
 
 import asyncio
 import json
