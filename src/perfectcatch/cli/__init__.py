@@ -27,7 +27,7 @@ app.command("up")(up.up)
 app.add_typer(sync.app, name="sync")
 app.add_typer(worker.app, name="worker")
 app.add_typer(db.app, name="db")
-app.command("sandbox")(sandbox.sandbox)
+app.add_typer(sandbox.app, name="sandbox")
 
 
 def _version(wanted: bool) -> None:

@@ -13,21 +13,30 @@ POST   /_sandbox/delete               {collection, id, hard}: delete as the vend
 POST   /_sandbox/merge                {collection, from, to}: merge customers or locations
 POST   /_sandbox/activity             {changes}: make believable changes now
 POST   /_sandbox/revoke               make all access tokens invalid
+GET    /_sandbox/clock                the company's time, how fast it goes, whether the company lives
+POST   /_sandbox/advance              {by: "3d"} or {seconds}: let so much of the company's time pass
+POST   /_sandbox/speed                {factor}: let it live by itself, so fast; null: only when advanced
 POST   /_sandbox/faults               {kind, on, share, every, after, times, seed, ...}: let it go wrong
 POST   /_sandbox/faults/clear         {id}: end a fault, or all of them
 =====  =============================  =======================================================
 """
 
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 
+from perfectcatch.sandbox.servicetitan import timing
 from perfectcatch.sandbox.servicetitan.activity import Activity
 from perfectcatch.sandbox.servicetitan.answers import Answer, AnswerError, bad, document
 from perfectcatch.sandbox.servicetitan.service import Service
 
 PREFIX = "/_sandbox/"
+_TURN = 0.03  # seconds
 
 
 class Control:
@@ -36,11 +45,24 @@ class Control:
     def __init__(self, service: Service) -> None:
         self._service = service
         self.activity = Activity(service.tenant, service.options.seed)
+        self.living = asyncio.Lock()  # one at a time moves the clock
 
     def answer(self, method: str, path: str, query: str = "", body: bytes = b"") -> Answer:
         """Answer one request."""
         try:
             return self._answer(method, path.removeprefix(PREFIX), query, body)
+        except AnswerError as error:
+            return error.answer()
+
+    async def reply(self, method: str, path: str, query: str = "", body: bytes = b"") -> Answer:
+        """Answer one request of a running server; during a long advance others have their turn."""
+        if (method, path) != ("POST", f"{PREFIX}advance"):
+            return self.answer(method, path, query, body)
+        try:
+            async with self.living:
+                advance = timing.Advance(self._service, _facts(body))
+                await in_turns(advance)
+                return document(advance.report())
         except AnswerError as error:
             return error.answer()
 
@@ -50,10 +72,7 @@ class Control:
             return self._read(name, words)
         if method != "POST":
             raise AnswerError(405)
-        try:
-            facts = msgspec.json.decode(body) if body.strip() else {}
-        except msgspec.DecodeError:
-            raise bad("body", "The body is not valid JSON.") from None
+        facts = _facts(body)
         write = {
             "edit": self._edit,
             "add": self._add,
@@ -61,6 +80,8 @@ class Control:
             "merge": self._merge,
             "activity": self._activity,
             "revoke": self._revoke,
+            "advance": self._advance,
+            "speed": lambda facts: timing.set_speed(self._service, facts),
             "faults": self._add_fault,
             "faults/clear": self._clear_faults,
         }.get(name)
@@ -77,6 +98,8 @@ class Control:
             return document(self._ledger(name, words))
         if name == "faults":
             return document(self._faults(words))
+        if name == "clock":
+            return document(timing.clock(service))
         if name == "stats":
             tables = {key: len(table) for key, table in sorted(service.tenant.tables.items())}
             return document({**service.ledger.stats(), "collections": tables})
@@ -126,7 +149,7 @@ class Control:
     def _delete(self, facts: dict[str, Any]) -> Any:
         tenant = self._service.tenant
         if facts.get("hard"):
-            tenant.table(facts["collection"]).remove(tenant.row(facts["collection"], facts["id"]).id)
+            tenant.remove(facts["collection"], tenant.row(facts["collection"], facts["id"]).id)
         else:
             tenant.delete(facts["collection"], facts["id"])
         return {"deleted": facts["id"]}
@@ -143,3 +166,27 @@ class Control:
 
     def _revoke(self, _facts: dict[str, Any]) -> Any:
         return {"revoked": self._service.door.revoke()}
+
+    def _advance(self, facts: dict[str, Any]) -> Any:
+        advance = timing.Advance(self._service, facts)
+        deque(advance, maxlen=0)
+        return advance.report()
+
+
+def _facts(body: bytes) -> dict[str, Any]:
+    try:
+        facts = msgspec.json.decode(body) if body.strip() else {}
+    except msgspec.DecodeError:
+        raise bad("body", "The body is not valid JSON.") from None
+    if not isinstance(facts, dict):
+        raise bad("body", "The body is not a JSON object.")
+    return facts
+
+
+async def in_turns(work: Iterable[object]) -> None:
+    """Exhaust ``work``, letting others have their turn every few hundredths of a second."""
+    last = time.monotonic()
+    for _ in work:
+        if time.monotonic() - last > _TURN:
+            await asyncio.sleep(0)
+            last = time.monotonic()

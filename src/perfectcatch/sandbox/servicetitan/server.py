@@ -6,14 +6,15 @@ import gc
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
 from perfectcatch.errors import BadArgument
 from perfectcatch.sandbox.servicetitan.answers import Answer
-from perfectcatch.sandbox.servicetitan.control import PREFIX, Control
+from perfectcatch.sandbox.servicetitan.control import PREFIX, Control, in_turns
 from perfectcatch.sandbox.servicetitan.faults.wire import deliver
 from perfectcatch.sandbox.servicetitan.options import Options
 from perfectcatch.sandbox.servicetitan.service import Service
@@ -21,6 +22,7 @@ from perfectcatch.sandbox.servicetitan.service import Service
 SERVICE = web.AppKey("service", Service)
 CONTROL = web.AppKey("control", Control)
 _LARGEST_BODY = 32 * 1024 * 1024
+_TICK = 0.2  # seconds between two looks at what is due
 
 
 def make_app(options: Options | None = None, *, service: Service | None = None) -> web.Application:
@@ -30,8 +32,9 @@ def make_app(options: Options | None = None, *, service: Service | None = None) 
     app[SERVICE] = service
     app[CONTROL] = Control(service)
     app.router.add_route("*", "/{path:.*}", _answer)
+    app.cleanup_ctx.append(_living)
     if service.options.activity > 0:
-        app.cleanup_ctx.append(_living)
+        app.cleanup_ctx.append(_active)
     return app
 
 
@@ -39,7 +42,7 @@ async def _answer(request: web.Request) -> web.StreamResponse:
     body = await request.read() if request.can_read_body else b""
     path, query = request.path, request.rel_url.raw_query_string
     if path.startswith(PREFIX):
-        return _response(request.app[CONTROL].answer(request.method, path, query, body))
+        return _response(await request.app[CONTROL].reply(request.method, path, query, body))
     answer = request.app[SERVICE].answer(request.method, path, query, request.headers, body)
     if answer.delivery is not None:
         return await deliver(request, answer, answer.delivery)
@@ -53,20 +56,44 @@ def _response(answer: Answer) -> web.Response:
     return web.Response(status=answer.status, body=answer.body, headers=headers)
 
 
-async def _living(app: web.Application) -> AsyncIterator[None]:
+async def _active(app: web.Application) -> AsyncIterator[None]:
     """Make changes at the asked rate for as long as the application runs."""
     options = app[SERVICE].options
 
-    async def live() -> None:
+    async def act() -> None:
         while True:
             await options.clock.sleep(60 / options.activity)
             app[CONTROL].activity.make(1)
 
-    task = asyncio.create_task(live())
-    yield
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with _beside(act()):
+        yield
+
+
+async def _living(app: web.Application) -> AsyncIterator[None]:
+    """Let the company live while it is to live by itself."""
+    service, control = app[SERVICE], app[CONTROL]
+
+    async def live() -> None:
+        while True:
+            await service.life.awake.wait()
+            async with control.living:
+                await in_turns(service.life.catch_up())
+            await service.options.clock.sleep(_TICK)
+
+    async with _beside(live()):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run ``work`` until the block ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 # Serving --------------------------------------------------------------------------------------------
@@ -137,6 +164,8 @@ def run(
     rate: float = 60,
     token_seconds: int = 900,
     page_size: int = 5000,
+    ago: float = 0,
+    speed: float | None = None,
     host: str = "127.0.0.1",
 ) -> None:
     """Make the company and serve it, on this machine only unless ``host`` says otherwise."""
@@ -147,6 +176,8 @@ def run(
         rate=rate,
         token_seconds=token_seconds,
         export_page_size=page_size,
+        ago=ago,
+        speed=speed,
     )
     try:
         import uvloop

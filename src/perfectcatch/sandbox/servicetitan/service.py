@@ -15,6 +15,7 @@ from perfectcatch.sandbox.servicetitan.company import generate
 from perfectcatch.sandbox.servicetitan.door import Door
 from perfectcatch.sandbox.servicetitan.faults import Faults
 from perfectcatch.sandbox.servicetitan.ledger import Ledger
+from perfectcatch.sandbox.servicetitan.life.life import Life
 from perfectcatch.sandbox.servicetitan.options import Options
 from perfectcatch.sandbox.servicetitan.table import Record
 from perfectcatch.sandbox.servicetitan.tenant import Tenant
@@ -47,10 +48,12 @@ class Service:
         self.door = Door(options)
         self.ledger = Ledger(options.ledger)
         self.tenant = Tenant(options, endpoints)
+        self.clock = self.tenant.clock
         self.faults = Faults(self.tenant, self.door, token_path=TOKEN_PATH)
         if records is None:
-            records = generate(options.seed, options.customers, now=options.clock.now())
+            records = generate(options.seed, options.customers, now=self.clock.now())
         self.tenant.load(records)
+        self.life = Life(self.tenant, options.seed, by_itself=options.speed is not None)
 
     def answer(
         self,

@@ -6,6 +6,7 @@ from typing import Any
 from perfectcatch.model.endpoint import Endpoint
 from perfectcatch.sandbox.servicetitan import moments
 from perfectcatch.sandbox.servicetitan.answers import AnswerError
+from perfectcatch.sandbox.servicetitan.clock import SimulatedClock
 from perfectcatch.sandbox.servicetitan.madeup import Maker, number_of
 from perfectcatch.sandbox.servicetitan.options import Options
 from perfectcatch.sandbox.servicetitan.parts import PARTS, follow
@@ -50,11 +51,14 @@ class Tenant:
 
     def __init__(self, options: Options, endpoints: Iterable[Endpoint]) -> None:
         self.options = options
-        self.clock = options.clock
+        self.clock = SimulatedClock(
+            options.clock, ago=options.ago, speed=1.0 if options.speed is None else options.speed
+        )
         self.routes = Routes(endpoints)
         self.tables: dict[str, Table] = {}
         self.given: set[str] = set(_EMPTY_AT_FIRST)  # collections that the company keeps
         self.documents: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self.actor: int | None = None  # the employee who does what is done now
         self._last = 0
         self._picks: dict[str, list[Id]] = {}
         self.opened = self.now()
@@ -209,12 +213,23 @@ class Tenant:
         row = self.row(collection, record_id)
         feed = any(route.kind == "export" for route in self.routes.by_collection.get(collection, ()))
         if not feed or collection in {"crm.customers_contacts", "crm.locations_contacts"}:
-            table.remove(row.id)
+            self.remove(collection, row.id)
             return
         record = row.record()
         record["active"] = False
         self.put(collection, record, row.scope)
         table.rows[row.id].hidden = True
+
+    def remove(self, collection: str, record_id: Id) -> None:
+        """Take a record away without a trace."""
+        self.table(collection).remove(record_id)
+
+    def restore(self, collection: str, record_id: Id) -> Record:
+        """Bring back a record that was deleted as feeds tell it, or deactivated. Raises 404."""
+        row = self.table(collection).rows.get(record_id)
+        if row is None:
+            raise AnswerError(404, f"No record with id {record_id} was found.")
+        return self.put(collection, {**row.record(), "active": True}, row.scope)
 
     def merge(self, collection: str, loser: Id, winner: Id) -> None:
         """Merge a customer or location into another: children move, the loser is inactive. Raises 404."""
@@ -234,6 +249,8 @@ class Tenant:
 
     def office(self) -> int:
         """The id of the employee who does what nobody else is named for."""
+        if self.actor is not None:
+            return self.actor
         rows = self.tables.get("settings.employees")
         first = next(iter(rows.rows), 30_127) if rows else 30_127
         return first if isinstance(first, int) else 30_127
