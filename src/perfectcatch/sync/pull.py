@@ -30,7 +30,7 @@ async def read_entity(work: Work) -> None:
     if place.full and not place.resumed:
         async with transaction(context.pool) as connection:
             await sweep.forget_others(connection, context.tenant_id, place.sweep_id, work.entity)
-            await place.keep_start(connection, context.tenant_id)
+            await place.begin_anew(connection, context.tenant_id)
     before = await mirror.newest(context.pool, context.tenant_id, work.entity)
     for feed in work.entity.feeds:
         if feed_key(feed) not in place.done:
