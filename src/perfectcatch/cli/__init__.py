@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from perfectcatch import __version__
-from perfectcatch.cli import db, sandbox, sync, up, worker
+from perfectcatch.cli import db, proof, sandbox, sync, up, worker
 from perfectcatch.cli.output import Output
 from perfectcatch.cli.running import failed
 
@@ -24,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("up")(up.up)
+sync.app.command("gaps")(proof.gaps)
 app.add_typer(sync.app, name="sync")
 app.add_typer(worker.app, name="worker")
 app.add_typer(db.app, name="db")

@@ -193,16 +193,24 @@ def show_events(live: "dict[str, int]", past: "dict[str, int]") -> None:
 async def _status() -> None:
     from perfectcatch.cli.start import looking
     from perfectcatch.store import runs
+    from perfectcatch.store.gaps import latest as proven
     from perfectcatch.store.holds import Waiting, waiting
 
     async with looking() as (pool, tenant_id):
         lines = await runs.latest(pool, tenant_id)
         held = await waiting(pool, tenant_id)
+        proofs = await proven(pool, tenant_id)
     rows = []
     for line in lines:
         row = {name: getattr(line, name) for name in line.__dataclass_fields__}
         waits = held.get(line.entity, Waiting(line.entity, 0, 0))
-        rows.append(row | {"in_quarantine": waits.quarantined, "holds": waits.holds})
+        proof = proofs.get(line.entity)
+        rows.append(
+            row
+            | {"in_quarantine": waits.quarantined, "holds": waits.holds}
+            | {"proof": proof.verdict if proof else None, "proof_sure": proof.sure if proof else None}
+            | {"proof_at": proof.finished_at if proof else None}
+        )
     if Output.json:
         result(rows)
         return
@@ -219,12 +227,18 @@ async def _status() -> None:
         "holds": "holds",
         "started_at": "started",
         "age": "age",
+        "proof": "proof",
     }
     table([row | {"age": _span(row["age_seconds"])} for row in rows], columns)
     show_errors(rows)
     for number, what, command in (
         (sum(row["in_quarantine"] for row in rows), "in quarantine", "quarantine"),
         (sum(row["holds"] for row in rows), "held for a person", "holds"),
+        (
+            sum(row["proof"] in ("lost", "held", "unsure", "failed") for row in rows),
+            "not proven equal to the vendor",
+            "gaps",
+        ),
     ):
         if number:
             print(f"\n{number:,} {what}: see `perfectcatch sync {command}`.")

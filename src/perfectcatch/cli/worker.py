@@ -29,8 +29,10 @@ async def _sync() -> None:
     from perfectcatch.kit.clock import SystemClock
     from perfectcatch.store.jobs.queue import open_jobs
     from perfectcatch.store.pool import conninfo_of
-    from perfectcatch.sync.schedule import CLOCK_RULES, schedule
+    from perfectcatch.sync.gaps.prove import prove
+    from perfectcatch.sync.schedule import CLOCK_RULES, GAPS, schedule
     from perfectcatch.sync.worker import work
+    from perfectcatch.vendors.servicetitan.entities import ENTITIES
 
     settings = prepared()
     rows = schedule(crons(settings))
@@ -39,6 +41,9 @@ async def _sync() -> None:
         async def once(mode: str) -> None:
             if mode == CLOCK_RULES:
                 await engine.clock_rules()
+                return
+            if mode == GAPS:
+                await prove(engine, ENTITIES, repair=True, trigger="schedule")
                 return
             report = await engine.run(mode, trigger="schedule")
             if report.status == "failed":

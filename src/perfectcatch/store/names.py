@@ -44,6 +44,8 @@ SYNC_RUNS: Final = qualified(f"{MIRROR}.sync_runs")
 SYNC_LOG: Final = qualified(f"{MIRROR}.st_sync_log")
 SWEEP_IDS: Final = qualified(f"{MIRROR}.sweep_ids")
 HOLDS: Final = qualified(f"{MIRROR}.sync_holds")
+SYNC_GAPS: Final = qualified(f"{MIRROR}.sync_gaps")
+BACKFILLS: Final = qualified(f"{MIRROR}.sync_backfills")
 EVENTS: Final = qualified(f"{AUTOMATION}.events")
 
 EVENT_CHANNEL: Final = "perfectcatch_events"  # one note a transaction, sent when it commits

@@ -83,16 +83,16 @@ class Engine:
             mode=mode.name,
             entities=[entity.name for entity in entities],
             trigger=trigger,
-            owner=f"{socket.gethostname()}:{os.getpid()}",
+            owner=owner(),
         )
         try:
-            async with open_locks(self.pool, self.clock) as locks, self._beating(report.run_id):
-                context = self._context(report.run_id, locks, allow_deletions=allow_deletions)
+            async with open_locks(self.pool, self.clock) as locks, self.beating(report.run_id):
+                context = self.context(report.run_id, locks, allow_deletions=allow_deletions)
                 await self._pull_all(context, entities, report, full=mode.full)
                 report.entities += context.on_demand.values()
             report.clock = await self.clock_rules()
         except BaseException as error:
-            await asyncio.shield(self._end(report, "interrupted", _told(error)))
+            await asyncio.shield(self._end(report, "interrupted", told(error)))
             raise
         report.duration_ms = round((self.clock.monotonic() - began) * 1000)
         first = report.failures[0] if report.failures else None
@@ -104,7 +104,7 @@ class Engine:
         await runs.end(self.pool, self.source.tenant_id, report.run_id, status=status, error=error)
 
     @asynccontextmanager
-    async def _beating(self, run_id: UUID) -> AsyncIterator[None]:
+    async def beating(self, run_id: UUID) -> AsyncIterator[None]:
         """Tell that we are alive, also while the vendor lets us wait."""
 
         async def beat() -> None:
@@ -120,7 +120,8 @@ class Engine:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
 
-    def _context(self, run_id: UUID, locks: Locks, *, allow_deletions: bool) -> Context:
+    def context(self, run_id: UUID, locks: Locks, *, allow_deletions: bool = False) -> Context:
+        """What the entities of a run share."""
         return Context(
             pool=self.pool,
             source=self.source,
@@ -179,7 +180,12 @@ class Engine:
         )
 
 
-def _told(error: BaseException) -> str:
+def owner() -> str:
+    """Who runs: this process on this host."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def told(error: BaseException) -> str:
     """Why a run was broken off, in one sentence."""
     if isinstance(error, PerfectCatchError):
         return str(error)

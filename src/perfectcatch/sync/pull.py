@@ -59,13 +59,13 @@ async def _store(work: Work, feed: Feed, step: feeds.Step) -> None:
     try:
         outcome = await work.merge(page.records, page.broken, keep, settle=True)
     except mirror.Unsettled as unsettled:
-        await _settle(work, unsettled.entities)
+        await settle(work, unsettled.entities)
         outcome = await work.merge(page.records, page.broken, keep)
     work.note(outcome)
     work.context.progress.page(work.entity.name, work.report.outcome)
 
 
-async def _settle(work: Work, names: Sequence[str]) -> None:
+async def settle(work: Work, names: Sequence[str]) -> None:
     """Read what a record refers to, once a run: without it an event would be lost for ever."""
     context = work.context
     for name in names:

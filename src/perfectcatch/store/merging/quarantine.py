@@ -85,7 +85,7 @@ async def put(
         {
             "tenant": tenant_id,
             "entity": entity.name,
-            "st_id": _id_in(entity, record.raw),
+            "st_id": id_in(entity, record.raw),
             "fingerprint": blake2b(record.raw, digest_size=16).digest(),
             "reason": one_line(record.reason),
             "raw": record.raw,
@@ -114,7 +114,7 @@ def one_line(reason: str) -> str:
     return " ".join(plain.split())[:_LONGEST_REASON]
 
 
-def _id_in(entity: Entity, raw: bytes) -> int | None:
+def id_in(entity: Entity, raw: bytes) -> int | None:
     """The id of a record that may be broken in any other way, NaN or a lone surrogate included."""
     try:
         record: Any = json.loads(raw.decode(errors="replace"), parse_float=Decimal)
