@@ -140,6 +140,7 @@ async def _by_windows(exam: Exam, whole: Counted[datetime]) -> None:
         found = await cuts(window, 2)
         return found[0] if found else None
 
+    kept = allowance.left // 4  # for the sample: counts alone say nothing of content
     parts = max(1, min(PARTS, allowance.left // 4, whole.here // LEAF))
     found: Found[datetime] = await search(
         whole,
@@ -148,7 +149,7 @@ async def _by_windows(exam: Exam, whole: Counted[datetime]) -> None:
         count_here=lambda window: _count_here(exam, window),
         middle=middle,
         leaf=LEAF,
-        may_ask=allowance.may,
+        may_ask=lambda: allowance.may(1 + kept),
     )
     exam.windows = len(found.equal) + len(found.differing) + len(found.left)
     exam.windows_equal = len(found.equal)
