@@ -10,7 +10,7 @@ import pytest
 from declared import CONTACTS, CUSTOMERS, ENTITIES, JOBS, UNITS
 from vendor import Vendor
 
-from perfectcatch.errors import BadArgument, DatabaseUnavailable
+from perfectcatch.errors import BadArgument, CredentialsRejected, DatabaseUnavailable
 from perfectcatch.kit.clock import SystemClock
 from perfectcatch.model.entity import Feed, changed, export, whole
 from perfectcatch.store import locks, runs
@@ -437,6 +437,30 @@ async def test_quarantine_is_tried_again(pool: Pool, vendor: Vendor) -> None:
     mended = replace(CUSTOMERS, columns=tuple(each for each in CUSTOMERS.columns if each.name != "balance"))
     assert await redrive(pool, 7, ENTITIES | {"customers": mended}) == {"stored": 1, "still_held": 0}
     assert 3 in await live(pool)
+
+
+async def test_credentials_that_are_refused_end_the_run(pool: Pool, vendor: Vendor) -> None:
+    vendor.refusal = CredentialsRejected("crm: the key is wrong", cause="the key is wrong")
+    work = engine(pool, vendor, side_by_side=1)
+    report = await work.run_entities([UNITS, CUSTOMERS, JOBS])
+    assert [(each.entity, each.status) for each in report.entities] == [
+        ("units", "failed"),
+        ("customers", "failed"),
+        ("jobs", "failed"),
+    ]
+    assert (report.status, report.exit_status, report.single_cause) == ("failed", 2, "the key is wrong")
+    assert await rows(pool, "select module from servicetitan.st_sync_log") == [
+        ("units",)
+    ]  # nobody else asked
+    vendor.refusal = None
+    assert (await work.run_entities([UNITS, CUSTOMERS, JOBS])).exit_status == 0
+
+
+async def test_only_a_wrong_configuration_ends_with_2(pool: Pool, vendor: Vendor) -> None:
+    vendor.put(U, 4, name="Service")
+    vendor.down = {C}
+    report = await engine(pool, vendor).run_entities([UNITS, CUSTOMERS])
+    assert (report.status, report.exit_status, report.single_cause) == ("partial", 1, None)
 
 
 async def test_an_unknown_kind_of_run_is_refused(pool: Pool, vendor: Vendor) -> None:

@@ -32,6 +32,8 @@ class Vendor:
     unlisted: set[int] = field(default_factory=set)  # ids that lists leave out although they exist
     counted: int = 0  # requests for a count alone
 
+    refusal: Exception | None = None  # what every call is answered with
+
     def put(self, endpoint: str, st_id: int, **values: Any) -> None:
         """Create or change a record; its modification time moves on."""
         self.counter += 1
@@ -122,6 +124,8 @@ class Vendor:
         )
 
     def _available(self, endpoint: str) -> None:
+        if self.refusal is not None:
+            raise self.refusal
         if endpoint in self.down:
             raise VendorUnavailable("the vendor does not answer")
         if endpoint in self.broken:

@@ -1,11 +1,12 @@
 """``perfectcatch sync``: runs by hand, and how the last ones went."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perfectcatch.cli.output import Output, one_line, result, say, table
+from perfectcatch.cli.output import Output, result, say, table
+from perfectcatch.cli.report import show, show_errors
 from perfectcatch.cli.running import run_command
 from perfectcatch.errors import BadArgument, NothingKnown
 
@@ -16,19 +17,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Read ServiceTitan into the mirror, now.", no_args_is_help=True)
 
 SHOWN_IDS = 10
-COLUMNS = {
-    "entity": "entity",
-    "mode": "mode",
-    "fetched": "fetched",
-    "created": "created",
-    "updated": "updated",
-    "unchanged": "unchanged",
-    "deactivated": "deactivated",
-    "quarantined": "quarantined",
-    "requests": "requests",
-    "seconds": "seconds",
-    "status": "status",
-}
 
 
 @app.command()
@@ -136,8 +124,8 @@ def record(
 def _run(work: "Callable[[Engine], Awaitable[RunReport]]") -> None:
     report = run_command(_ended(work))
     show(report)
-    if report.status != "succeeded":
-        raise typer.Exit(1)
+    if report.exit_status:
+        raise typer.Exit(report.exit_status)
 
 
 async def _ended(work: "Callable[[Engine], Awaitable[RunReport]]") -> "RunReport":
@@ -149,42 +137,6 @@ async def _ended(work: "Callable[[Engine], Awaitable[RunReport]]") -> "RunReport
     with watching() as progress:
         async with open_engine(settings, application="perfectcatch sync", progress=progress) as engine:
             return await work(engine)
-
-
-def show(report: "RunReport") -> None:
-    """Print a run: a row for each entity, then events by type."""
-    rows = [each.as_row() for each in report.entities]
-    if Output.json:
-        result(rows)
-        return
-    table([row | {"seconds": row["duration_ms"] / 1000} for row in rows], COLUMNS)
-    show_errors(rows)
-    show_events(report.events, report.past_events)
-    totals = report.totals()
-    print(
-        f"\n{totals['fetched']:,} records, {totals['requests']:,} requests, "
-        f"{report.duration_ms / 1000:,.1f} seconds: {report.status}."
-    )
-
-
-def show_errors(rows: list[dict[str, Any]]) -> None:
-    """Print what is wrong, a line for each entity."""
-    wrong = [row for row in rows if row["error"]]
-    if wrong:
-        print()
-    for row in wrong:
-        print(f"{row['entity']}: {one_line(row['error'])}")
-
-
-def show_events(live: "dict[str, int]", past: "dict[str, int]") -> None:
-    """Print events by type; those of a first load tell the past and reach nobody."""
-    names = sorted({*live, *past})
-    if names:
-        rows: list[dict[str, Any]] = [
-            {"event": name, "new": live.get(name, 0), "historical": past.get(name, 0)} for name in names
-        ]
-        print()
-        table(rows, {"event": "event", "new": "new", "historical": "historical"})
 
 
 # Looking ---------------------------------------------------------------------------------------
@@ -229,8 +181,9 @@ async def _status() -> None:
         "age": "age",
         "proof": "proof",
     }
-    table([row | {"age": _span(row["age_seconds"])} for row in rows], columns)
-    show_errors(rows)
+    shown = [row | {"age": _span(row["age_seconds"])} for row in rows]
+    table(shown, columns, spare=("started_at", "mode", "updated"))
+    show_errors([(row["entity"], row["error"], row["error"]) for row in rows if row["error"]], of=len(rows))
     for number, what, command in (
         (sum(row["in_quarantine"] for row in rows), "in quarantine", "quarantine"),
         (sum(row["holds"] for row in rows), "held for a person", "holds"),

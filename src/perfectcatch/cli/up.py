@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perfectcatch.cli.output import Output, result, say, table
+from perfectcatch.cli.output import Output, result, say
 from perfectcatch.cli.running import run_command
 from perfectcatch.errors import DatabaseUnavailable, VendorUnavailable
 
@@ -80,14 +80,14 @@ async def _work(settings: "Settings", database: "Database", *, sandbox: bool, on
     with watching() as progress:
         async with open_engine(settings, application="perfectcatch up", progress=progress) as engine:
             reports = [await engine.run(await _first_mode(engine))]
-    if once and sandbox:
+    if once and sandbox and reports[0].status != FAILED:
         await _something_happens(settings)
         async with open_engine(settings, application="perfectcatch up") as engine:
             reports.append(await engine.run("incremental"))
     _summary(reports, database, sandbox=sandbox, once=once)
     statuses = {report.status for report in reports}
     if FAILED in statuses or (once and statuses != {SUCCEEDED}):
-        raise typer.Exit(1)
+        raise typer.Exit(next(report.exit_status for report in reports if report.exit_status))
     if not once:
         await _stay(settings, sandbox=sandbox)
 
@@ -186,7 +186,7 @@ async def _something_happens(settings: "Settings") -> None:
 
 
 def _summary(reports: "list[RunReport]", database: "Database", *, sandbox: bool, once: bool) -> None:
-    from perfectcatch.cli.sync import COLUMNS, show_errors, show_events
+    from perfectcatch.cli.report import show_entities, show_events, tell_single_cause
 
     rows = [each.as_row() | {"run": report.mode} for report in reports for each in report.entities]
     live = sum((report.events for report in reports), start=type(reports[0].events)())
@@ -201,15 +201,12 @@ def _summary(reports: "list[RunReport]", database: "Database", *, sandbox: bool,
             }
         )
         return
+    if tell_single_cause(reports[0]):
+        return
     for report in reports:
-        busy = [
-            each.as_row()
-            for each in report.entities
-            if each.outcome.fetched or each.error or report.mode == "full"
-        ]
-        title = f"\nRead ServiceTitan ({report.mode}, {report.duration_ms / 1000:.1f} seconds):"
-        table([row | {"seconds": row["duration_ms"] / 1000} for row in busy], COLUMNS, title=title)
-        show_errors(busy)
+        show_entities(
+            report, title=f"\nRead ServiceTitan ({report.mode}, {report.duration_ms / 1000:.1f} seconds):"
+        )
     show_events(live, past)
     print(f"\nThe database: {database.shown}")
     if database.embedded and once:

@@ -140,21 +140,30 @@ class Engine:
         await self._plan(entities, full=full)
         done = {entity.name: asyncio.Event() for entity in entities}
 
-        async def one(entity: Entity) -> EntityReport:
+        async def one(entity: Entity) -> None:
             try:
                 for name in entity.needs:
                     if name in done:
                         await done[name].wait()
                 async with self._places[full]:
-                    self.progress.begins(entity.name)
-                    return await pull(context, entity, full=full)
+                    report.entities.append(await self._one(context, entity, report.rejection, full=full))
             finally:
                 done[entity.name].set()
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(entity)) for entity in entities]
-            for task in tasks:
-                task.add_done_callback(lambda ended: _collect(report, ended))
+            for entity in entities:
+                group.create_task(one(entity))
+
+    async def _one(
+        self, context: Context, entity: Entity, rejection: PerfectCatchError | None, *, full: bool
+    ) -> EntityReport:
+        """Read an entity, unless what has refused another one would refuse it, too."""
+        if rejection is not None:
+            report = EntityReport(entity=entity.name, mode="full" if full else "incremental")
+            report.fails(rejection)
+            return report
+        self.progress.begins(entity.name)
+        return await pull(context, entity, full=full)
 
     async def _plan(self, entities: list[Entity], *, full: bool) -> None:
         """Tell who watches how much will come: it costs a request for each feed, so only then."""
@@ -192,8 +201,3 @@ def told(error: BaseException) -> str:
     if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | SystemExit):
         return "The run was stopped from outside; the next one goes on where it stood."
     return f"Something is wrong with the program: {error!r}."
-
-
-def _collect(report: RunReport, ended: "asyncio.Task[EntityReport]") -> None:
-    if not ended.cancelled() and ended.exception() is None:
-        report.entities.append(ended.result())

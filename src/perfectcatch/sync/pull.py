@@ -143,7 +143,7 @@ async def pull(context: Context, entity: Entity, *, full: bool) -> EntityReport:
                     report.status = FAILED if full else SKIPPED
                     report.error = f"Another process is reading {entity.name} right now."
     except PerfectCatchError as error:  # the database went away, so that not even the log could be written
-        report.status, report.error = FAILED, str(error)
+        report.fails(error)
     except Exception as error:
         log.exception("an entity failed unexpectedly", entity=entity.name)
         report.status, report.error = FAILED, f"Something is wrong with the program: {error!r}."
@@ -170,7 +170,8 @@ async def _under_a_line(context: Context, entity: Entity, report: EntityReport, 
             await read_entity(Work(context, entity, place, report, log_id))
         status = None
     except PerfectCatchError as error:
-        status, report.status, report.error = None, FAILED, str(error)
+        status = None
+        report.fails(error)
     except Exception as error:
         status, report.error = FAILED, f"Something is wrong with the program: {error!r}."
         raise
