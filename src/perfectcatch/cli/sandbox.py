@@ -35,6 +35,13 @@ def sandbox(
         float | None,
         typer.Option(help="Let the company live by itself, so many simulated seconds a second."),
     ] = None,
+    skip_quiet: Annotated[
+        bool, typer.Option("--skip-quiet", help="At a speed above 1, jump over times when nothing happens.")
+    ] = False,
+    webhook_url: Annotated[
+        str | None, typer.Option(help="Tell every change to this address, on this machine.")
+    ] = None,
+    webhook_secret: Annotated[str, typer.Option(help="Sign what is told with this text.")] = "",
 ) -> None:
     """Run a simulated ServiceTitan with a made-up company, on this machine only.
 
@@ -55,6 +62,9 @@ def sandbox(
         page_size=page_size,
         ago=seconds_of(ago),
         speed=None if speed is None else usable_speed(speed),
+        skip_quiet=skip_quiet,
+        webhook_url=webhook_url,
+        webhook_secret=webhook_secret,
     )
 
 

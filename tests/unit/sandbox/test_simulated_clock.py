@@ -149,3 +149,31 @@ def test_a_wrong_wish_is_refused_in_a_sentence(name: str, body: dict[str, object
 
     assert answer.status == 400
     assert json.loads(answer.body)["errors"]
+
+
+def test_quiet_hours_can_be_skipped_up_to_the_present() -> None:
+    who = caller(customers=20, ago=2 * 86_400, speed=60, skip_quiet=True)
+    life, clock = who.service.life, who.service.clock
+    begun = clock.now()
+    for _ in range(400):
+        who.clock.advance(1)
+        list(life.catch_up())
+        life.keep_pace()
+
+    assert clock.now() - begun > timedelta(hours=12)  # 400 minutes without a jump
+    assert clock.now() - who.clock.now() <= timedelta(seconds=60)  # what passes between two looks
+
+
+def test_a_company_that_has_caught_up_goes_on_at_the_machines_speed() -> None:
+    who = caller(customers=20, ago=3_600, speed=60)
+    life = who.service.life
+    for _ in range(90):
+        who.clock.advance(1)
+        list(life.catch_up())
+        life.keep_pace()
+
+    assert who.service.clock.speed == 1
+    assert control(who, "GET", "clock")["behind_seconds"] == pytest.approx(0, abs=61)
+    assert control(who, "POST", "speed", {"factor": 60})["speed"] == 60  # who wants to go beyond may
+    life.keep_pace()
+    assert who.service.clock.speed == 60

@@ -15,7 +15,10 @@ POST   /_sandbox/activity             {changes}: make believable changes now
 POST   /_sandbox/revoke               make all access tokens invalid
 GET    /_sandbox/clock                the company's time, how fast it goes, whether the company lives
 POST   /_sandbox/advance              {by: "3d"} or {seconds}: let so much of the company's time pass
-POST   /_sandbox/speed                {factor}: let it live by itself, so fast; null: only when advanced
+POST   /_sandbox/speed                {factor, skip_quiet}: let it live by itself, so fast; null ends that
+GET    /_sandbox/changes?after=        what changed at the vendor, in order, behind a serial; ``limit=``
+GET    /_sandbox/webhooks             where webhooks go, and what became of the last ones; ``limit=``
+POST   /_sandbox/webhooks             {url, secret, header, encoding, events, drop, ...}; null ends them
 POST   /_sandbox/faults               {kind, on, share, every, after, times, seed, ...}: let it go wrong
 POST   /_sandbox/faults/clear         {id}: end a fault, or all of them
 =====  =============================  =======================================================
@@ -30,6 +33,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from perfectcatch.errors import BadArgument
 from perfectcatch.sandbox.servicetitan import timing
 from perfectcatch.sandbox.servicetitan.activity import Activity
 from perfectcatch.sandbox.servicetitan.answers import Answer, AnswerError, bad, document
@@ -37,6 +41,7 @@ from perfectcatch.sandbox.servicetitan.service import Service
 
 PREFIX = "/_sandbox/"
 _TURN = 0.03  # seconds
+_SHOWN, _MOST_SHOWN = 1_000, 10_000
 
 
 class Control:
@@ -53,6 +58,8 @@ class Control:
             return self._answer(method, path.removeprefix(PREFIX), query, body)
         except AnswerError as error:
             return error.answer()
+        finally:
+            self._service.webhooks.flush()
 
     async def reply(self, method: str, path: str, query: str = "", body: bytes = b"") -> Answer:
         """Answer one request of a running server; during a long advance others have their turn."""
@@ -72,7 +79,7 @@ class Control:
             return self._read(name, words)
         if method != "POST":
             raise AnswerError(405)
-        facts = _facts(body)
+        facts = {"url": None} if name == "webhooks" and body.strip() == b"null" else _facts(body)
         write = {
             "edit": self._edit,
             "add": self._add,
@@ -82,6 +89,7 @@ class Control:
             "revoke": self._revoke,
             "advance": self._advance,
             "speed": lambda facts: timing.set_speed(self._service, facts),
+            "webhooks": self._set_webhooks,
             "faults": self._add_fault,
             "faults/clear": self._clear_faults,
         }.get(name)
@@ -100,6 +108,10 @@ class Control:
             return document(self._faults(words))
         if name == "clock":
             return document(timing.clock(service))
+        if name == "changes":
+            return document(self._changes(words))
+        if name == "webhooks":
+            return document(service.webhooks.state(_number(words, "limit", _SHOWN)))
         if name == "stats":
             tables = {key: len(table) for key, table in sorted(service.tenant.tables.items())}
             return document({**service.ledger.stats(), "collections": tables})
@@ -111,6 +123,20 @@ class Control:
                 return document(service.tenant.get(collection, words["id"]))
             return document(service.read(collection))
         raise AnswerError(404)
+
+    def _changes(self, words: dict[str, str]) -> Any:
+        journal = self._service.tenant.journal
+        limit = min(_number(words, "limit", _SHOWN), _MOST_SHOWN)
+        changes = journal.after(_number(words, "after", 0), limit)
+        return {"first": journal.first, "last": journal.last, "changes": [each.row() for each in changes]}
+
+    def _set_webhooks(self, facts: dict[str, Any]) -> Any:
+        webhooks = self._service.webhooks
+        try:
+            webhooks.set(facts)
+        except BadArgument as error:
+            raise bad("webhooks", str(error)) from None
+        return webhooks.state(0)
 
     def _ledger(self, name: str, words: dict[str, str]) -> Any:
         ledger, after = self._service.ledger, int(words.get("after", 0))
@@ -171,6 +197,13 @@ class Control:
         advance = timing.Advance(self._service, facts)
         deque(advance, maxlen=0)
         return advance.report()
+
+
+def _number(words: dict[str, str], name: str, default: int) -> int:
+    text = words.get(name, str(default))
+    if not text.isdecimal():
+        raise bad(name, f"The {name} is a number, 0 or more.")
+    return int(text)
 
 
 def _facts(body: bytes) -> dict[str, Any]:

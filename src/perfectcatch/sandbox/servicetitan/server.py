@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from perfectcatch.errors import BadArgument
+from perfectcatch.kit.http import Http
 from perfectcatch.sandbox.servicetitan.answers import Answer
 from perfectcatch.sandbox.servicetitan.control import PREFIX, Control, in_turns
 from perfectcatch.sandbox.servicetitan.faults.wire import deliver
@@ -32,7 +33,7 @@ def make_app(options: Options | None = None, *, service: Service | None = None) 
     app[SERVICE] = service
     app[CONTROL] = Control(service)
     app.router.add_route("*", "/{path:.*}", _answer)
-    app.cleanup_ctx.append(_living)
+    app.cleanup_ctx.extend((_telling, _living))
     if service.options.activity > 0:
         app.cleanup_ctx.append(_active)
     return app
@@ -64,8 +65,15 @@ async def _active(app: web.Application) -> AsyncIterator[None]:
         while True:
             await options.clock.sleep(60 / options.activity)
             app[CONTROL].activity.make(1)
+            app[SERVICE].webhooks.flush()
 
     async with _beside(act()):
+        yield
+
+
+async def _telling(app: web.Application) -> AsyncIterator[None]:
+    """Bring webhooks to their receiver."""
+    async with Http() as http, _beside(app[SERVICE].webhooks.run(http.send)):
         yield
 
 
@@ -78,6 +86,7 @@ async def _living(app: web.Application) -> AsyncIterator[None]:
             await service.life.awake.wait()
             async with control.living:
                 await in_turns(service.life.catch_up())
+                service.life.keep_pace()
             await service.options.clock.sleep(_TICK)
 
     async with _beside(live()):
@@ -166,6 +175,9 @@ def run(
     page_size: int = 5000,
     ago: float = 0,
     speed: float | None = None,
+    skip_quiet: bool = False,
+    webhook_url: str | None = None,
+    webhook_secret: str = "",
     host: str = "127.0.0.1",
 ) -> None:
     """Make the company and serve it, on this machine only unless ``host`` says otherwise."""
@@ -178,6 +190,9 @@ def run(
         export_page_size=page_size,
         ago=ago,
         speed=speed,
+        skip_quiet=skip_quiet,
+        webhook_url=webhook_url,
+        webhook_secret=webhook_secret,
     )
     try:
         import uvloop

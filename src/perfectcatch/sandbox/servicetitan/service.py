@@ -19,6 +19,8 @@ from perfectcatch.sandbox.servicetitan.life.life import Life
 from perfectcatch.sandbox.servicetitan.options import Options
 from perfectcatch.sandbox.servicetitan.table import Record
 from perfectcatch.sandbox.servicetitan.tenant import Tenant
+from perfectcatch.sandbox.servicetitan.webhooks.delivery import Webhooks
+from perfectcatch.sandbox.servicetitan.webhooks.subscription import Subscription
 from perfectcatch.sandbox.servicetitan.writes import command
 from perfectcatch.vendors.servicetitan.endpoints import CATALOGUE
 
@@ -53,7 +55,11 @@ class Service:
         if records is None:
             records = generate(options.seed, options.customers, now=self.clock.now())
         self.tenant.load(records)
-        self.life = Life(self.tenant, options.seed, by_itself=options.speed is not None)
+        to = Subscription(url=options.webhook_url, secret=options.webhook_secret)
+        self.webhooks = Webhooks(self.tenant, options.clock, to, options.seed)
+        alone = options.speed is not None
+        self.life = Life(self.tenant, options.seed, by_itself=alone, after_each=self.webhooks.flush)
+        self.life.skip_quiet = options.skip_quiet
 
     def answer(
         self,
@@ -89,6 +95,7 @@ class Service:
             faults=struck,
             served=answer.served,
         )
+        self.webhooks.flush()
         return answer
 
     def _plain(

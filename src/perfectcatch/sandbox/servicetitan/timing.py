@@ -32,6 +32,7 @@ def set_speed(service: Service, facts: dict[str, Any]) -> dict[str, Any]:
     except BadArgument as error:
         raise bad("factor", str(error)) from None
     service.life.by_itself = factor is not None
+    service.life.skip_quiet = facts.get("skip_quiet") is True
     return clock(service)
 
 
@@ -66,6 +67,8 @@ def _span(facts: dict[str, Any]) -> float:
             if isinstance(seconds, bool) or not isinstance(seconds, int | float):
                 raise bad("seconds", "The seconds are a number.")
             return checked(float(seconds))
+        if "by" not in facts:
+            raise bad("by", "The by field is required.")
         return seconds_of(str(facts["by"]))
     except BadArgument as error:
         raise bad("by", str(error)) from None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 
 from perfectcatch.sandbox.servicetitan import moments
@@ -20,17 +21,31 @@ _PLANS: tuple[tuple[str, Callable[[Desk, Row, Record | None], None]], ...] = (
 )
 _GIVEN_UP = 20 * hours.DAY
 _FORGOTTEN = 0.95
+_QUIET, _BREATH = (
+    8.0,
+    2.0,
+)  # seconds of the machine: what counts as quiet, how long before the next thing to be
 
 
 class Life:
     """Makes the company live from its beginning on. It begins when it is first asked."""
 
-    def __init__(self, tenant: Tenant, seed: int, *, by_itself: bool = False) -> None:
+    def __init__(
+        self,
+        tenant: Tenant,
+        seed: int,
+        *,
+        by_itself: bool = False,
+        after_each: Callable[[], None] = lambda: None,
+    ) -> None:
         self._tenant = tenant
         self._clock = tenant.clock
         self._desk = Desk(tenant, seed)
         self._hour: int | None = None  # the next one to be drawn
         self._lived = 0  # up to here everything has happened
+        self.skip_quiet = False
+        self._behind = tenant.options.ago > 0  # has not caught up with the machine's time yet
+        self._after_each = after_each
         self.awake = asyncio.Event()
         self.by_itself = by_itself
 
@@ -56,6 +71,29 @@ class Life:
     def catch_up(self) -> Iterator[Did]:
         """Let happen what was to happen by now, for a company that lives by itself."""
         yield from self._live(moments.micros(self._clock.now()))
+
+    def keep_pace(self) -> None:
+        """Between two looks at what is due: skip what is quiet, slow down when the present is reached."""
+        clock = self._clock
+        present = clock.real.now()
+        if self._behind and clock.now() >= present:
+            self._behind = False
+            clock.speed = min(clock.speed, 1.0)
+        if self.skip_quiet and clock.speed > 1:
+            due = self._coming() - int(_BREATH * clock.speed * moments.SECOND)
+            moment = min(moments.moment_of(due), present) if self._behind else moments.moment_of(due)
+            if moment - clock.now() > timedelta(seconds=_QUIET * clock.speed):
+                clock.jump(moment)
+
+    def _coming(self) -> int:
+        """The moment of the next thing that happens, or of a week ahead if nothing does until then."""
+        assert self._hour is not None
+        last = self._hour + 7 * 24
+        while (first := self._desk.agenda.first()) is None or first >= self._hour * hours.HOUR:
+            if self._hour >= last:
+                return last * hours.HOUR
+            self._draw_hour()
+        return first
 
     def _live(self, target: int) -> Iterator[Did]:
         first = self._lived if self.by_itself else moments.micros(self._clock.now())
@@ -106,9 +144,13 @@ class Life:
             begins = self._hour * hours.HOUR
             if begins > target or (first is not None and first < begins):
                 return agenda.take() if first is not None and first <= target else None
-            for kind, key, moment in arrivals.hour(self._desk, self._hour):
-                agenda.set(kind, key, moment)
-            self._hour += 1
+            self._draw_hour()
+
+    def _draw_hour(self) -> None:
+        assert self._hour is not None
+        for kind, key, moment in arrivals.hour(self._desk, self._hour):
+            self._desk.agenda.set(kind, key, moment)
+        self._hour += 1
 
     def _perform(self, entry: Entry) -> Did | None:
         desk, kind = self._desk, entry.kind
@@ -121,3 +163,4 @@ class Life:
             return None
         finally:
             self._tenant.actor = None
+            self._after_each()
