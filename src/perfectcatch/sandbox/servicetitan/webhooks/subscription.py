@@ -41,7 +41,7 @@ class Subscription:
                 )
             if not self.anywhere and not is_loopback(parts.hostname):
                 raise BadArgument(
-                    f"Webhooks go to this machine only, {parts.hostname} is another: say anywhere to allow it."
+                    f"Webhooks go to this machine only, {parts.hostname} is another: allow it by anywhere."
                 )
         if self.encoding not in _ENCODINGS:
             raise BadArgument(
