@@ -66,11 +66,11 @@ def commands() -> Iterator[tuple[str, Any]]:
 
 
 def _commands(command: Any, words: str) -> Iterator[tuple[str, Any]]:
+    if not hasattr(command, "commands") or command.invoke_without_command:
+        yield words, command
     for name, part in getattr(command, "commands", {}).items():
         if not part.hidden:
             yield from _commands(part, f"{words} {name}")
-    if not hasattr(command, "commands"):
-        yield words, command
 
 
 def commands_page() -> str:

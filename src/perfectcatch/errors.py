@@ -7,7 +7,8 @@
     └── Crash            an assumption of ours does not hold; stop, lose nothing, show everything
 
 The text of an error is one sentence that names what is wrong and how to mend it. Errors carry plain
-values only, so that this module imports nothing. ``exit_status`` is what a command ends with.
+values only, so that this module imports nothing. ``exit_status`` is what a command ends with. ``cause`` is
+the text without what differs from call to call: the same trouble of many calls is told once by it.
 """
 
 
@@ -16,12 +17,16 @@ class PerfectCatchError(Exception):
 
     exit_status = 1
 
+    def __init__(self, message: str = "", *, cause: str | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause or message
+
 
 class Retry(PerfectCatchError):
     """The same call may succeed later."""
 
-    def __init__(self, message: str, *, after_seconds: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, after_seconds: float | None = None, cause: str | None = None) -> None:
+        super().__init__(message, cause=cause)
         self.after_seconds = after_seconds
 
 
@@ -78,6 +83,8 @@ class AlreadyRunning(Retry):
 class CredentialsRejected(AskPerson):
     """The vendor refused the credentials."""
 
+    exit_status = 2
+
 
 class ScopeMissing(AskPerson):
     """The vendor's app lacks a permission."""
@@ -124,8 +131,9 @@ class VendorRefused(Refused):
         status: int,
         trace_id: str | None = None,
         errors: dict[str, list[str]] | None = None,
+        cause: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, cause=cause)
         self.status = status
         self.trace_id = trace_id
         self.errors = errors  # what the vendor says of each field

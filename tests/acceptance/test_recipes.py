@@ -151,6 +151,7 @@ def test_what_the_page_about_operating_says(product: Product, sandbox: Sandbox) 
     [jobs] = succeed(product, "sync", "run", "jobs")
     assert jobs["quarantined"] == 1
     assert product.run("sync", "run", "jobs", SERVICE_TITAN_APP_KEY="wrong").returncode == 1
+    assert product.run("sync", "gaps", "jobs", SERVICE_TITAN_APP_KEY="wrong").returncode == 1
     run_page(product, "operate.md", {})
 
 
@@ -196,7 +197,7 @@ def test_a_worker_reads_on_its_schedule_until_it_is_told_to_end(product: Product
     assert product.rows("select count(*) from servicetitan.sync_runs where mode <> 'incremental'") == [(0,)]
 
 
-COUNTED = {"servicetitan": (46, 4), "automation": (1, 0), "pricebook": (4, 0), "public": (11, 3)}
+COUNTED = {"servicetitan": (48, 4), "automation": (1, 0), "pricebook": (4, 0), "public": (11, 3)}
 
 
 def test_the_tables_are_counted(product: Product) -> None:

@@ -196,25 +196,33 @@ def test_what_is_wrong_is_said_in_one_sentence(product: Product, sandbox: Sandbo
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "words", "status"),
     [
-        ({"SERVICE_TITAN_CLIENT_SECRET": "wrong"}, "SERVICE_TITAN_CLIENT_SECRET"),
-        ({"SERVICE_TITAN_APP_KEY": "wrong"}, "SERVICE_TITAN_APP_KEY"),
-        ({"SERVICE_TITAN_API_URL": "http://127.0.0.1:9"}, "SERVICE_TITAN_API_URL"),
+        ({"SERVICE_TITAN_CLIENT_SECRET": "wrong"}, "SERVICE_TITAN_CLIENT_SECRET", 2),
+        ({"SERVICE_TITAN_APP_KEY": "wrong"}, "SERVICE_TITAN_APP_KEY", 2),
+        ({"SERVICE_TITAN_API_URL": "http://127.0.0.1:9"}, "SERVICE_TITAN_API_URL", 1),
     ],
 )
 def test_a_vendor_that_refuses_leaves_nothing_half_written(
-    product: Product, settings: dict[str, str], words: str
+    product: Product, settings: dict[str, str], words: str, status: int
 ) -> None:
     assert product.run("db", "migrate").returncode == 0
     result = product.run("sync", "run", "customers", "--json", **settings)
-    assert result.returncode == 1
+    assert result.returncode == status
     [row] = json.loads(result.stdout)
     assert row["status"] == "failed"
     assert words in row["error"]
     assert "wrong" not in row["error"].split()
     assert product.rows("select count(*) from servicetitan.st_customers") == [(0,)]
     assert product.rows("select status from servicetitan.st_sync_log") == [("failed",)]
+
+
+@pytest.mark.parametrize("command", [["sync", "full"], ["up"]])
+def test_wrong_credentials_are_one_sentence_for_all_entities(product: Product, command: list[str]) -> None:
+    assert product.run("db", "migrate").returncode == 0
+    result = product.run(*command, SERVICE_TITAN_CLIENT_SECRET="wrong")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert said(result).startswith("perfectcatch: nothing could be read: ServiceTitan refused SERVICE_TITAN_")
 
 
 @pytest.mark.parametrize(

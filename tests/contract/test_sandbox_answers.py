@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient, TestServer
 from sandbox_requests import SPECS, Asker, complaints, operations
 
 from perfectcatch.kit.clock import FakeClock
 from perfectcatch.model.endpoint import Endpoint
 from perfectcatch.sandbox.servicetitan.options import Options
-from perfectcatch.sandbox.servicetitan.server import Handler, make_app, serving
+from perfectcatch.sandbox.servicetitan.server import make_app, serving
 from perfectcatch.sandbox.servicetitan.service import Service
 from perfectcatch.vendors.servicetitan.endpoints import CATALOGUE
 
@@ -105,16 +105,19 @@ async def test_it_serves_on_a_free_port_and_tells_where() -> None:
             assert answer.status == 404
 
 
-async def test_faults_see_vendor_requests_and_leave_the_control_surface_alone() -> None:
-    async def broken(request: web.Request, handler: Handler) -> web.StreamResponse:
-        return web.Response(status=503, text="<html>down</html>")
-
+async def test_faults_strike_the_vendor_and_leave_the_control_surface_alone() -> None:
     service = Service(Options(customers=20))
-    async with TestClient(TestServer(make_app(service=service, faults=[broken]))) as client:
+    async with TestClient(TestServer(make_app(service=service))) as client:
+        async with client.post("/_sandbox/faults", json={"kind": "5xx"}) as answer:
+            assert (await answer.json())["struck"] == 0
         async with client.post("/connect/token") as answer:
             assert answer.status == 503
         async with client.get("/_sandbox/stats") as answer:
             assert answer.status == 200
+        async with client.post("/_sandbox/faults/clear") as answer:
+            assert await answer.json() == {"cleared": 1}
+        async with client.post("/connect/token") as answer:
+            assert answer.status == 400
 
 
 async def test_a_company_can_go_on_living() -> None:

@@ -10,9 +10,9 @@ import pytest
 from declared import CONTACTS, CUSTOMERS, ENTITIES, JOBS, UNITS
 from vendor import Vendor
 
-from perfectcatch.errors import BadArgument, DatabaseUnavailable
+from perfectcatch.errors import BadArgument, CredentialsRejected, DatabaseUnavailable
 from perfectcatch.kit.clock import SystemClock
-from perfectcatch.model.entity import changed, export, whole
+from perfectcatch.model.entity import Feed, changed, export, whole
 from perfectcatch.store import locks, runs
 from perfectcatch.store.pool import Pool
 from perfectcatch.sync.engine import Engine
@@ -164,6 +164,61 @@ async def test_a_broken_full_read_deletes_nothing_and_goes_on(pool: Pool, vendor
     assert vendor.pages[0][1] is not None  # it did not begin anew
     assert report.entities[0].outcome.deactivated == 1
     assert await live(pool) == list(range(1, 8))
+
+
+@pytest.mark.parametrize(("feeds", "pages"), [(CUSTOMERS.feeds, 0), (changed(C), 1)])
+async def test_a_full_read_that_kept_no_place_hides_no_deletion_from_the_next(
+    pool: Pool, vendor: Vendor, feeds: tuple[Feed, ...], pages: int
+) -> None:
+    customers = replace(CUSTOMERS, feeds=feeds, reads_one="t.customers.get")
+    work = engine(pool, vendor, entities=ENTITIES | {"customers": customers})
+    await work.run_entities([customers])
+    vendor.pages.clear()
+    vendor.fail_after = pages
+    assert (await work.run_entities([customers], full=True)).status == "failed"
+    vendor.fail_after = None
+    vendor.put(C, 30, name="came and went")
+    await work.run_entities([customers])
+    vendor.remove(C, 30)
+    report = await work.run_entities([customers], full=True)
+    assert report.entities[0].outcome.deactivated == 1
+    assert await live(pool) == list(range(1, 9))
+
+
+async def test_what_a_resumed_read_cannot_tell_is_found_by_the_next(pool: Pool, vendor: Vendor) -> None:
+    customers = replace(CUSTOMERS, reads_one="t.customers.get")
+    work = engine(pool, vendor, entities=ENTITIES | {"customers": customers})
+    await work.run_entities([customers])
+    vendor.pages.clear()
+    vendor.fail_after = 2
+    await work.run_entities([customers], full=True)
+    vendor.fail_after = None
+    vendor.put(C, 30, name="came and went")
+    await work.run_entities([customers])
+    vendor.remove(C, 30)
+    vendor.remove(C, 8)
+    await work.run_entities([customers], full=True)
+    assert await live(pool) == [*range(1, 8), 30]
+    await work.run_entities([customers], full=True)
+    assert await live(pool) == list(range(1, 8))
+
+
+async def test_a_place_that_was_given_up_is_never_taken_up_again(pool: Pool, vendor: Vendor) -> None:
+    customers = replace(CUSTOMERS, reads_one=None)
+    work = engine(pool, vendor, entities=ENTITIES | {"customers": customers})
+    await work.run_entities([customers])
+    vendor.pages.clear()
+    vendor.fail_after = 2
+    await work.run_entities([customers], full=True)
+    vendor.pages.clear()
+    other = replace(customers, feeds=whole("t.other.list"))
+    vendor.fail_after = 0
+    await work.run_entities([other], full=True)  # a declaration that the place does not fit
+    vendor.fail_after = None
+    vendor.pages.clear()
+    await work.run_entities([customers], full=True)
+    assert vendor.pages[0] == (C, None)
+    assert await live(pool) == list(range(1, 9))
 
 
 async def test_a_feed_that_does_not_go_on_is_left(pool: Pool, vendor: Vendor) -> None:
@@ -382,6 +437,30 @@ async def test_quarantine_is_tried_again(pool: Pool, vendor: Vendor) -> None:
     mended = replace(CUSTOMERS, columns=tuple(each for each in CUSTOMERS.columns if each.name != "balance"))
     assert await redrive(pool, 7, ENTITIES | {"customers": mended}) == {"stored": 1, "still_held": 0}
     assert 3 in await live(pool)
+
+
+async def test_credentials_that_are_refused_end_the_run(pool: Pool, vendor: Vendor) -> None:
+    vendor.refusal = CredentialsRejected("crm: the key is wrong", cause="the key is wrong")
+    work = engine(pool, vendor, side_by_side=1)
+    report = await work.run_entities([UNITS, CUSTOMERS, JOBS])
+    assert [(each.entity, each.status) for each in report.entities] == [
+        ("units", "failed"),
+        ("customers", "failed"),
+        ("jobs", "failed"),
+    ]
+    assert (report.status, report.exit_status, report.single_cause) == ("failed", 2, "the key is wrong")
+    assert await rows(pool, "select module from servicetitan.st_sync_log") == [
+        ("units",)
+    ]  # nobody else asked
+    vendor.refusal = None
+    assert (await work.run_entities([UNITS, CUSTOMERS, JOBS])).exit_status == 0
+
+
+async def test_only_a_wrong_configuration_ends_with_2(pool: Pool, vendor: Vendor) -> None:
+    vendor.put(U, 4, name="Service")
+    vendor.down = {C}
+    report = await engine(pool, vendor).run_entities([UNITS, CUSTOMERS])
+    assert (report.status, report.exit_status, report.single_cause) == ("partial", 1, None)
 
 
 async def test_an_unknown_kind_of_run_is_refused(pool: Pool, vendor: Vendor) -> None:

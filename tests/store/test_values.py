@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -33,7 +32,7 @@ from perfectcatch.model.entity import (
     texts,
 )
 from perfectcatch.model.source import BrokenRecord
-from perfectcatch.store import events
+from perfectcatch.store import events, runs
 from perfectcatch.store.merging import mirror, quarantine
 from perfectcatch.store.merging.extract import LONGEST_INDEXED, literal
 from perfectcatch.store.merging.mirror import Batch, Outcome
@@ -322,15 +321,17 @@ async def test_the_id_of_a_broken_record_is_found(pool: Pool) -> None:
     assert found == dict(BROKEN)
 
 
-async def test_a_run_knows_whether_it_met_records_without_an_id(pool: Pool) -> None:
-    one, other = uuid4(), uuid4()
-    await merge(pool, THINGS, broken=[BrokenRecord(b'{"id": 8, "a": NaN}', "no JSON")], run_id=one)
-    assert not await quarantine.unidentified(pool, TENANT, THINGS, one)
-    await merge(pool, THINGS, broken=[BrokenRecord(b'{"a": NaN}', "no JSON")], run_id=one)
-    assert await quarantine.unidentified(pool, TENANT, THINGS, one)
-    assert not await quarantine.unidentified(pool, TENANT, CUSTOMERS, one)
-    await merge(pool, THINGS, broken=[BrokenRecord(b'{"a": NaN}', "no JSON")], run_id=other)
-    assert await quarantine.unidentified(pool, TENANT, THINGS, other)
+async def test_a_read_knows_whether_it_met_records_without_an_id(pool: Pool) -> None:
+    began = await runs.database_clock(pool)
+    await merge(pool, THINGS, broken=[BrokenRecord(b'{"id": 8, "a": NaN}', "no JSON")])
+    assert not await quarantine.unidentified(pool, TENANT, THINGS, since=began)
+    await merge(pool, THINGS, broken=[BrokenRecord(b'{"a": NaN}', "no JSON")])
+    assert await quarantine.unidentified(pool, TENANT, THINGS, since=began)
+    assert not await quarantine.unidentified(pool, TENANT, CUSTOMERS, since=began)
+    later = await runs.database_clock(pool)
+    assert not await quarantine.unidentified(pool, TENANT, THINGS, since=later)
+    await merge(pool, THINGS, broken=[BrokenRecord(b'{"a": NaN}', "no JSON")])  # the same one once more
+    assert await quarantine.unidentified(pool, TENANT, THINGS, since=later)
 
 
 async def test_a_derived_id_is_the_same_in_quarantine_and_in_the_mirror(pool: Pool) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from perfectcatch.errors import VendorUnavailable
-from perfectcatch.model.source import Page
+from perfectcatch.model.source import Form, Listing, Page
 
 
 @dataclass
@@ -28,6 +28,11 @@ class Vendor:
     round: Any = None  # the tokens to promise more with, one after the other
     down: set[str] = field(default_factory=set)  # endpoints that do not answer
     broken: set[str] = field(default_factory=set)  # endpoints whose client has a mistake
+    lists: dict[str, Listing] = field(default_factory=dict)  # of feeds that can be listed, by the feed
+    unlisted: set[int] = field(default_factory=set)  # ids that lists leave out although they exist
+    counted: int = 0  # requests for a count alone
+
+    refusal: Exception | None = None  # what every call is answered with
 
     def put(self, endpoint: str, st_id: int, **values: Any) -> None:
         """Create or change a record; its modification time moves on."""
@@ -44,6 +49,12 @@ class Vendor:
 
     def takes(self, endpoint: str, parameter: str) -> bool:
         return parameter == "includeTotal"
+
+    def listing(self, feed: str) -> Listing | None:
+        return self.lists.get(feed)
+
+    def form(self, endpoint: str) -> Form:
+        return Form()
 
     async def count(self, endpoint: str) -> int | None:
         return len(self.records.get(endpoint, {}))
@@ -77,6 +88,8 @@ class Vendor:
         self._turn(endpoint, str(page))
         if page and self.between_pages:
             self.between_pages()
+        if endpoint.endswith(".list") and endpoint not in self.records:
+            return self._listed(endpoint.replace(".list", ".export"), page, size, query)
         since = query.get("modifiedOnOrAfter")
         rows = [
             record
@@ -91,7 +104,28 @@ class Vendor:
             total=len(rows),
         )
 
+    def _listed(self, feed: str, page: int, size: int, query: Mapping[str, str]) -> Page:
+        self.counted += size == 1
+        start = datetime.fromisoformat(query.get("createdOnOrAfter", "0001-01-01T00:00Z"))
+        end = datetime.fromisoformat(query.get("createdBefore", "9999-01-01T00:00Z"))
+        ids = {int(each) for each in query["ids"].split(",")} if "ids" in query else None
+        rows = [
+            record
+            for st_id, record in sorted(self.records.get(feed, {}).items())
+            if st_id not in self.unlisted
+            and start <= datetime.fromisoformat(record["createdOn"]) < end
+            and (ids is None or st_id in ids)
+        ]
+        shown = rows[page * size : (page + 1) * size]
+        return Page(
+            records=[json.dumps(record).encode() for record in shown],
+            has_more=len(rows) > (page + 1) * size,
+            total=len(rows),
+        )
+
     def _available(self, endpoint: str) -> None:
+        if self.refusal is not None:
+            raise self.refusal
         if endpoint in self.down:
             raise VendorUnavailable("the vendor does not answer")
         if endpoint in self.broken:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from perfectcatch import __version__
-from perfectcatch.cli import db, key, sandbox, serve, sync, up, worker
+from perfectcatch.cli import db, key, proof, sandbox, serve, sync, up, worker
 from perfectcatch.cli.output import Output
 from perfectcatch.cli.running import failed
 
@@ -24,12 +24,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("up")(up.up)
+sync.app.command("gaps")(proof.gaps)
 app.add_typer(sync.app, name="sync")
 app.command("serve")(serve.serve)
 app.add_typer(worker.app, name="worker")
 app.add_typer(db.app, name="db")
 app.add_typer(key.app, name="key")
-app.command("sandbox")(sandbox.sandbox)
+app.add_typer(sandbox.app, name="sandbox")
 
 
 def _version(wanted: bool) -> None:

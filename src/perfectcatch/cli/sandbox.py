@@ -1,11 +1,27 @@
-"""``perfectcatch sandbox``: only the simulated vendor."""
+"""``perfectcatch sandbox``: only the simulated vendor; its clock can be advanced from another terminal."""
 
-from typing import Annotated
+import json
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from perfectcatch.cli.output import Output, result, say, table
+from perfectcatch.cli.running import run_command
+from perfectcatch.errors import BadArgument, VendorUnavailable
 
+if TYPE_CHECKING:
+    from perfectcatch.kit.http import Response
+
+_SECONDS = 3600.0  # a long advance of a large company takes its time
+
+app = typer.Typer(help="A simulated ServiceTitan with a made-up company.", invoke_without_command=True)
+
+Url = Annotated[str, typer.Option(help="Where the sandbox answers.")]
+
+
+@app.callback()
 def sandbox(
+    context: typer.Context,
     *,
     port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.")] = 4010,
     seed: Annotated[int, typer.Option(help="The company is the same for the same seed.")] = 7,
@@ -13,11 +29,119 @@ def sandbox(
     activity: Annotated[float, typer.Option(min=0, help="Business changes a minute; 0 for none.")] = 0,
     rate: Annotated[float, typer.Option(min=1, help="Requests a second before it answers 429.")] = 60,
     token_seconds: Annotated[int, typer.Option(min=1, help="How long an access token lives.")] = 900,
+    page_size: Annotated[int, typer.Option(min=1, help="Records on a page of an export feed.")] = 5000,
+    ago: Annotated[str, typer.Option(help="How long before now its time begins, such as 30d.")] = "0s",
+    speed: Annotated[
+        float | None,
+        typer.Option(help="Let the company live by itself, so many simulated seconds a second."),
+    ] = None,
+    skip_quiet: Annotated[
+        bool, typer.Option("--skip-quiet", help="At a speed above 1, jump over times when nothing happens.")
+    ] = False,
+    webhook_url: Annotated[
+        str | None, typer.Option(help="Tell every change to this address, on this machine.")
+    ] = None,
+    webhook_secret: Annotated[str, typer.Option(help="Sign what is told with this text.")] = "",
 ) -> None:
     """Run a simulated ServiceTitan with a made-up company, on this machine only.
 
     Prints one line of JSON with its address and credentials, then serves until it is stopped.
     """
+    if context.invoked_subcommand is not None:
+        return
+    from perfectcatch.sandbox.servicetitan.clock import seconds_of, usable_speed
     from perfectcatch.sandbox.servicetitan.server import run
 
-    run(port=port, seed=seed, customers=customers, activity=activity, rate=rate, token_seconds=token_seconds)
+    run(
+        port=port,
+        seed=seed,
+        customers=customers,
+        activity=activity,
+        rate=rate,
+        token_seconds=token_seconds,
+        page_size=page_size,
+        ago=seconds_of(ago),
+        speed=None if speed is None else usable_speed(speed),
+        skip_quiet=skip_quiet,
+        webhook_url=webhook_url,
+        webhook_secret=webhook_secret,
+    )
+
+
+@app.command()
+def advance(
+    by: Annotated[str, typer.Argument(help="How much time passes: 90s, 15m, 8h, 3d, 1d12h.")],
+    *,
+    url: Url = "http://127.0.0.1:4010",
+) -> None:
+    """Let time pass in a running sandbox, with everything that a company does in that time."""
+    from perfectcatch.sandbox.servicetitan.clock import seconds_of
+
+    seconds_of(by)  # what is no span of time is told before anybody is asked
+    told = run_command(_tell(url, "advance", {"by": by}))
+    if Output.json:
+        result(told)
+        return
+    say(f"From {_moment(told['from'])} to {_moment(told['to'])} UTC. What happened: {told['happened']:,}")
+    rows = [{"what": what.replace("_", " "), "times": times} for what, times in told["kinds"].items()]
+    if rows:
+        table(rows, {"times": "Times", "what": "What"})
+
+
+@app.command()
+def speed(
+    factor: Annotated[float, typer.Argument(help="Simulated seconds a second; 0 lets time stand.")],
+    *,
+    url: Url = "http://127.0.0.1:4010",
+) -> None:
+    """Let the company of a running sandbox live by itself, and set how fast its time goes."""
+    from perfectcatch.sandbox.servicetitan.clock import usable_speed
+
+    told = run_command(_tell(url, "speed", {"factor": usable_speed(factor)}))
+    if Output.json:
+        result(told)
+    else:
+        say(f"It is {_moment(told['now'])} UTC there; time goes {told['speed']:g} seconds a second.")
+
+
+def _moment(text: str) -> str:
+    return text[:16].replace("T", " ")
+
+
+async def _tell(url: str, name: str, facts: dict[str, Any]) -> Any:
+    """Ask a running sandbox for something. Raises VendorUnavailable where there is none, BadArgument."""
+    from perfectcatch.kit.http import Http, NotSent, Request
+
+    address = url.rstrip("/")
+    request = Request(
+        method="POST",
+        url=f"{address}/_sandbox/{name}",
+        headers={"Content-Type": "application/json"},
+        body=json.dumps(facts).encode(),
+        setting="--url",
+        total_seconds=_SECONDS,
+    )
+    async with Http() as http:
+        try:
+            answer = await http.send(request)
+        except NotSent:
+            raise VendorUnavailable(
+                f"No sandbox answers at {address}: start one with `perfectcatch sandbox`, or say where it is "
+                "with --url."
+            ) from None
+    return _read(address, answer)
+
+
+def _read(address: str, answer: "Response") -> Any:
+    try:
+        document = json.loads(answer.body)
+        if answer.status == 200:  # noqa: PLR2004 - a status
+            return document
+        told = " ".join(text for texts in document["errors"].values() for text in texts)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        told = ""
+    if told:
+        raise BadArgument(told)
+    raise VendorUnavailable(
+        f"What answers at {address} is no sandbox (status {answer.status}): say where it is with --url."
+    )

@@ -70,5 +70,6 @@ def crons(settings: "Settings") -> "Crons":
         contacts_full=settings.contacts_full_cron,
         scheduling=settings.sync_scheduling_cron,
         pricebook=settings.sync_pricebook_cron,
+        gaps=settings.sync_gaps_cron,
         clock_rules=settings.clock_rules_cron,
     )

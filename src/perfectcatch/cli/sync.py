@@ -1,11 +1,12 @@
 """``perfectcatch sync``: runs by hand, and how the last ones went."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perfectcatch.cli.output import Output, one_line, result, say, table
+from perfectcatch.cli.output import Output, result, say, table
+from perfectcatch.cli.report import show, show_errors
 from perfectcatch.cli.running import run_command
 from perfectcatch.errors import BadArgument, NothingKnown
 
@@ -16,19 +17,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Read ServiceTitan into the mirror, now.", no_args_is_help=True)
 
 SHOWN_IDS = 10
-COLUMNS = {
-    "entity": "entity",
-    "mode": "mode",
-    "fetched": "fetched",
-    "created": "created",
-    "updated": "updated",
-    "unchanged": "unchanged",
-    "deactivated": "deactivated",
-    "quarantined": "quarantined",
-    "requests": "requests",
-    "seconds": "seconds",
-    "status": "status",
-}
 
 
 @app.command()
@@ -136,8 +124,8 @@ def record(
 def _run(work: "Callable[[Engine], Awaitable[RunReport]]") -> None:
     report = run_command(_ended(work))
     show(report)
-    if report.status != "succeeded":
-        raise typer.Exit(1)
+    if report.exit_status:
+        raise typer.Exit(report.exit_status)
 
 
 async def _ended(work: "Callable[[Engine], Awaitable[RunReport]]") -> "RunReport":
@@ -151,58 +139,30 @@ async def _ended(work: "Callable[[Engine], Awaitable[RunReport]]") -> "RunReport
             return await work(engine)
 
 
-def show(report: "RunReport") -> None:
-    """Print a run: a row for each entity, then events by type."""
-    rows = [each.as_row() for each in report.entities]
-    if Output.json:
-        result(rows)
-        return
-    table([row | {"seconds": row["duration_ms"] / 1000} for row in rows], COLUMNS)
-    show_errors(rows)
-    show_events(report.events, report.past_events)
-    totals = report.totals()
-    print(
-        f"\n{totals['fetched']:,} records, {totals['requests']:,} requests, "
-        f"{report.duration_ms / 1000:,.1f} seconds: {report.status}."
-    )
-
-
-def show_errors(rows: list[dict[str, Any]]) -> None:
-    """Print what is wrong, a line for each entity."""
-    wrong = [row for row in rows if row["error"]]
-    if wrong:
-        print()
-    for row in wrong:
-        print(f"{row['entity']}: {one_line(row['error'])}")
-
-
-def show_events(live: "dict[str, int]", past: "dict[str, int]") -> None:
-    """Print events by type; those of a first load tell the past and reach nobody."""
-    names = sorted({*live, *past})
-    if names:
-        rows: list[dict[str, Any]] = [
-            {"event": name, "new": live.get(name, 0), "historical": past.get(name, 0)} for name in names
-        ]
-        print()
-        table(rows, {"event": "event", "new": "new", "historical": "historical"})
-
-
 # Looking ---------------------------------------------------------------------------------------
 
 
 async def _status() -> None:
     from perfectcatch.cli.start import looking
     from perfectcatch.store import runs
+    from perfectcatch.store.gaps import latest as proven
     from perfectcatch.store.holds import Waiting, waiting
 
     async with looking() as (pool, tenant_id):
         lines = await runs.latest(pool, tenant_id)
         held = await waiting(pool, tenant_id)
+        proofs = await proven(pool, tenant_id)
     rows = []
     for line in lines:
         row = {name: getattr(line, name) for name in line.__dataclass_fields__}
         waits = held.get(line.entity, Waiting(line.entity, 0, 0))
-        rows.append(row | {"in_quarantine": waits.quarantined, "holds": waits.holds})
+        proof = proofs.get(line.entity)
+        rows.append(
+            row
+            | {"in_quarantine": waits.quarantined, "holds": waits.holds}
+            | {"proof": proof.verdict if proof else None, "proof_sure": proof.sure if proof else None}
+            | {"proof_at": proof.finished_at if proof else None}
+        )
     if Output.json:
         result(rows)
         return
@@ -219,12 +179,19 @@ async def _status() -> None:
         "holds": "holds",
         "started_at": "started",
         "age": "age",
+        "proof": "proof",
     }
-    table([row | {"age": _span(row["age_seconds"])} for row in rows], columns)
-    show_errors(rows)
+    shown = [row | {"age": _span(row["age_seconds"])} for row in rows]
+    table(shown, columns, spare=("started_at", "mode", "updated"))
+    show_errors([(row["entity"], row["error"], row["error"]) for row in rows if row["error"]], of=len(rows))
     for number, what, command in (
         (sum(row["in_quarantine"] for row in rows), "in quarantine", "quarantine"),
         (sum(row["holds"] for row in rows), "held for a person", "holds"),
+        (
+            sum(row["proof"] in ("lost", "held", "unsure", "failed") for row in rows),
+            "not proven equal to the vendor",
+            "gaps",
+        ),
     ):
         if number:
             print(f"\n{number:,} {what}: see `perfectcatch sync {command}`.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perfectcatch.cli.output import Output, result, say, table
+from perfectcatch.cli.output import Output, result, say
 from perfectcatch.cli.running import run_command
 from perfectcatch.errors import DatabaseUnavailable, VendorUnavailable
 
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from perfectcatch.sync.engine import Engine
     from perfectcatch.sync.report import RunReport
 
-DEMO_CHANGES = 60  # what happens in the simulated company between the two reads of --once
-DEMO_ACTIVITY = 30.0  # changes a minute while the demo stays up
+# The simulated company lives up to now, not beyond it: what happens in it is dated as with a real vendor.
+DEMO_DAYS = 3  # that pass between the two reads of --once
+DEMO_AGO, DEMO_SPEED = "14d", 120.0  # while the demo stays up: a working day in about five minutes
 EVERY_FIVE_SECONDS = "*/5 * * * * *"
 READY_SECONDS = 300.0
 
@@ -62,11 +63,11 @@ async def _up(*, sandbox: bool, once: bool, data_dir: Path | None, customers: in
         if sandbox or database.embedded:
             database = await stack.enter_async_context(alone(database, sandbox=sandbox))
         if sandbox:
-            activity = 0.0 if once else DEMO_ACTIVITY
+            life = ["--ago", f"{DEMO_DAYS}d"]
+            if not once:
+                life = ["--ago", DEMO_AGO, "--speed", str(DEMO_SPEED), "--skip-quiet"]
             say(f"A made-up company with {customers:,} customers is being thought up ...")
-            given |= await stack.enter_async_context(
-                _sandbox(customers=customers, seed=seed, activity=activity)
-            )
+            given |= await stack.enter_async_context(_sandbox(customers=customers, seed=seed, life=life))
         settings = prepared(quiet=True, **given, database_url=database.url)
         await _work(settings, database, sandbox=sandbox, once=once)
 
@@ -80,14 +81,14 @@ async def _work(settings: "Settings", database: "Database", *, sandbox: bool, on
     with watching() as progress:
         async with open_engine(settings, application="perfectcatch up", progress=progress) as engine:
             reports = [await engine.run(await _first_mode(engine))]
-    if once and sandbox:
+    if once and sandbox and reports[0].status != FAILED:
         await _something_happens(settings)
         async with open_engine(settings, application="perfectcatch up") as engine:
             reports.append(await engine.run("incremental"))
     _summary(reports, database, sandbox=sandbox, once=once)
     statuses = {report.status for report in reports}
     if FAILED in statuses or (once and statuses != {SUCCEEDED}):
-        raise typer.Exit(1)
+        raise typer.Exit(next(report.exit_status for report in reports if report.exit_status))
     if not once:
         await _stay(settings, sandbox=sandbox)
 
@@ -105,7 +106,7 @@ async def _first_mode(engine: "Engine") -> str:
 
 
 @asynccontextmanager
-async def _sandbox(*, customers: int, seed: int, activity: float) -> AsyncIterator[dict[str, object]]:
+async def _sandbox(*, customers: int, seed: int, life: list[str]) -> AsyncIterator[dict[str, object]]:
     """A sandbox in a process of its own; yields the settings that point to it."""
     from perfectcatch.kit.clock import SystemClock
     from perfectcatch.kit.supervisor import Program, Supervisor
@@ -113,7 +114,7 @@ async def _sandbox(*, customers: int, seed: int, activity: float) -> AsyncIterat
 
     port = _free_port()
     words = ["sandbox", "--port", str(port), "--customers", str(customers), "--seed", str(seed)]
-    words += ["--activity", str(activity)]
+    words += life
     program = Program(name="sandbox", argv=[sys.executable, "-m", "perfectcatch", *words])
     stop = asyncio.Event()
     supervisor = Supervisor([program], SystemClock(), lines=_Words())
@@ -168,16 +169,16 @@ async def _until_answering(port: int, running: "asyncio.Task[None]") -> None:
 
 
 async def _something_happens(settings: "Settings") -> None:
-    """Let the made-up company live for a moment, so that there is something to notice."""
+    """Let the made-up company live for some days, so that there is something to notice."""
     from perfectcatch.kit.http import Http, Request
 
     async with Http() as http:
         await http.send(
             Request(
                 method="POST",
-                url=f"{settings.service_titan_api_url.rstrip('/')}/_sandbox/activity",
+                url=f"{settings.service_titan_api_url.rstrip('/')}/_sandbox/advance",
                 headers={"Content-Type": "application/json"},
-                body=json.dumps({"changes": DEMO_CHANGES}).encode(),
+                body=json.dumps({"by": f"{DEMO_DAYS}d"}).encode(),
             )
         )
 
@@ -186,7 +187,7 @@ async def _something_happens(settings: "Settings") -> None:
 
 
 def _summary(reports: "list[RunReport]", database: "Database", *, sandbox: bool, once: bool) -> None:
-    from perfectcatch.cli.sync import COLUMNS, show_errors, show_events
+    from perfectcatch.cli.report import show_entities, show_events, tell_single_cause
 
     rows = [each.as_row() | {"run": report.mode} for report in reports for each in report.entities]
     live = sum((report.events for report in reports), start=type(reports[0].events)())
@@ -201,15 +202,12 @@ def _summary(reports: "list[RunReport]", database: "Database", *, sandbox: bool,
             }
         )
         return
+    if tell_single_cause(reports[0]):
+        return
     for report in reports:
-        busy = [
-            each.as_row()
-            for each in report.entities
-            if each.outcome.fetched or each.error or report.mode == "full"
-        ]
-        title = f"\nRead ServiceTitan ({report.mode}, {report.duration_ms / 1000:.1f} seconds):"
-        table([row | {"seconds": row["duration_ms"] / 1000} for row in busy], COLUMNS, title=title)
-        show_errors(busy)
+        show_entities(
+            report, title=f"\nRead ServiceTitan ({report.mode}, {report.duration_ms / 1000:.1f} seconds):"
+        )
     show_events(live, past)
     print(f"\nThe database: {database.shown}")
     if database.embedded and once:

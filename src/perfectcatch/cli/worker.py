@@ -32,9 +32,11 @@ async def _sync() -> None:
     from perfectcatch.store.jobs.queue import open_jobs
     from perfectcatch.store.pool import conninfo_of
     from perfectcatch.sync import requests
+    from perfectcatch.sync.gaps.prove import prove
     from perfectcatch.sync.hints import follow
-    from perfectcatch.sync.schedule import CLOCK_RULES, schedule
+    from perfectcatch.sync.schedule import CLOCK_RULES, GAPS, schedule
     from perfectcatch.sync.worker import work
+    from perfectcatch.vendors.servicetitan.entities import ENTITIES
 
     settings = prepared()
     rows = schedule(crons(settings))
@@ -48,6 +50,8 @@ async def _sync() -> None:
         async def once(mode: str) -> None:
             if mode == CLOCK_RULES:
                 await engine.clock_rules()
+            elif mode == GAPS:
+                await prove(engine, ENTITIES, repair=True, trigger="schedule")
             else:
                 await run(mode, "schedule")
 

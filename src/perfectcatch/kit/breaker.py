@@ -153,7 +153,7 @@ class Breaker:
     @staticmethod
     def _refusal(key: str, circuit: _Circuit, wait: float) -> CircuitOpen:
         return CircuitOpen(
-            f"calls to {key} pause for {wait:.0f} s after repeated failures; "
-            f"the last was: {circuit.last_failure}",
+            f"{circuit.last_failure}; after repeated failures calls to {key} pause for {wait:.0f} s",
             after_seconds=wait,
+            cause=circuit.last_failure,
         )

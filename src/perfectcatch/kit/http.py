@@ -11,6 +11,7 @@ of 100 Mbit/s those bytes take 18 s plain and 2 s gzipped, so gzip is asked for 
 import asyncio
 import io
 import ipaddress
+import os
 import ssl
 import time
 import zlib
@@ -357,7 +358,8 @@ def _explain(problem: Exception, request: Request, seconds: float) -> NoReturn:
         case aiohttp.ClientConnectorCertificateError() | ssl.SSLError() | aiohttp.ClientSSLError():
             raise NotSent(f"{host} gave no certificate that this machine trusts{check}") from None
         case aiohttp.ClientConnectorError(os_error=cause):
-            reason = cause.strerror or type(cause).__name__
+            # What asyncio says of it holds the address once more, as Python writes it.
+            reason = os.strerror(cause.errno) if cause.errno else cause.strerror or type(cause).__name__
             raise NotSent(f"cannot connect to {host} ({reason}){check}") from None
         case aiohttp.ConnectionTimeoutError():
             raise NotSent(f"cannot connect to {host} within {seconds:.0f} s{check}") from None

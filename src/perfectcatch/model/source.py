@@ -25,6 +25,32 @@ class Page:
     broken: list[BrokenRecord] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """In what a list's record differs from that of the feed: fields to add, with values, and to drop."""
+
+    adds: tuple[tuple[str, bool | str], ...] = ()
+    drops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """How the records of a feed can be listed and counted. Queries are fixed values to send along.
+
+    ``everything``: nothing is left out; ``living``: what is neither deleted nor switched off. ``dated``:
+    takes ``createdOnOrAfter`` and ``createdBefore``. ``by_ids``: takes ``ids``.
+    """
+
+    endpoint: str
+    everything: tuple[tuple[str, str], ...] = ()
+    living: tuple[tuple[str, str], ...] = ()
+    counts: bool = True
+    dated: bool = True
+    by_ids: bool = False
+    page_size: int = 5000
+    form: Form = Form()
+
+
 class RecordSource(Protocol):
     """What a vendor's client does for the sync. Errors are those of ``perfectcatch.errors``."""
 
@@ -46,3 +72,9 @@ class RecordSource(Protocol):
 
     async def one(self, endpoint: str, st_id: int) -> bytes | None:
         """Read one record as JSON, None when the vendor has none by this id."""
+
+    def listing(self, feed: str) -> Listing | None:
+        """How the records of a feed can be listed beside it, None where they cannot."""
+
+    def form(self, endpoint: str) -> Form:
+        """In what a record of a single read differs from that of the feed."""

@@ -138,6 +138,7 @@ class Settings(BaseSettings):
     contacts_full_cron: Schedule = schedule_setting("0 3 * * *", "When all contacts are read.")
     sync_scheduling_cron: Schedule = schedule_setting("0 3 * * *", "When shifts and zones are read.")
     sync_pricebook_cron: Schedule = schedule_setting("0 4 * * *", "When the price book is read.")
+    sync_gaps_cron: Schedule = schedule_setting("30 4 * * *", "When the mirror is proven and repaired.")
     clock_rules_cron: Schedule = schedule_setting(
         "*/5 * * * *", "When events that time causes are looked for, such as an invoice that becomes overdue."
     )

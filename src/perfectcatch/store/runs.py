@@ -7,14 +7,17 @@ killed run tells how far it came. Lines that a dead process left ``running`` are
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 from psycopg.rows import class_row
 
+from perfectcatch.errors import AlreadyRunning
 from perfectcatch.store.merging.mirror import Outcome
 from perfectcatch.store.names import PROGRESS_CHANNEL, SYNC_LOG, SYNC_RUNS
 from perfectcatch.store.pool import Connection, Pool
+
+_TAKEN_OVER: Final = "Another process has taken up this reading; nothing is lost, it goes on from our place."
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +178,11 @@ async def end(pool: Pool, tenant_id: int, run_id: UUID, *, status: str, error: s
         )
 
 
-async def begin_entity(pool: Pool, tenant_id: int, run_id: UUID, *, entity: str, mode: str) -> int:
-    """Open a line; close those that a dead process left open. Returns the line's id.
+async def close_lines(pool: Pool, tenant_id: int, entity: str) -> None:
+    """Close the lines that others left open, before it is asked how far they came.
 
-    The caller holds the entity's lock, so nobody alive has a line of it.
+    The caller holds the entity's lock. Who had it before is dead, or has lost it with its connection and does
+    not know it yet: without its line it can store nothing more.
     """
     async with pool.connection() as connection:
         await connection.execute(
@@ -189,6 +193,11 @@ async def begin_entity(pool: Pool, tenant_id: int, run_id: UUID, *, entity: str,
             """,
             (tenant_id, entity),
         )
+
+
+async def begin_entity(pool: Pool, tenant_id: int, run_id: UUID, *, entity: str, mode: str) -> int:
+    """Open a line. Returns its id."""
+    async with pool.connection() as connection:
         found = await connection.execute(
             f"""
             insert into {SYNC_LOG} (tenant_id, run_id, module, sync_type, status, started_at)
@@ -204,14 +213,14 @@ async def begin_entity(pool: Pool, tenant_id: int, run_id: UUID, *, entity: str,
 async def note_page(
     connection: Connection, tenant_id: int, log_id: int, total: Outcome, requests: int
 ) -> None:
-    """Bring a line up to date, in the transaction of the page."""
-    await connection.execute(
+    """Bring a line up to date, in the transaction of the page. Raises as ``still_ours`` does."""
+    noted = await connection.execute(
         f"""
         update {SYNC_LOG} set records_fetched = %(fetched)s, records_created = %(created)s,
           records_updated = %(updated)s, records_unchanged = %(unchanged)s,
           records_deactivated = %(deactivated)s, records_quarantined = %(quarantined)s,
           requests = %(requests)s
-        where tenant_id = %(tenant)s and id = %(id)s
+        where tenant_id = %(tenant)s and id = %(id)s and status = 'running'
         """,
         {
             "tenant": tenant_id,
@@ -225,6 +234,21 @@ async def note_page(
             "requests": requests,
         },
     )
+    if not noted.rowcount:
+        raise AlreadyRunning(_TAKEN_OVER)
+
+
+async def still_ours(connection: Connection, tenant_id: int, log_id: int) -> None:
+    """Make sure, until the caller's transaction ends, that nobody else has taken up the reading meanwhile.
+
+    Raises AlreadyRunning: our lock was lost with its connection, and another process goes on from our place.
+    """
+    found = await connection.execute(
+        f"select from {SYNC_LOG} where tenant_id = %s and id = %s and status = 'running' for update",
+        (tenant_id, log_id),
+    )
+    if not found.rowcount:
+        raise AlreadyRunning(_TAKEN_OVER)
 
 
 async def end_entity(

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import structlog
 
 from perfectcatch.model.entity import Entity, Source
+from perfectcatch.store import state
 from perfectcatch.store.merging import merged, mirror, quarantine, sweep
-from perfectcatch.store.merging.mirror import Batch, Document
+from perfectcatch.store.merging.mirror import Batch, Document, Outcome, Unsettled
 from perfectcatch.store.merging.sweep import Missing
-from perfectcatch.store.pool import transaction
+from perfectcatch.store.pool import Connection
+from perfectcatch.sync.place import key
 from perfectcatch.sync.report import HELD
 from perfectcatch.sync.work import Work
 
@@ -17,8 +19,8 @@ CONFIRMED_AT_MOST = 500  # records that are read one by one
 log = structlog.get_logger(__name__)
 
 
-async def find_deleted(work: Work) -> None:
-    """Mark as deleted what a full read did not bring, when that is certain.
+async def find_deleted(work: Work) -> bool:
+    """Mark as deleted what a full read did not bring, when that is certain; False: a person has to look.
 
     Certain is what the vendor does not know when asked for it. Where it cannot be asked for one record, a
     feed read from its beginning is believed, because its tokens do not shift, and a numbered list when the
@@ -36,14 +38,13 @@ async def find_deleted(work: Work) -> None:
             f"delete without a person. Look at them with `perfectcatch sync holds`, then run "
             f"`perfectcatch sync run {entity.name} --full --allow-deletions`."
         )
-        return
+        return False
     gone = await _certainly_gone(work, absent)
     if gone:
         work.report.outcome.deactivated += await sweep.bury(
             context.pool, context.tenant_id, entity, context.entities, gone, context.run_id
         )
-    async with transaction(context.pool) as connection:
-        await sweep.end(connection, context.tenant_id, entity)
+    return True
 
 
 async def _doubtful(work: Work, absent: Missing) -> bool:
@@ -54,7 +55,7 @@ async def _doubtful(work: Work, absent: Missing) -> bool:
         return False  # each of them will be asked for
     context = work.context
     return absent.most or await quarantine.unidentified(
-        context.pool, context.tenant_id, work.entity, context.run_id
+        context.pool, context.tenant_id, work.entity, since=work.place.started_at
     )
 
 
@@ -81,7 +82,7 @@ async def _unknown_to_vendor(work: Work, ids: Sequence[int]) -> list[int]:
             found.append(record)
     if found:
         log.warning("a full read overlooked records", entity=work.entity.name, number=len(found))
-        work.note(await work.merge(found))
+        work.note(await work.merge(found, and_then=_noting_merges(work.context.tenant_id, work.entity)))
     return gone
 
 
@@ -95,7 +96,7 @@ async def follow_merges(work: Work) -> None:
 
     The merged ids were kept in the transactions of their pages and are kept until this is done.
     """
-    context = work.context
+    context, all_stored = work.context, True
     ids = await merged.pending(context.pool, context.tenant_id, work.entity)
     for entity in context.entities.values() if ids else ():
         moved = await merged.pointing_at(context.pool, context.tenant_id, entity, work.entity, ids)
@@ -104,8 +105,11 @@ async def follow_merges(work: Work) -> None:
                 log.warning("merged: left to the next full read", entity=entity.name, number=len(moved))
             continue
         read = [await _one(work, entity, st_id) for st_id in moved]
-        await _merge_moved(work, entity, [record for record in read if record is not None])
-    if ids:
+        try:
+            await _merge_moved(work, entity, [record for record in read if record is not None])
+        except Unsettled:  # one of them refers to what a later read has to bring first
+            all_stored = False
+    if ids and all_stored:
         await merged.done(context.pool, context.tenant_id, work.entity, ids)
 
 
@@ -113,12 +117,26 @@ async def _merge_moved(work: Work, entity: Entity, records: Sequence[Document]) 
     if not records:
         return
     context = work.context
+    first_load = key(entity, "first_load")
     batch = Batch(
         tenant_id=context.tenant_id,
         entity=entity,
         entities=context.entities,
         records=records,
         run_id=context.run_id,
+        historical=not await state.get(context.pool, context.tenant_id, first_load),
+        settle=True,
     )
-    outcome = await mirror.merge(context.pool, batch)
+    outcome = await mirror.merge(context.pool, batch, _noting_merges(context.tenant_id, entity))
     work.report.events.update(outcome.events)
+    work.report.past_events.update(outcome.past_events)
+
+
+def _noting_merges(tenant_id: int, entity: Entity) -> mirror.AndThen:
+    """A record that is read by its id may have been merged as well, and its feed need not bring it again."""
+
+    async def note(connection: Connection, outcome: Outcome) -> None:
+        if outcome.updated:
+            await merged.note_page(connection, tenant_id, entity)
+
+    return note

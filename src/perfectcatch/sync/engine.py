@@ -92,16 +92,16 @@ class Engine:
             mode=mode.name,
             entities=[entity.name for entity in entities],
             trigger=trigger,
-            owner=f"{socket.gethostname()}:{os.getpid()}",
+            owner=owner(),
         )
         try:
-            async with open_locks(self.pool, self.clock) as locks, self._beating(report.run_id):
-                context = self._context(report.run_id, locks, allow_deletions=allow_deletions)
+            async with open_locks(self.pool, self.clock) as locks, self.beating(report.run_id):
+                context = self.context(report.run_id, locks, allow_deletions=allow_deletions)
                 await self._pull_all(context, entities, report, full=mode.full)
                 report.entities += context.on_demand.values()
             report.clock = await self.clock_rules()
         except BaseException as error:
-            await asyncio.shield(self._end(report, "interrupted", _told(error)))
+            await asyncio.shield(self._end(report, "interrupted", told(error)))
             raise
         report.duration_ms = round((self.clock.monotonic() - began) * 1000)
         first = report.failures[0] if report.failures else None
@@ -113,7 +113,7 @@ class Engine:
         await runs.end(self.pool, self.source.tenant_id, report.run_id, status=status, error=error)
 
     @asynccontextmanager
-    async def _beating(self, run_id: UUID) -> AsyncIterator[None]:
+    async def beating(self, run_id: UUID) -> AsyncIterator[None]:
         """Tell that we are alive, also while the vendor lets us wait."""
 
         async def beat() -> None:
@@ -129,7 +129,8 @@ class Engine:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
 
-    def _context(self, run_id: UUID, locks: Locks, *, allow_deletions: bool) -> Context:
+    def context(self, run_id: UUID, locks: Locks, *, allow_deletions: bool = False) -> Context:
+        """What the entities of a run share."""
         return Context(
             pool=self.pool,
             source=self.source,
@@ -148,21 +149,30 @@ class Engine:
         await self._plan(entities, full=full)
         done = {entity.name: asyncio.Event() for entity in entities}
 
-        async def one(entity: Entity) -> EntityReport:
+        async def one(entity: Entity) -> None:
             try:
                 for name in entity.needs:
                     if name in done:
                         await done[name].wait()
                 async with self._places[full]:
-                    self.progress.begins(entity.name)
-                    return await pull(context, entity, full=full)
+                    report.entities.append(await self._one(context, entity, report.rejection, full=full))
             finally:
                 done[entity.name].set()
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(entity)) for entity in entities]
-            for task in tasks:
-                task.add_done_callback(lambda ended: _collect(report, ended))
+            for entity in entities:
+                group.create_task(one(entity))
+
+    async def _one(
+        self, context: Context, entity: Entity, rejection: PerfectCatchError | None, *, full: bool
+    ) -> EntityReport:
+        """Read an entity, unless what has refused another one would refuse it, too."""
+        if rejection is not None:
+            report = EntityReport(entity=entity.name, mode="full" if full else "incremental")
+            report.fails(rejection)
+            return report
+        self.progress.begins(entity.name)
+        return await pull(context, entity, full=full)
 
     async def _plan(self, entities: list[Entity], *, full: bool) -> None:
         """Tell who watches how much will come: it costs a request for each feed, so only then."""
@@ -188,15 +198,15 @@ class Engine:
         )
 
 
-def _told(error: BaseException) -> str:
+def owner() -> str:
+    """Who runs: this process on this host."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def told(error: BaseException) -> str:
     """Why a run was broken off, in one sentence."""
     if isinstance(error, PerfectCatchError):
         return str(error)
     if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | SystemExit):
         return "The run was stopped from outside; the next one goes on where it stood."
     return f"Something is wrong with the program: {error!r}."
-
-
-def _collect(report: RunReport, ended: "asyncio.Task[EntityReport]") -> None:
-    if not ended.cancelled() and ended.exception() is None:
-        report.entities.append(ended.result())

@@ -9,7 +9,9 @@ from perfectcatch.model.entity import Entity, Feed, Source
 from perfectcatch.store import state
 from perfectcatch.store.pool import Connection, Pool
 
-CHECKPOINT_LIFE = timedelta(hours=24)  # an unfinished full read that is older begins anew
+# A resumed read cannot tell what was stored by others since it began and is gone again: the next read that
+# begins anew finds it. So last night's read, if it is unfinished, is not what tonight's goes on with.
+CHECKPOINT_LIFE = timedelta(hours=20)
 
 
 @dataclass(slots=True)
@@ -46,14 +48,21 @@ class Place:
     async def keep_page(self, connection: Connection, tenant_id: int, feed: Feed, position: str) -> None:
         """Keep that the pages of ``feed`` up to ``position`` are stored, in their transaction."""
         if self.full:
-            await self._keep_checkpoint(connection, tenant_id, position)
+            checkpoint = {
+                "sweep_id": str(self.sweep_id),
+                "started_at": self.started_at.isoformat(),
+                "done": self.done,
+                "feed": feed_key(feed),
+                "position": position,
+            }
+            await state.put(connection, tenant_id, key(self.entity, "checkpoint"), checkpoint)
         else:
             tokens = {**self.tokens, feed_key(feed): position}
             await state.put(connection, tenant_id, key(self.entity, "cursor"), self._cursor(tokens))
 
-    async def keep_start(self, connection: Connection, tenant_id: int) -> None:
-        """Keep that a full read has begun."""
-        await self._keep_checkpoint(connection, tenant_id, self.position)
+    async def begin_anew(self, connection: Connection, tenant_id: int) -> None:
+        """Give up an unfinished full read; this one has a place of its own from its first page on."""
+        await state.forget(connection, tenant_id, key(self.entity, "checkpoint"))
 
     async def keep_end(
         self, connection: Connection, tenant_id: int, *, newest: datetime | None, now: datetime
@@ -71,15 +80,6 @@ class Place:
 
     def _cursor(self, tokens: dict[str, str | None]) -> dict[str, Any]:
         return {"tokens": tokens, "modified": self.modified.isoformat() if self.modified else None}
-
-    async def _keep_checkpoint(self, connection: Connection, tenant_id: int, position: str | None) -> None:
-        checkpoint = {
-            "sweep_id": str(self.sweep_id),
-            "started_at": self.started_at.isoformat(),
-            "done": self.done,
-            "position": position,
-        }
-        await state.put(connection, tenant_id, key(self.entity, "checkpoint"), checkpoint)
 
 
 async def find_place(
@@ -101,15 +101,23 @@ async def find_place(
         tokens=dict(cursor.get("tokens") or {}),
         modified=_moment(cursor.get("modified")),
     )
-    started = _moment(checkpoint.get("started_at"))
-    known = {feed_key(feed) for feed in entity.feeds}
-    if place.full and started and now - started < CHECKPOINT_LIFE and known.issuperset(checkpoint["done"]):
+    if place.full and _goes_on(checkpoint, entity, now):
         place.sweep_id = UUID(checkpoint["sweep_id"])
-        place.started_at = started
+        place.started_at = datetime.fromisoformat(checkpoint["started_at"])
         place.done = dict(checkpoint["done"])
         place.position = checkpoint["position"]
         place.resumed = True
     return place
+
+
+def _goes_on(checkpoint: dict[str, Any], entity: Entity, now: datetime) -> bool:
+    """Whether an unfinished full read is young enough, and its position one in the feed that comes next."""
+    started, feed = _moment(checkpoint.get("started_at")), checkpoint.get("feed")
+    if started is None or feed is None or now - started >= CHECKPOINT_LIFE:
+        return False
+    feeds = [feed_key(each) for each in entity.feeds]
+    coming = [each for each in feeds if each not in checkpoint["done"]]
+    return coming[:1] == [feed] and set(feeds).issuperset(checkpoint["done"])
 
 
 def key(entity: Entity, what: str) -> str:

@@ -10,7 +10,7 @@ import structlog
 from perfectcatch.errors import PerfectCatchError, VendorUnavailable
 from perfectcatch.model.entity import Entity, Feed
 from perfectcatch.store import runs
-from perfectcatch.store.merging import merged, mirror, sweep
+from perfectcatch.store.merging import merged, mirror, quarantine, sweep
 from perfectcatch.store.merging.mirror import Outcome
 from perfectcatch.store.pool import Connection, plain_errors, transaction
 from perfectcatch.sync import feeds
@@ -30,14 +30,13 @@ async def read_entity(work: Work) -> None:
     if place.full and not place.resumed:
         async with transaction(context.pool) as connection:
             await sweep.forget_others(connection, context.tenant_id, place.sweep_id, work.entity)
-            await place.keep_start(connection, context.tenant_id)
+            await place.begin_anew(connection, context.tenant_id)
     before = await mirror.newest(context.pool, context.tenant_id, work.entity)
     for feed in work.entity.feeds:
         if feed_key(feed) not in place.done:
             await _read(work, feed)
-    if work.sweeps:
-        await find_deleted(work)
-    await _finish(work, before)
+    swept = work.sweeps and await find_deleted(work)
+    await _finish(work, before, swept=swept)
     await follow_merges(work)
 
 
@@ -60,13 +59,13 @@ async def _store(work: Work, feed: Feed, step: feeds.Step) -> None:
     try:
         outcome = await work.merge(page.records, page.broken, keep, settle=True)
     except mirror.Unsettled as unsettled:
-        await _settle(work, unsettled.entities)
+        await settle(work, unsettled.entities)
         outcome = await work.merge(page.records, page.broken, keep)
     work.note(outcome)
     work.context.progress.page(work.entity.name, work.report.outcome)
 
 
-async def _settle(work: Work, names: Sequence[str]) -> None:
+async def settle(work: Work, names: Sequence[str]) -> None:
     """Read what a record refers to, once a run: without it an event would be lost for ever."""
     context = work.context
     for name in names:
@@ -109,8 +108,8 @@ def _keeping(work: Work, feed: Feed, step: feeds.Step) -> mirror.AndThen:
     return keep
 
 
-async def _finish(work: Work, before: datetime | None) -> None:
-    """Keep the end of the read.
+async def _finish(work: Work, before: datetime | None, *, swept: bool) -> None:
+    """Keep the end of the read, all of it at once.
 
     Lists are asked next for what changed since *before* this read: a record that changed on a page which
     was already read would otherwise be passed over.
@@ -118,8 +117,16 @@ async def _finish(work: Work, before: datetime | None) -> None:
     context, place = work.context, work.place
     place.modified = before or place.modified
     newest = await mirror.newest(context.pool, context.tenant_id, work.entity)
+    now = await runs.database_clock(context.pool)
     async with transaction(context.pool) as connection:
-        await place.keep_end(connection, context.tenant_id, newest=newest, now=context.clock.now())
+        await runs.still_ours(connection, context.tenant_id, work.log_id)
+        if swept:
+            await sweep.end(connection, context.tenant_id, work.entity)
+        if place.full:
+            await quarantine.resolve_absent(
+                connection, context.tenant_id, work.entity, since=place.started_at
+            )
+        await place.keep_end(connection, context.tenant_id, newest=newest, now=now)
     if place.first_load and work.report.outcome.created:
         await mirror.learn(context.pool, work.entity)
 
@@ -141,7 +148,7 @@ async def pull(context: Context, entity: Entity, *, full: bool) -> EntityReport:
                     report.status = FAILED if full else SKIPPED
                     report.error = f"Another process is reading {entity.name} right now."
     except PerfectCatchError as error:  # the database went away, so that not even the log could be written
-        report.status, report.error = FAILED, str(error)
+        report.fails(error)
     except Exception as error:
         log.exception("an entity failed unexpectedly", entity=entity.name)
         report.status, report.error = FAILED, f"Something is wrong with the program: {error!r}."
@@ -154,6 +161,7 @@ async def _under_a_line(context: Context, entity: Entity, report: EntityReport, 
     """Do the work; the line of the sync log is closed whatever happens."""
     began = context.clock.monotonic()
     now = await runs.database_clock(context.pool)
+    await runs.close_lines(context.pool, context.tenant_id, entity.name)
     place = await find_place(
         context.pool, context.tenant_id, entity, full=full, run_id=context.run_id, now=now
     )
@@ -167,7 +175,8 @@ async def _under_a_line(context: Context, entity: Entity, report: EntityReport, 
             await read_entity(Work(context, entity, place, report, log_id))
         status = None
     except PerfectCatchError as error:
-        status, report.status, report.error = None, FAILED, str(error)
+        status = None
+        report.fails(error)
     except Exception as error:
         status, report.error = FAILED, f"Something is wrong with the program: {error!r}."
         raise

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
+from perfectcatch.errors import BadSetting, CredentialsRejected, PerfectCatchError
 from perfectcatch.store.merging.clock_rules import Fired
 from perfectcatch.store.merging.mirror import Outcome
 
@@ -17,7 +18,10 @@ HELD = "held"  # read completely, but deletions wait for a person
 
 @dataclass(slots=True, kw_only=True)
 class EntityReport:
-    """The line of one entity. ``past_events`` are historical ones, ``events`` may reach people."""
+    """The line of one entity. ``past_events`` are historical ones, ``events`` may reach people.
+
+    ``failure`` is the error behind ``error``, unless that is a mistake of ours.
+    """
 
     entity: str
     mode: str
@@ -26,8 +30,18 @@ class EntityReport:
     duration_ms: int = 0
     status: str = SUCCEEDED
     error: str | None = None
+    failure: PerfectCatchError | None = None
     events: Counter[str] = field(default_factory=Counter)
     past_events: Counter[str] = field(default_factory=Counter)
+
+    def fails(self, failure: PerfectCatchError) -> None:
+        """Note why the entity could not be brought up to date."""
+        self.status, self.error, self.failure = FAILED, str(failure), failure
+
+    @property
+    def cause(self) -> str | None:
+        """``error`` without what is of this entity alone."""
+        return self.failure.cause if self.failure else self.error
 
     def as_row(self) -> dict[str, Any]:
         """The public shape of ``sync ... --json``."""
@@ -69,6 +83,27 @@ class RunReport:
             return SUCCEEDED
         all_failed = all(each.status == FAILED for each in self.entities)
         return FAILED if all_failed else PARTIAL
+
+    @property
+    def rejection(self) -> PerfectCatchError | None:
+        """What refuses every entity alike until a person mends it: credentials or another setting."""
+        found = (each.failure for each in self.entities)
+        return next((each for each in found if isinstance(each, CredentialsRejected | BadSetting)), None)
+
+    @property
+    def single_cause(self) -> str | None:
+        """Why nothing at all could be read, where that is one and the same for every entity."""
+        causes = {each.cause for each in self.entities}
+        nothing = self.status == FAILED and not any(each.outcome.fetched for each in self.entities)
+        return causes.pop() if nothing and len(causes) == 1 else None
+
+    @property
+    def exit_status(self) -> int:
+        """What a command ends with: 0, 2 when nothing but the configuration is wrong, else 1."""
+        if not self.failures:
+            return 0
+        statuses = {each.failure.exit_status if each.failure else 1 for each in self.failures}
+        return statuses.pop() if len(statuses) == 1 else 1
 
     @property
     def events(self) -> Counter[str]:

@@ -7,7 +7,13 @@ from typing import Final
 from perfectcatch.kit.cron import Cron, parse
 
 CLOCK_RULES: Final = "clock-rules"
-"""The run that looks for events caused by time alone; every other mode is one of ``sync.modes``."""
+"""The run that looks for events caused by time alone."""
+
+GAPS: Final = "gaps"
+"""The run that compares the mirror with the vendor and repairs it.
+
+Every other mode is one of ``sync.modes``.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +26,7 @@ class Crons:
     contacts_full: str | None = "0 3 * * *"
     scheduling: str | None = "0 3 * * *"
     pricebook: str | None = "0 4 * * *"
+    gaps: str | None = "30 4 * * *"
     clock_rules: str | None = "*/5 * * * *"
 
 
@@ -45,6 +52,7 @@ def _rows(crons: Crons) -> Iterator[Scheduled]:
         ("sync.contacts-full", "CONTACTS_FULL_CRON", crons.contacts_full, "contacts-full"),
         ("sync.scheduling", "SYNC_SCHEDULING_CRON", crons.scheduling, "scheduling"),
         ("sync.pricebook", "SYNC_PRICEBOOK_CRON", crons.pricebook, "pricebook"),
+        ("sync.gaps", "SYNC_GAPS_CRON", crons.gaps, GAPS),
         ("sync.clock-rules", "CLOCK_RULES_CRON", crons.clock_rules, CLOCK_RULES),
     ):
         if text is not None:

@@ -7,12 +7,12 @@ import pytest
 from perfectcatch.errors import BadSetting
 from perfectcatch.settings import Settings
 from perfectcatch.sync.modes import MODES
-from perfectcatch.sync.schedule import CLOCK_RULES, Crons, schedule
+from perfectcatch.sync.schedule import CLOCK_RULES, GAPS, Crons, schedule
 
 
 def test_every_row_runs_something_that_exists_under_its_own_name() -> None:
     rows = schedule(Crons())
-    assert {row.mode for row in rows} <= {*MODES, CLOCK_RULES}
+    assert {row.mode for row in rows} <= {*MODES, CLOCK_RULES, GAPS}
     assert len({row.name for row in rows}) == len(rows) == len(fields(Crons))
 
 

@@ -1,9 +1,9 @@
 """What the vendor answers: a document, an error body, bytes."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,15 +21,36 @@ _TITLES = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How an answer travels when not at once and whole. ``wait``: seconds before its first byte.
+
+    It breaks off after ``cut``, a number of bytes or, below 1, a share of them: ``ends`` says how. With
+    ``piece`` and ``pause`` it drips, so many bytes and then so many seconds.
+    """
+
+    wait: float = 0.0
+    cut: float | None = None
+    ends: Literal["close", "reset", "stall"] = "close"
+    announced: bool = True  # whether the length is told beforehand
+    piece: int = 0
+    pause: float = 0.0
+
+
 @dataclass(slots=True)
 class Answer:
-    """An HTTP answer before it becomes one. ``records`` is what the ledger counts."""
+    """An HTTP answer before it becomes one. ``records`` and ``served`` are for the ledger.
+
+    ``served``: which records it shows, as rows or as ids.
+    """
 
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     records: int = 0
+    served: Sequence[Any] = ()
+    delivery: Delivery | None = None
 
 
 class AnswerError(Exception):

@@ -34,7 +34,7 @@ def export(call: Call) -> Answer:
         b"true" if more else b"false",
         write_token(call.route.path, last).encode(),
     )
-    return Answer(body=b"".join((head, data, b"]}")), records=len(rows))
+    return Answer(body=b"".join((head, data, b"]}")), records=len(rows), served=rows)
 
 
 def _take(

@@ -1,5 +1,6 @@
 """Lists by page: ``{page, pageSize, hasMore, totalCount, data}``."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from perfectcatch.sandbox.servicetitan.answers import Answer, bad
@@ -44,13 +45,12 @@ def page(call: Call) -> Answer:
     first = (number - (0 if call.route.collection in _FROM_ZERO else 1)) * size
     some = rows[first : first + size]
     has_more = first + size < len(rows)
-    return envelope(
-        call, number, size, has_more, len(rows), join(some, view(call.tenant, call.route, table)), len(some)
-    )
+    data = join(some, view(call.tenant, call.route, table))
+    return envelope(call, number, size, has_more, len(rows), data, some)
 
 
 def envelope(
-    call: Call, number: int, size: int, has_more: bool, total: int, data: bytes, count: int
+    call: Call, number: int, size: int, has_more: bool, total: int, data: bytes, shown: Sequence[Any]
 ) -> Answer:
     """Write a page around its records. The total is told only on request, or where it may not be null."""
     field = call.route.answer.fields.get("totalCount") if call.route.answer else None
@@ -62,7 +62,7 @@ def envelope(
         b"true" if has_more else b"false",
         count_text,
     )
-    return Answer(body=b"".join((head, data, b"]}")), records=count)
+    return Answer(body=b"".join((head, data, b"]}")), records=len(shown), served=shown)
 
 
 def _numbers(call: Call) -> tuple[int, int]:

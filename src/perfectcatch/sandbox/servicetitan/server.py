@@ -6,57 +6,48 @@ import gc
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
 from perfectcatch.errors import BadArgument
+from perfectcatch.kit.http import Http
 from perfectcatch.sandbox.servicetitan.answers import Answer
-from perfectcatch.sandbox.servicetitan.control import PREFIX, Control
+from perfectcatch.sandbox.servicetitan.control import PREFIX, Control, in_turns
+from perfectcatch.sandbox.servicetitan.faults.wire import deliver
 from perfectcatch.sandbox.servicetitan.options import Options
 from perfectcatch.sandbox.servicetitan.service import Service
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 SERVICE = web.AppKey("service", Service)
 CONTROL = web.AppKey("control", Control)
 _LARGEST_BODY = 32 * 1024 * 1024
+_TICK = 0.2  # seconds between two looks at what is due
 
 
-def make_app(
-    options: Options | None = None, *, service: Service | None = None, faults: Sequence[Middleware] = ()
-) -> web.Application:
-    """Make the application. ``faults`` are middlewares that see every vendor request first."""
+def make_app(options: Options | None = None, *, service: Service | None = None) -> web.Application:
+    """Make the application."""
     service = service or Service(options or Options())
-    app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_only_vendor(each) for each in faults])
+    app = web.Application(client_max_size=_LARGEST_BODY)
     app[SERVICE] = service
     app[CONTROL] = Control(service)
     app.router.add_route("*", "/{path:.*}", _answer)
+    app.cleanup_ctx.extend((_telling, _living))
     if service.options.activity > 0:
-        app.cleanup_ctx.append(_living)
+        app.cleanup_ctx.append(_active)
     return app
 
 
-def _only_vendor(middleware: Middleware) -> Any:
-    """Let a fault alone where the control surface is asked."""
-
-    @web.middleware
-    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.startswith(PREFIX):
-            return await handler(request)
-        return await middleware(request, handler)
-
-    return guarded
-
-
-async def _answer(request: web.Request) -> web.Response:
+async def _answer(request: web.Request) -> web.StreamResponse:
     body = await request.read() if request.can_read_body else b""
     path, query = request.path, request.rel_url.raw_query_string
     if path.startswith(PREFIX):
-        return _response(request.app[CONTROL].answer(request.method, path, query, body))
-    return _response(request.app[SERVICE].answer(request.method, path, query, request.headers, body))
+        return _response(await request.app[CONTROL].reply(request.method, path, query, body))
+    answer = request.app[SERVICE].answer(request.method, path, query, request.headers, body)
+    if answer.delivery is not None:
+        return await deliver(request, answer, answer.delivery)
+    return _response(answer)
 
 
 def _response(answer: Answer) -> web.Response:
@@ -66,20 +57,52 @@ def _response(answer: Answer) -> web.Response:
     return web.Response(status=answer.status, body=answer.body, headers=headers)
 
 
-async def _living(app: web.Application) -> AsyncIterator[None]:
+async def _active(app: web.Application) -> AsyncIterator[None]:
     """Make changes at the asked rate for as long as the application runs."""
     options = app[SERVICE].options
 
-    async def live() -> None:
+    async def act() -> None:
         while True:
             await options.clock.sleep(60 / options.activity)
             app[CONTROL].activity.make(1)
+            app[SERVICE].webhooks.flush()
 
-    task = asyncio.create_task(live())
-    yield
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with _beside(act()):
+        yield
+
+
+async def _telling(app: web.Application) -> AsyncIterator[None]:
+    """Bring webhooks to their receiver."""
+    async with Http() as http, _beside(app[SERVICE].webhooks.run(http.send)):
+        yield
+
+
+async def _living(app: web.Application) -> AsyncIterator[None]:
+    """Let the company live while it is to live by itself."""
+    service, control = app[SERVICE], app[CONTROL]
+
+    async def live() -> None:
+        while True:
+            await service.life.awake.wait()
+            async with control.living:
+                await in_turns(service.life.catch_up())
+                service.life.keep_pace()
+            await service.options.clock.sleep(_TICK)
+
+    async with _beside(live()):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run ``work`` until the block ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 # Serving --------------------------------------------------------------------------------------------
@@ -149,11 +172,27 @@ def run(
     activity: float = 0,
     rate: float = 60,
     token_seconds: int = 900,
+    page_size: int = 5000,
+    ago: float = 0,
+    speed: float | None = None,
+    skip_quiet: bool = False,
+    webhook_url: str | None = None,
+    webhook_secret: str = "",
     host: str = "127.0.0.1",
 ) -> None:
     """Make the company and serve it, on this machine only unless ``host`` says otherwise."""
     options = Options(
-        seed=seed, customers=customers, activity=activity, rate=rate, token_seconds=token_seconds
+        seed=seed,
+        customers=customers,
+        activity=activity,
+        rate=rate,
+        token_seconds=token_seconds,
+        export_page_size=page_size,
+        ago=ago,
+        speed=speed,
+        skip_quiet=skip_quiet,
+        webhook_url=webhook_url,
+        webhook_secret=webhook_secret,
     )
     try:
         import uvloop

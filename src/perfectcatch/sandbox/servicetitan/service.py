@@ -1,5 +1,6 @@
 """The simulated vendor without its socket: a request goes in, an answer comes out."""
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -12,10 +13,14 @@ from perfectcatch.sandbox.servicetitan.answers import Answer, AnswerError
 from perfectcatch.sandbox.servicetitan.call import Call
 from perfectcatch.sandbox.servicetitan.company import generate
 from perfectcatch.sandbox.servicetitan.door import Door
+from perfectcatch.sandbox.servicetitan.faults import Faults
 from perfectcatch.sandbox.servicetitan.ledger import Ledger
+from perfectcatch.sandbox.servicetitan.life.life import Life
 from perfectcatch.sandbox.servicetitan.options import Options
 from perfectcatch.sandbox.servicetitan.table import Record
 from perfectcatch.sandbox.servicetitan.tenant import Tenant
+from perfectcatch.sandbox.servicetitan.webhooks.delivery import Webhooks
+from perfectcatch.sandbox.servicetitan.webhooks.subscription import Subscription
 from perfectcatch.sandbox.servicetitan.writes import command
 from perfectcatch.vendors.servicetitan.endpoints import CATALOGUE
 
@@ -45,9 +50,16 @@ class Service:
         self.door = Door(options)
         self.ledger = Ledger(options.ledger)
         self.tenant = Tenant(options, endpoints)
+        self.clock = self.tenant.clock
+        self.faults = Faults(self.tenant, self.door, token_path=TOKEN_PATH)
         if records is None:
-            records = generate(options.seed, options.customers, now=options.clock.now())
+            records = generate(options.seed, options.customers, now=self.clock.now())
         self.tenant.load(records)
+        to = Subscription(url=options.webhook_url, secret=options.webhook_secret)
+        self.webhooks = Webhooks(self.tenant, options.clock, to, options.seed)
+        alone = options.speed is not None
+        self.life = Life(self.tenant, options.seed, by_itself=alone, after_each=self.webhooks.flush)
+        self.life.skip_quiet = options.skip_quiet
 
     def answer(
         self,
@@ -58,27 +70,52 @@ class Service:
         body: bytes = b"",
     ) -> Answer:
         """Answer one request; ``query`` is the part behind the question mark. Notes it in the ledger."""
-        operation: str | None = None
-        try:
-            if path == TOKEN_PATH:
-                answer = self._token(method, headers or {}, body)
-            else:
-                call = self._call(method, path, query, headers or {}, body)
-                operation = call.route.key
-                answer = self._handle(call)
-        except AnswerError as error:
-            answer = error.answer()
+        at, now = time.monotonic(), self.options.clock.now().isoformat()
+        calls: list[Call] = []  # the call, once it is known
+
+        def plain() -> Answer:
+            return self._plain(method, path, query, headers or {}, body, calls)
+
+        if self.faults.active:
+            answer, struck = self.faults.answer(method, path, query, plain)
+        else:
+            answer, struck = plain(), []
+        route = calls[0].route if calls else None
         self.ledger.note(
-            time=self.options.clock.now().isoformat(),
+            at=at,
+            time=now,
             method=method,
             path=path,
             query=query,
             status=answer.status,
             records=answer.records if method == "GET" else 0,
-            operation=operation,
+            operation=route.key if route else None,
+            collection=route.collection if route else "",
+            token=path == TOKEN_PATH,
+            faults=struck,
+            served=answer.served,
             headers=headers or (),
         )
+        self.webhooks.flush()
         return answer
+
+    def _plain(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        calls: list[Call],
+    ) -> Answer:
+        try:
+            if path == TOKEN_PATH:
+                return self._token(method, headers, body)
+            call = self._call(method, path, query, headers, body)
+            calls.append(call)
+            return self._handle(call)
+        except AnswerError as error:
+            return error.answer()
 
     def _token(self, method: str, headers: Mapping[str, str], body: bytes) -> Answer:
         if method != "POST":

@@ -6,6 +6,8 @@ from typing import Any
 from perfectcatch.model.endpoint import Endpoint
 from perfectcatch.sandbox.servicetitan import moments
 from perfectcatch.sandbox.servicetitan.answers import AnswerError
+from perfectcatch.sandbox.servicetitan.clock import SimulatedClock
+from perfectcatch.sandbox.servicetitan.journal import Journal
 from perfectcatch.sandbox.servicetitan.madeup import Maker, number_of
 from perfectcatch.sandbox.servicetitan.options import Options
 from perfectcatch.sandbox.servicetitan.parts import PARTS, follow
@@ -50,11 +52,15 @@ class Tenant:
 
     def __init__(self, options: Options, endpoints: Iterable[Endpoint]) -> None:
         self.options = options
-        self.clock = options.clock
+        self.clock = SimulatedClock(
+            options.clock, ago=options.ago, speed=1.0 if options.speed is None else options.speed
+        )
         self.routes = Routes(endpoints)
+        self.journal = Journal(options.changes)
         self.tables: dict[str, Table] = {}
         self.given: set[str] = set(_EMPTY_AT_FIRST)  # collections that the company keeps
         self.documents: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self.actor: int | None = None  # the employee who does what is done now
         self._last = 0
         self._picks: dict[str, list[Id]] = {}
         self.opened = self.now()
@@ -162,12 +168,29 @@ class Tenant:
         ids = sorted(table.column(*field.split(".")).ids(value), key=str)
         return [table.rows[each].record() for each in ids if not table.rows[each].hidden]
 
-    def put(self, collection: str, record: Record, scope: tuple[str, ...] = ()) -> Record:
-        """Write a record now: it gets this moment as its modification time."""
+    def put(
+        self,
+        collection: str,
+        record: Record,
+        scope: tuple[str, ...] = (),
+        *,
+        kind: str = "",
+        what: tuple[str, ...] = (),
+    ) -> Record:
+        """Write a record now: it gets this moment as its modification time. The journal notes it.
+
+        ``kind`` and ``what`` are what the journal says of it, where the caller knows better than that the
+        record is new or another.
+        """
         moment = self.now()
         if "modifiedOn" in record or "modifiedOn" in self.routes.all_fields(collection):
             record["modifiedOn"] = moments.write(moment)
-        self.table(collection).put(record, default=moment, modified=moment, scope=scope)
+        table = self.table(collection)
+        before = table.rows.get(record["id"]) if record.get("id") is not None else None
+        known, merged = before is not None, before is not None and before.merged
+        row = table.put(record, default=moment, modified=moment, scope=scope)
+        kind = kind or ("merged" if row.merged and not merged else "changed" if known else "added")
+        self.journal.note(collection, row.id, kind, moment, what)
         return record
 
     def add(self, collection: str, known: Mapping[str, Any], scope: tuple[str, ...] = ()) -> Record:
@@ -201,7 +224,9 @@ class Tenant:
     def edit(self, collection: str, record_id: Any, **changes: Any) -> Record:
         """Change fields of a record; its modification time moves. Raises 404."""
         row = self.row(collection, record_id)
-        return self.put(collection, {**row.record(), **changes}, row.scope)
+        record = row.record()
+        what = tuple(name for name, value in changes.items() if record.get(name) != value)
+        return self.put(collection, {**record, **changes}, row.scope, what=what)
 
     def delete(self, collection: str, record_id: Any) -> None:
         """Take a record out of every list; feeds tell it as inactive, but for CRM contacts. Raises 404."""
@@ -209,12 +234,24 @@ class Tenant:
         row = self.row(collection, record_id)
         feed = any(route.kind == "export" for route in self.routes.by_collection.get(collection, ()))
         if not feed or collection in {"crm.customers_contacts", "crm.locations_contacts"}:
-            table.remove(row.id)
+            self.remove(collection, row.id)
             return
         record = row.record()
         record["active"] = False
-        self.put(collection, record, row.scope)
+        self.put(collection, record, row.scope, kind="deleted")
         table.rows[row.id].hidden = True
+
+    def remove(self, collection: str, record_id: Id) -> None:
+        """Take a record away without a trace."""
+        self.table(collection).remove(record_id)
+        self.journal.note(collection, record_id, "deleted", self.now())
+
+    def restore(self, collection: str, record_id: Id) -> Record:
+        """Bring back a record that was deleted as feeds tell it, or deactivated. Raises 404."""
+        row = self.table(collection).rows.get(record_id)
+        if row is None:
+            raise AnswerError(404, f"No record with id {record_id} was found.")
+        return self.put(collection, {**row.record(), "active": True}, row.scope, what=("active",))
 
     def merge(self, collection: str, loser: Id, winner: Id) -> None:
         """Merge a customer or location into another: children move, the loser is inactive. Raises 404."""
@@ -234,6 +271,8 @@ class Tenant:
 
     def office(self) -> int:
         """The id of the employee who does what nobody else is named for."""
+        if self.actor is not None:
+            return self.actor
         rows = self.tables.get("settings.employees")
         first = next(iter(rows.rows), 30_127) if rows else 30_127
         return first if isinstance(first, int) else 30_127

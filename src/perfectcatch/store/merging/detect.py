@@ -4,7 +4,7 @@
 its rules are simpler. A property test holds the two meanings equal.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from perfectcatch.model.entity import Entity, Type
@@ -58,6 +58,24 @@ def constant(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     return literal(str(value))
+
+
+def columns_of(rules: Iterable[Transition]) -> set[str]:
+    """Names of the columns that ``rules`` compare before and after a change."""
+    found: set[str] = set()
+    waiting: list[Condition] = []
+    for rule in rules:
+        found.update(rule.changes)
+        waiting += [rule.enters] if rule.leaves is None else [rule.enters, rule.leaves]
+    while waiting:
+        match waiting.pop():
+            case All(conditions):
+                waiting += conditions
+            case Exists():
+                pass
+            case Is(column) | Present(column) | Above(column) | AtMost(column) | Refers(column):
+                found.add(column)
+    return found
 
 
 def fires(rule: Transition, entities: Entities, *, known: bool) -> str | None:

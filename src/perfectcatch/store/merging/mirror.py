@@ -150,11 +150,12 @@ async def _merge(connection: Connection, batch: Batch, *, inspect: bool) -> Outc
         except UNFIT as error:
             raise _Unfit from error
     outcome += stored
+    # In this order: a page may hold an earlier version, which is good, beside the broken one.
+    await quarantine.resolve_merged(connection, batch.tenant_id, batch.entity)
     bad += batch.broken
     if bad:
         await quarantine.put(connection, batch.tenant_id, batch.entity, bad, run_id=batch.run_id)
         outcome.quarantined = len(bad)
-    await quarantine.resolve_merged(connection, batch.tenant_id, batch.entity)
     return outcome
 
 
@@ -237,14 +238,14 @@ async def _write(
 ) -> None:
     """Write rows, history, what depends on them, and events."""
     values = batch.values
-    unseen = 0
+    came_back = 0
     if kinds["s"]:
         await connection.execute(merge.respell, values)
     if kinds["c"]:
         await connection.execute(merge.remember, values)
         await connection.execute(merge.keep_history, values)
         outcome.same_version = await _number(connection, _same_version(batch.entity), values)
-        unseen = (await connection.execute(merge.mark_unseen, values)).rowcount
+        came_back = (await connection.execute(merge.recall, values)).rowcount
         for statement in (merge.update, *merge.children_out):
             await connection.execute(statement, values)
         outcome.deactivated = await _number(connection, merge.switched_off, values)
@@ -255,7 +256,7 @@ async def _write(
     if kinds["n"] or kinds["c"]:
         for statement in (*merge.children_in, *merge.owners_look_ups, *merge.links):
             await connection.execute(statement, values)
-        await _write_events(connection, batch, merge, outcome, new=kinds["n"] + unseen, changed=kinds["c"])
+        await _write_events(connection, batch, merge, outcome, new=kinds["n"] + came_back, changed=kinds["c"])
         await drift.note(connection, batch.tenant_id, batch.entity)
 
 
@@ -351,13 +352,14 @@ async def _number(connection: Connection, query: str, values: dict[str, Any]) ->
 async def newest(pool: Pool, tenant_id: int, entity: Entity) -> datetime | None:
     """The latest vendor time that is stored of ``entity``, in this century.
 
-    A time that lies ahead is a mistake of the vendor's; a cursor that followed it would see nothing more.
+    A time that lies ahead is a mistake of the vendor's, or of one of the clocks; a cursor that followed it
+    would see nothing more until then.
     """
     async with pool.connection() as connection:
         found = await connection.execute(
             f"""
             select max(st_modified_on) from {qualified(entity.table)} where tenant_id = %s
-              and st_modified_on between '2000-01-01' and now() + interval '1 day'
+              and st_modified_on between '2000-01-01' and now()
             """,
             (tenant_id,),
         )

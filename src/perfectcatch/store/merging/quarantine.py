@@ -85,7 +85,7 @@ async def put(
         {
             "tenant": tenant_id,
             "entity": entity.name,
-            "st_id": _id_in(entity, record.raw),
+            "st_id": id_in(entity, record.raw),
             "fingerprint": blake2b(record.raw, digest_size=16).digest(),
             "reason": one_line(record.reason),
             "raw": record.raw,
@@ -114,7 +114,7 @@ def one_line(reason: str) -> str:
     return " ".join(plain.split())[:_LONGEST_REASON]
 
 
-def _id_in(entity: Entity, raw: bytes) -> int | None:
+def id_in(entity: Entity, raw: bytes) -> int | None:
     """The id of a record that may be broken in any other way, NaN or a lone surrogate included."""
     try:
         record: Any = json.loads(raw.decode(errors="replace"), parse_float=Decimal)
@@ -212,17 +212,28 @@ async def count_waiting(pool: Pool, tenant_id: int, entity: str | None = None) -
         return int(row[0]) if row else 0
 
 
-async def unidentified(pool: Pool, tenant_id: int, entity: Entity, run_id: UUID) -> bool:
-    """Whether ``run_id`` met records of ``entity`` that are so broken that nobody can tell whose they are."""
+async def unidentified(pool: Pool, tenant_id: int, entity: Entity, *, since: datetime) -> bool:
+    """Whether records of ``entity`` came ``since`` then so broken that nobody can tell whose they are."""
     async with pool.connection() as connection:
         found = await connection.execute(
             f"""
             select exists (select from {QUARANTINE}
-              where {_WAITING} and st_id is null and run_id = %(run)s)
+              where {_WAITING} and st_id is null and last_seen_at >= %(since)s)
             """,
-            {"tenant": tenant_id, "entity": entity.name, "run": run_id},
+            {"tenant": tenant_id, "entity": entity.name, "since": since},
         )
         return await found.fetchone() == (True,)
+
+
+async def resolve_absent(connection: Connection, tenant_id: int, entity: Entity, *, since: datetime) -> None:
+    """Close what the full read that began at ``since`` did not bring again: it is mended, or gone."""
+    await connection.execute(
+        f"""
+        update {QUARANTINE} set resolved_at = now(), resolution = 'a full read did not bring it any more'
+        where {_WAITING} and last_seen_at < %(since)s
+        """,
+        {"tenant": tenant_id, "entity": entity.name, "since": since},
+    )
 
 
 async def resolve(connection: Connection, tenant_id: int, ids: Sequence[int], resolution: str) -> None:

@@ -6,7 +6,9 @@ it). ``plan.kind`` is one of
     n  new to us            c  changed                u  unchanged, byte for byte
     o  older than ours      s  same values, spelled differently (only the hash is renewed)
 
-``plan.unseen`` marks a changed record that was deleted whenever we saw it: to its events it is new.
+``plan.old`` is what the events of a changed record are compared with: the row before the change, and where
+that one was deleted, what the record was before it went. ``plan.unseen`` marks a record that was deleted
+whenever we saw it: to its events it is new.
 Parameters: ``tenant``, ``run``, and for events of later reads ``past_before``.
 """
 
@@ -14,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from perfectcatch.model.entity import Child, Entity, Link, LookedUp, Type
-from perfectcatch.store.merging import detect, extract
+from perfectcatch.store.merging import detect, extract, recall
 from perfectcatch.store.merging.extract import literal
 from perfectcatch.store.names import EVENT_CHANNEL, EVENTS, HISTORY, beside, qualified, quote
 
@@ -42,7 +44,7 @@ class Merge:
     compare: str
     remember: str
     keep_history: str
-    mark_unseen: str
+    recall: str
     insert: str
     update: str
     respell: str
@@ -73,7 +75,7 @@ def merge_of(entity: Entity, entities: Mapping[str, Entity]) -> Merge:
         compare=_compare(entity),
         remember=_remember(entity),
         keep_history=_keep_history(entity),
-        mark_unseen=_mark_unseen(entity),
+        recall=recall.statement_of(entity),
         insert=_insert(entity),
         update=_update(entity),
         respell=_respell(entity),
@@ -169,14 +171,6 @@ select m.tenant_id, {literal(entity.name)}, m.st_id, m.revision,
   %(run)s, m.full_data
 from plan p join {qualified(entity.table)} m on m.tenant_id = %(tenant)s and m.st_id = p.st_id
 where p.kind = 'c'"""
-
-
-def _mark_unseen(entity: Entity) -> str:
-    return f"""
-update plan p set unseen = true
-where p.kind = 'c' and p.old->>'deleted_at' is not null and not exists (
-  select 1 from {HISTORY} h where h.tenant_id = %(tenant)s and h.entity = {literal(entity.name)}
-    and h.st_id = p.st_id and h.deleted_at is null)"""
 
 
 def since(entity: Entity) -> str:

@@ -58,7 +58,7 @@ async def note_page(connection: Connection, tenant_id: int, sweep_id: UUID, enti
 async def missing(
     pool: Pool, tenant_id: int, sweep_id: UUID, entity: Entity, *, started_at: datetime
 ) -> Missing:
-    """Which live rows the full read that began at ``started_at`` did not bring."""
+    """Which live rows the full read that began at ``started_at`` did not bring, not even in a broken form."""
     async with pool.connection() as connection:
         found = await connection.execute(
             f"""
@@ -67,7 +67,8 @@ async def missing(
               and not exists (select 1 from {SWEEP_IDS} s where s.tenant_id = m.tenant_id
                 and s.run_id = %(sweep)s and s.entity = %(entity)s and s.st_id = m.st_id)
               and not exists (select 1 from {QUARANTINE} q where q.tenant_id = m.tenant_id
-                and q.entity = %(entity)s and q.st_id = m.st_id and q.resolved_at is null)
+                and q.entity = %(entity)s and q.st_id = m.st_id and q.resolved_at is null
+                and q.last_seen_at >= %(started)s)
             order by m.st_id
             """,
             {"tenant": tenant_id, "sweep": sweep_id, "entity": entity.name, "started": started_at},
@@ -153,7 +154,10 @@ async def forget_others(connection: Connection, tenant_id: int, sweep_id: UUID, 
 
 
 async def end(connection: Connection, tenant_id: int, entity: Entity) -> None:
-    """The sweep is over: its ids go, and a hold that waited for it is released."""
+    """The sweep is over: its ids go, and a hold that waited for it is released.
+
+    In the transaction that ends the read: a checkpoint without its ids would take everything for gone.
+    """
     await connection.execute(
         f"delete from {SWEEP_IDS} where tenant_id = %s and entity = %s", (tenant_id, entity.name)
     )

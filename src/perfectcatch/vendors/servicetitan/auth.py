@@ -146,7 +146,7 @@ class Tokens:
                 response = await self._send(self._request(), attempt)
                 answer = self._judge(response)
             except VendorUnavailable as problem:
-                verdict.failed(str(problem))
+                verdict.failed(problem.cause)
                 raise
             except RateLimited:
                 raise

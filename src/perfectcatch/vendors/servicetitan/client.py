@@ -16,8 +16,8 @@ from perfectcatch.kit.clock import Clock, SystemClock
 from perfectcatch.kit.http import Http, Response
 from perfectcatch.kit.limits import Budget, LocalBudget
 from perfectcatch.model.endpoint import Endpoint, Kind
-from perfectcatch.model.source import Page, RecordSource
-from perfectcatch.vendors.servicetitan import endpoints
+from perfectcatch.model.source import Form, Listing, Page, RecordSource
+from perfectcatch.vendors.servicetitan import endpoints, listings
 from perfectcatch.vendors.servicetitan.arguments import bind
 from perfectcatch.vendors.servicetitan.auth import Credentials
 from perfectcatch.vendors.servicetitan.paging import LoopGuard, read_page, read_whole, unusable
@@ -236,6 +236,14 @@ class Client(RecordSource):
             return (await self._transport.send(call, read, interactive=False))[0]
         except NotFound:
             return None
+
+    def listing(self, feed: str) -> Listing | None:
+        """How the records of a feed can be listed beside it, None where they cannot."""
+        return listings.listing(feed)
+
+    def form(self, endpoint: str) -> Form:
+        """In what a record of a single read differs from that of the feed."""
+        return listings.form(endpoint)
 
     async def _page(self, row: Endpoint, query: Mapping[str, Any], *, interactive: bool = False) -> Page:
         if row.kind not in {Kind.PAGE, Kind.EXPORT, Kind.LIST}:

@@ -14,7 +14,7 @@ from perfectcatch.errors import (
 )
 from perfectcatch.kit import redact
 from perfectcatch.kit.http import Response
-from perfectcatch.model.endpoint import Endpoint
+from perfectcatch.model.endpoint import Endpoint, Kind
 
 UNAUTHORIZED = 401
 FORBIDDEN = 403
@@ -60,22 +60,41 @@ def refusal(endpoint: Endpoint, response: Response) -> PerfectCatchError | None:
     if status < FIRST_ERROR:
         return None
     problem = problem_of(body)
+    said = _says(response, problem)
+    told = f"{endpoint.name}: {said}{_traced(problem)}"
     if status == TOO_MANY:
-        return RateLimited(f"{endpoint.name}: ServiceTitan asks to slow down (429)")
+        slow = "ServiceTitan asks to slow down (429)"
+        return RateLimited(f"{endpoint.name}: {slow}", cause=slow)
     if status >= FIRST_FAULT:
-        return _unavailable(VendorUnavailable(f"{endpoint.name}: {_says(response, problem)}"), status)
+        return _unavailable(VendorUnavailable(told, cause=said), status)
     if status == CONFLICT and is_maintenance(body):
-        return _unavailable(Resting(f"{endpoint.name}: {_says(response, problem)}"), status)
+        return _unavailable(Resting(told, cause=said), status)
     if problem is None and (status == MISSING or body.lstrip()[:1] == b"<"):
-        return VendorUnavailable(
-            f"{endpoint.name}: {_says(response, problem)}, which is not the API's way; "
-            "check SERVICE_TITAN_API_URL if this stays"
-        )
+        check = ", which is not the API's way; check SERVICE_TITAN_API_URL if this stays"
+        return VendorUnavailable(told + check, cause=said + check)
     if status == FORBIDDEN:
-        return ScopeMissing(_scope_sentence(endpoint, problem))
-    sentence = f"{endpoint.name}: {_says(response, problem)}"
+        all_of_it = (
+            "ServiceTitan says that the app may not read anything (403); check SERVICE_TITAN_TENANT_ID, and "
+            "which scopes the app has at developer.servicetitan.io under My Apps"
+        )
+        return ScopeMissing(_scope_sentence(endpoint, problem), cause=all_of_it)
+    # A list is always there, whatever is in it: unlike a record it can only be missing at a wrong address.
+    check = "; check SERVICE_TITAN_TENANT_ID and SERVICE_TITAN_API_URL" if _is_whole(endpoint) else ""
+    check = check if status == MISSING else ""
     error = NotFound if status == MISSING else VendorRefused
-    return error(sentence, status=status, trace_id=_trace(problem), errors=_errors(problem))
+    return error(
+        told + check,
+        status=status,
+        trace_id=_trace(problem),
+        errors=_errors(problem),
+        cause=said + check,
+    )
+
+
+def _is_whole(endpoint: Endpoint) -> bool:
+    """Whether an operation reads a list of the company, not one of a single record."""
+    lists = endpoint.kind in {Kind.PAGE, Kind.EXPORT, Kind.LIST}
+    return lists and all(parameter.name == "tenant" for parameter in endpoint.path_parameters)
 
 
 def _unavailable(error: VendorUnavailable, status: int) -> VendorUnavailable:
@@ -101,11 +120,10 @@ def is_maintenance(body: bytes) -> bool:
 
 def _scope_sentence(endpoint: Endpoint, problem: Problem | None) -> str:
     scopes = " and ".join(endpoint.scopes) or "the scope of this operation (the vendor's documents name none)"
-    trace = f" (trace {_trace(problem)})" if _trace(problem) else ""
     return (
-        f"{endpoint.name}: ServiceTitan says that the app may not do this (403){trace}; grant {scopes} to "
-        "the app at developer.servicetitan.io under My Apps, then have the company's administrator accept it "
-        "under Settings, Integrations, API Application Access"
+        f"{endpoint.name}: ServiceTitan says that the app may not do this (403){_traced(problem)}; "
+        f"grant {scopes} to the app at developer.servicetitan.io under My Apps, then have the company's "
+        "administrator accept it under Settings, Integrations, API Application Access"
     )
 
 
@@ -116,8 +134,7 @@ def _says(response: Response, problem: Problem | None) -> str:
         return f"{said}: {shown}" if shown else f"{said} without a word"
     parts = [_short(problem.title)] if isinstance(problem.title, str) and problem.title else []
     parts += _field_errors(problem.errors)
-    trace = _trace(problem)
-    return said + (": " + "; ".join(parts) if parts else "") + (f" (trace {trace})" if trace else "")
+    return said + (": " + "; ".join(parts) if parts else "")
 
 
 def _field_errors(errors: Any) -> list[str]:
@@ -129,6 +146,11 @@ def _field_errors(errors: Any) -> list[str]:
         shown.append(_short(f"{name}: {text}" if name else text))
     hidden = len(errors) - len(shown)
     return [*shown, f"and {hidden} more"] if hidden else shown
+
+
+def _traced(problem: Problem | None) -> str:
+    trace = _trace(problem)
+    return f" (trace {trace})" if trace else ""
 
 
 def _trace(problem: Problem | None) -> str | None:

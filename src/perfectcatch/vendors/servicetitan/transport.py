@@ -135,7 +135,8 @@ class Transport:
                 return await self._attempt(call, read, token, attempt + 1, whole_bytes), sent
             except _TokenRefusedError:
                 if replayed or not self.tokens.invalidate(token):
-                    raise CredentialsRejected(self._key_sentence(call)) from None
+                    cause = self._key_sentence()
+                    raise CredentialsRejected(f"{call.endpoint.name}: {cause}", cause=cause) from None
                 replayed = True
                 continue
             except RateLimited as limited:
@@ -189,7 +190,7 @@ class Transport:
             except RateLimited:
                 raise  # neither good nor bad: it slows the budget instead
             except VendorUnavailable as unavailable:
-                verdict.failed(str(unavailable))
+                verdict.failed(unavailable.cause)
                 raise
             except PerfectCatchError:
                 verdict.succeeded()  # a clear "no" comes from a vendor that works
@@ -261,9 +262,9 @@ class Transport:
         """Whom a 429 slows down: of a report only its own runs, since the limit of a report is its own."""
         return self._budget_keys(call)[0]
 
-    def _key_sentence(self, call: Call) -> str:
+    def _key_sentence(self) -> str:
         return (
-            f"{call.endpoint.name}: ServiceTitan refused a fresh token (401) for company "
+            f"ServiceTitan refused a fresh token (401) for company "
             f"{self._credentials.tenant_id}; check that SERVICE_TITAN_APP_KEY is the key of the app that "
             "SERVICE_TITAN_CLIENT_ID belongs to, and SERVICE_TITAN_TENANT_ID the company that it was made for"
         )
@@ -284,7 +285,7 @@ def _outcome_unknown(call: Call, problem: VendorUnavailable) -> OutcomeUnknown:
 
 def _gave_up(problem: Retry, attempts: int) -> Retry:
     count = "after 1 attempt" if attempts == 1 else f"after {attempts} attempts"
-    final = type(problem)(f"{problem} ({count})", after_seconds=problem.after_seconds)
+    final = type(problem)(f"{problem} ({count})", after_seconds=problem.after_seconds, cause=problem.cause)
     if isinstance(final, VendorUnavailable) and isinstance(problem, VendorUnavailable):
         final.status = problem.status
     return final

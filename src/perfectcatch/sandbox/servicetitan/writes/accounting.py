@@ -55,6 +55,14 @@ def counter_invoice(call: Call, customer: int, location: int | None, unit: int, 
     )
 
 
+def counter_sale(call: Call, customer: int, location: int | None, unit: int) -> Record:
+    """Write the empty invoice of a sale over the counter."""
+    number = f"C{call.tenant.now() % 10_000_000}"
+    return _invoice(
+        call, customer=customer, location=location, unit=unit, number=number, configuration="CounterSales"
+    )
+
+
 def _invoice(
     call: Call,
     *,
@@ -183,8 +191,8 @@ def total_up(call: Call, invoice: Record, **changes: Any) -> Record:
     return record
 
 
-def bill(call: Call, invoice: Record, lines: list[Record], moment: str) -> Record:
-    """Put a finished job's lines on its invoice; the customer owes their total."""
+def bill(call: Call, invoice: Record, lines: list[Record], moment: str, *, due: str | None = None) -> Record:
+    """Put a finished job's lines on its invoice; the customer owes their total, by ``due`` or at once."""
     rates = call.tenant.table("accounting.tax_zones").rows.get(invoice["taxZoneId"] or 0)
     rate = rates.record()["rates"][0] if rates else None
     code = {"id": rate["id"], "name": rate["taxName"], "taxRate": rate["taxRate"]} if rate else None
@@ -195,7 +203,7 @@ def bill(call: Call, invoice: Record, lines: list[Record], moment: str) -> Recor
         invoice["id"],
         salesTaxCode=code,
         invoiceDate=day,
-        dueDate=day,
+        dueDate=due or day,
         sentStatus="Sent",
     )
     record = add_items(call, changed, lines)
@@ -205,6 +213,11 @@ def bill(call: Call, invoice: Record, lines: list[Record], moment: str) -> Recor
 
 def create_adjustment(call: Call) -> Answer:
     """Correct an invoice by a second one that names it."""
+    return document(adjust(call)["id"], call.route.status)
+
+
+def adjust(call: Call) -> Record:
+    """Write the correction that the body describes."""
     must_exist(call, "adjustmentToId", "accounting.invoices", call.body["adjustmentToId"])
     base = call.tenant.get("accounting.invoices", call.body["adjustmentToId"])
     job = call.tenant.get("jpm.jobs", base["job"]["id"]) if base["job"] else None
@@ -222,7 +235,7 @@ def create_adjustment(call: Call) -> Answer:
     )
     record = add_items(call, record, call.body.get("items") or [])
     owe(call, base["customer"]["id"], amount_of(record["total"]))
-    return document(record["id"], call.route.status)
+    return record
 
 
 def update_invoice(call: Call) -> Answer:

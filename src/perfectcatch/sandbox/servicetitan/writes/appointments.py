@@ -134,14 +134,25 @@ def hold(call: Call) -> Answer:
         _set(call, visit, status="Scheduled")
         return nothing(call.route.status)
     must_exist(call, "reasonId", "jpm.job_hold_reasons", call.body["reasonId"])
-    name = call.tenant.get("jpm.job_hold_reasons", call.body["reasonId"])["name"]
-    reason = {"reasonId": call.body["reasonId"], "name": name, "text": call.body["memo"]}
+    put_on_hold(
+        call, visit, call.tenant.get("jpm.job_hold_reasons", call.body["reasonId"]), call.body["memo"]
+    )
+    return nothing(call.route.status)
+
+
+def put_on_hold(call: Call, visit: Record, why: Record, memo: str) -> None:
+    """Write the hold of an appointment and its reason."""
+    reason = {"reasonId": why["id"], "name": why["name"], "text": memo}
     _set(call, visit, status="Hold")
     held = [{"appointmentId": visit["id"], **reason}]
     call.tenant.put(
         "jpm.jobs_hold_reasons", {"jobId": visit["jobId"], **reason, "appointmentHoldReasons": held}
     )
-    return nothing(call.route.status)
+
+
+def set_status(call: Call, visit: Record, status: str, **more: Any) -> Record:
+    """Write how far an appointment is; no request can say it."""
+    return _set(call, visit, status=status, **more)
 
 
 def confirmation(call: Call) -> Answer:

@@ -82,7 +82,7 @@ def delete_shifts(call: Call) -> Answer:
     starts = table.column("start").values
     gone = [number for number, text in list(starts.items()) if start <= moments.read(text) < end]
     for number in gone:
-        table.remove(number)
+        call.tenant.remove(table.name, number)
     return document({"message": f"Deleted {len(gone)}.", "deletedIds": gone}, call.route.status)
 
 

@@ -268,7 +268,7 @@ def relationship(call: Call) -> Answer:
         return nothing(call.route.status)
     for row in tenant.table("crm.contacts_relationships").rows.values():
         if row.scope == scope and known.items() <= row.record().items():
-            tenant.table("crm.contacts_relationships").remove(row.id)
+            tenant.remove("crm.contacts_relationships", row.id)
             return nothing(call.route.status)
     raise AnswerError(404)
 

@@ -66,8 +66,8 @@ def create_job(call: Call) -> Answer:
     return document(into_answer(call, job), call.route.status)
 
 
-def book(call: Call, body: dict[str, Any]) -> Record:
-    """Write a job, its appointments and assignments, and its invoice."""
+def book(call: Call, body: dict[str, Any], **more: Any) -> Record:
+    """Write a job, its appointments and assignments, and its invoice; ``more`` no request can say."""
     tenant = call.tenant
     number = _next_number(call)
     job = tenant.add(
@@ -93,6 +93,7 @@ def book(call: Call, body: dict[str, Any]) -> Record:
             "isAutoDispatched": False,
             "customFields": custom_fields(call, "jpm.jobs", body),
             "externalData": external_data(body),
+            **more,
         },
     )
     for visit in body["appointments"]:
@@ -146,6 +147,14 @@ def cancel(call: Call, job: Record, reason: int, memo: str) -> None:
     )
     tenant.add("jpm.job_canceled_logs", {"jobId": job["id"], "reasonId": reason, "memo": memo})
     tenant.edit("jpm.jobs", job["id"], jobStatus="Canceled")
+    _void(call, job, void=True)
+
+
+def _void(call: Call, job: Record, *, void: bool) -> None:
+    """A canceled job's invoice is void while nothing is on it; with the job it comes back."""
+    invoice = call.tenant.table("accounting.invoices").rows.get(job["invoiceId"])
+    if invoice is not None and invoice.active is void and not invoice.record()["items"]:
+        call.tenant.edit("accounting.invoices", invoice.id, active=not void)
 
 
 def remove_cancellation(call: Call) -> Answer:
@@ -161,10 +170,11 @@ def remove_cancellation(call: Call) -> Answer:
                 tenant.edit("dispatch.appointment_assignments", each["id"], active=True)
     reasons = tenant.table("jpm.jobs_cancel_reasons")
     for row_id in list(reasons.column("jobId").ids(job["id"])):
-        reasons.remove(row_id)
+        tenant.remove("jpm.jobs_cancel_reasons", row_id)
     for log in tenant.find("jpm.job_canceled_logs", "jobId", job["id"]):
         tenant.edit("jpm.job_canceled_logs", log["id"], active=False)
     tenant.edit("jpm.jobs", job["id"], jobStatus=job_status(tenant, job["id"]))
+    _void(call, job, void=False)
     return nothing(call.route.status)
 
 

@@ -31,6 +31,13 @@ def sell(call: Call) -> Answer:
     )
     if plan is None:
         raise AnswerError(404, saleTaskId="There is no membership for sale.")
+    membership, invoice = add(call, body, plan)
+    return document({"invoiceId": invoice["id"], "customerMembershipId": membership["id"]}, call.route.status)
+
+
+def add(call: Call, body: Record, plan: Record, **more: Any) -> tuple[Record, Record]:
+    """Write a membership of a plan and its empty invoice; ``more`` are facts that no request can say."""
+    tenant = call.tenant
     now = tenant.now()
     membership = tenant.add(
         "memberships.memberships",
@@ -47,12 +54,13 @@ def sell(call: Call) -> Answer:
             "initialDeferredRevenue": 0.0,
             "duration": 12,
             "customFields": [],
+            **more,
         },
     )
     invoice = counter_invoice(
         call, body["customerId"], body.get("locationId"), body["businessUnitId"], membership["id"]
     )
-    return document({"invoiceId": invoice["id"], "customerMembershipId": membership["id"]}, call.route.status)
+    return membership, invoice
 
 
 def update(call: Call) -> Answer:
@@ -138,7 +146,7 @@ def rate_technician(call: Call) -> Answer:
     for row_id in tenant.table(name).column("jobId").ids(facts["jobId"]):
         row = tenant.table(name).rows[row_id]
         if row.record()["technicianId"] == facts["technicianId"]:
-            tenant.table(name).remove(row_id)
+            tenant.remove(name, row_id)
             break
     return call.answer(tenant.add(name, facts))
 

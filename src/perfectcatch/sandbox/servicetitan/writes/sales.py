@@ -211,6 +211,11 @@ def put_item(call: Call) -> Answer:
     return document(into_answer(call, {**item, "estimateId": record["id"]}), call.route.status)
 
 
+def change_item(call: Call, record: Record, body: Mapping[str, Any]) -> Record:
+    """Change an item of an estimate; returns the estimate."""
+    return _put_item(call, record, body)[0]
+
+
 def _put_item(call: Call, record: Record, body: Mapping[str, Any]) -> tuple[Record, Record]:
     items = list(record["items"] or ())
     old = next((each for each in items if each["id"] == body.get("id")), None)

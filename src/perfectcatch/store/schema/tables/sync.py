@@ -22,7 +22,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, JSONB
 
 from perfectcatch.store.names import AUTOMATION, MIRROR
 from perfectcatch.store.schema.tables.base import MOMENT, count, identity, metadata, now, tenant
@@ -199,6 +199,67 @@ sync_holds: Final = Table(
     ),
     schema=MIRROR,
     comment="Steps that looked too large to be right and wait for a person",
+)
+
+sync_gaps: Final = Table(
+    "sync_gaps",
+    metadata,
+    tenant(),
+    Column("run_id", Uuid, nullable=False),
+    Column("entity", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("vendor_count", BigInteger),
+    Column("mirror_count", BigInteger, nullable=False),
+    count("missing"),
+    count("gone"),
+    count("differing"),
+    count("unexplained"),
+    count("repaired"),
+    count("compared"),
+    count("requests"),
+    Column("sure", Text, nullable=False),
+    Column("at_most", DOUBLE_PRECISION),
+    Column("details", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    now("finished_at"),
+    PrimaryKeyConstraint("tenant_id", "run_id", "entity"),
+    Index(None, "tenant_id", "entity", text("finished_at DESC")),
+    schema=MIRROR,
+    comment="What a comparison of the mirror with the vendor found, one row per entity and run",
+)
+
+sync_backfills: Final = Table(
+    "sync_backfills",
+    metadata,
+    tenant(),
+    Column("id", Uuid, nullable=False),
+    Column("entity", Text, nullable=False),
+    Column("starts_at", MOMENT, nullable=False),
+    Column("ends_at", MOMENT, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("position", MOMENT, nullable=False),
+    Column("token", Text),
+    Column("expected", BigInteger),
+    count("records_fetched"),
+    count("records_created"),
+    count("records_updated"),
+    count("records_quarantined"),
+    count("requests"),
+    now("started_at"),
+    now("updated_at"),
+    Column("completed_at", MOMENT),
+    Column("error_message", Text),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    Index(
+        "sync_backfills_open_idx",
+        "tenant_id",
+        "entity",
+        "starts_at",
+        "ends_at",
+        unique=True,
+        postgresql_where=text("completed_at IS NULL"),
+    ),
+    schema=MIRROR,
+    comment="Reads of a span of the past: how far each has come",
 )
 
 # Business events -------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from perfectcatch.store.names import AUTOMATION
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 

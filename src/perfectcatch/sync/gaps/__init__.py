@@ -1,0 +1,1 @@
+"""Proof: the mirror is compared with the vendor, each difference is explained, and mended on request."""

@@ -1,0 +1,207 @@
+"""Reads that are cut short at an unlucky moment, or overtaken by another process."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from declared import CONTACTS, CUSTOMERS, ENTITIES, JOBS, UNITS, document, encoded
+from vendor import Vendor
+
+from perfectcatch.errors import DatabaseUnavailable
+from perfectcatch.kit.clock import SystemClock
+from perfectcatch.model.entity import Inactive
+from perfectcatch.model.source import Page
+from perfectcatch.store import runs
+from perfectcatch.store.merging import mirror, quarantine
+from perfectcatch.store.merging.mirror import Batch
+from perfectcatch.store.pool import Pool
+from perfectcatch.sync.engine import Engine
+from perfectcatch.sync.place import Place
+
+C, J, U, K = "t.customers.export", "t.jobs.export", "t.units.export", "t.contacts.export"
+
+
+@pytest.fixture
+def pool(declared_pool: Pool) -> Pool:
+    return declared_pool
+
+
+def engine(pool: Pool, vendor: Vendor, **more: Any) -> Engine:
+    settings = {"clock": SystemClock(), "zone": "America/New_York", "entities": ENTITIES} | more
+    return Engine(pool=pool, source=vendor, **settings)
+
+
+async def rows(pool: Pool, query: str) -> list[Any]:
+    async with pool.connection() as connection:
+        return await (await connection.execute(query)).fetchall()
+
+
+async def test_a_full_read_that_dies_at_its_very_end_holds_nothing(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor = Vendor()
+    for st_id in range(1, 31):
+        vendor.put(C, st_id, name="x")
+    work = engine(pool, vendor)
+    await work.run_entities([CUSTOMERS])
+    with monkeypatch.context() as patched:
+
+        async def dies(*_: Any, **__: Any) -> None:
+            raise DatabaseUnavailable("the connection to the database was lost")
+
+        patched.setattr(Place, "keep_end", dies)
+        assert (await work.run_entities([CUSTOMERS], full=True)).status == "failed"
+    report = await work.run_entities([CUSTOMERS], full=True)
+    assert (report.status, report.totals()["deactivated"]) == ("succeeded", 0)
+
+
+async def test_a_broken_record_that_vanishes_is_deleted(pool: Pool) -> None:
+    vendor = Vendor()
+    for st_id in range(1, 6):
+        vendor.put(K, st_id, customerId=1)
+    work = engine(pool, vendor)
+    await work.run_entities([CONTACTS])
+    vendor.put(K, 3, customerId="nobody")
+    await work.run_entities([CONTACTS], full=True)
+    live = "select st_id from servicetitan.t_contacts where deleted_at is null order by 1"
+    assert (3,) in await rows(pool, live)
+    assert await quarantine.count_waiting(pool, 7) == 1
+    vendor.remove(K, 3)
+    await work.run_entities([CONTACTS], full=True)
+    assert (3,) not in await rows(pool, live)
+    assert await quarantine.count_waiting(pool, 7) == 0
+
+
+async def test_a_full_read_that_goes_on_knows_what_came_broken_before(pool: Pool) -> None:
+    """Otherwise the record behind the broken one would be taken for deleted."""
+    vendor = Nameless()
+    for st_id in range(1, 8):
+        vendor.put(K, st_id, customerId=1)
+    work = engine(pool, vendor)
+    await work.run_entities([CONTACTS])
+    vendor.nameless, vendor.fail_after = 2, len(vendor.pages) + 1
+    assert (await work.run_entities([CONTACTS], full=True)).status == "failed"
+    vendor.fail_after = None
+    report = await work.run_entities([CONTACTS], full=True)
+    assert [each.status for each in report.entities] == ["held"]
+
+
+class Nameless(Vendor):
+    """Gives one record without its id."""
+
+    nameless: int | None = None
+
+    async def export_page(self, endpoint: str, token: str | None, query: Mapping[str, str]) -> Page:
+        page = await super().export_page(endpoint, token, query)
+        wrong = f'{{"id": {self.nameless},'.encode()
+        shown = [bytes(record).replace(wrong, b'{"id": null,') for record in page.records]
+        return replace(page, records=shown)
+
+
+async def test_who_was_overtaken_stores_nothing_more(pool: Pool) -> None:
+    """Its lock was lost between two looks at it, and another process has begun to read from its place."""
+    vendor = Overtaken(pool)
+    for st_id in range(1, 9):
+        vendor.put(C, st_id, name="x")
+    vendor.overtaken_at = 2
+    [line] = (await engine(pool, vendor).run_entities([CUSTOMERS])).entities
+    assert line.status == "failed"
+    assert "taken up this reading" in str(line.error)
+    [(stored,)] = await rows(pool, "select count(*) from servicetitan.t_customers")
+    assert stored < 8
+    vendor.overtaken_at = None
+    assert (await engine(pool, vendor).run_entities([CUSTOMERS])).status == "succeeded"
+    assert await rows(pool, "select count(*) from servicetitan.t_customers") == [(8,)]
+
+
+class Overtaken(Vendor):
+    """While it answers, another process closes the lines of the log as one does that has the lock."""
+
+    overtaken_at: int | None = None
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__()
+        self.pool = pool
+
+    async def export_page(self, endpoint: str, token: str | None, query: Mapping[str, str]) -> Page:
+        page = await super().export_page(endpoint, token, query)
+        if len(self.pages) == self.overtaken_at:
+            await runs.close_lines(self.pool, self.tenant_id, "customers")
+        return page
+
+
+async def test_what_a_merge_moves_before_its_first_load_is_complete_is_no_news(pool: Pool) -> None:
+    vendor = Vendor()
+    jobs = replace(JOBS, reads_one="t.jobs.get", settles=())
+    customers = replace(CUSTOMERS, merged_into="mergedToId")
+    work = engine(pool, vendor, entities=ENTITIES | {"jobs": jobs, "customers": customers})
+    for st_id in range(1, 9):
+        vendor.put(C, st_id, name="x")
+        vendor.put(J, st_id, status="Open", customerId=3)
+    await work.run_entities([customers])
+    vendor.fail_after = len(vendor.pages) + 1
+    assert (await work.run_entities([jobs])).status == "failed"  # some are there, the load is not complete
+    vendor.fail_after = None
+    vendor.put(C, 3, active=False, mergedToId=4)
+    for record in vendor.records[J].values():
+        record["customerId"] = 4
+    report = await work.run_entities([customers])
+    assert report.events == Counter({"customer_merged": 1})
+    assert report.past_events == Counter({"job_moved": 3})
+
+
+async def test_followers_wait_for_what_their_events_refer_to(pool: Pool) -> None:
+    vendor = Vendor()
+    jobs = replace(JOBS, reads_one="t.jobs.get")
+    customers = replace(CUSTOMERS, merged_into="mergedToId")
+    work = engine(pool, vendor, entities=ENTITIES | {"jobs": jobs, "customers": customers})
+    vendor.put(C, 3, name="x")
+    vendor.put(U, 1, name="Service")
+    vendor.put(J, 1, status="Open", customerId=3, unitId=1)
+    await work.run_entities([UNITS, customers, jobs])
+    vendor.put(U, 2, name="Install")
+    vendor.put(C, 3, active=False, mergedToId=4)
+    vendor.records[J][1] |= {"customerId": 4, "unitId": 2}
+    report = await work.run_entities([customers])
+    assert report.events == Counter({"customer_merged": 1})
+    await work.run_entities([UNITS])
+    report = await work.run_entities([customers])
+    assert report.events == Counter({"job_moved": 1, "install_job_created": 1})
+
+
+async def test_what_changed_while_it_was_gone_is_told_when_it_comes_back(pool: Pool) -> None:
+    jobs = replace(JOBS, inactive_means=Inactive.DELETED, settles=())
+
+    async def merge(day: int, **values: Any) -> Counter[str]:
+        record = document(1, **values, modifiedOn=f"2026-02-{day:02}T00:00:00Z")
+        batch = Batch(tenant_id=7, entity=jobs, entities=ENTITIES, records=encoded(record))
+        return (await mirror.merge(pool, batch)).events
+
+    assert await merge(1, status="Open", customerId=1) == Counter({"job_created": 1})
+    assert await merge(2, status="Completed", customerId=2, active=False) == Counter()
+    assert await merge(3, status="Completed", customerId=2, active=False, total=5) == Counter()
+    assert await merge(4, status="Completed", customerId=2) == Counter({"job_completed": 1, "job_moved": 1})
+    assert await merge(5, status="Completed", customerId=2, active=False) == Counter()
+    assert await merge(6, status="Completed", customerId=2) == Counter()
+
+
+async def test_a_clock_that_is_wrong_does_not_make_news_of_a_first_load(pool: Pool) -> None:
+    """When a first load was complete is told by the database, as the time of every row is."""
+    vendor = Vendor()
+    vendor.put(C, 1, name="x")
+    before = await runs.database_clock(pool)
+    await engine(pool, vendor, clock=ADayAhead()).run_entities([CUSTOMERS])
+    [(completed,)] = await rows(
+        pool,
+        "select (value->>'completed_at')::timestamptz from servicetitan.sync_state "
+        "where key = 'customers_first_load'",
+    )
+    assert before <= completed <= await runs.database_clock(pool)
+
+
+class ADayAhead(SystemClock):
+    def now(self) -> datetime:
+        return super().now() + timedelta(days=1)
