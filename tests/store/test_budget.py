@@ -12,10 +12,11 @@ import pytest
 from perfectcatch.errors import BadArgument
 from perfectcatch.kit.clock import FakeClock, SystemClock
 from perfectcatch.kit.limits import Rate
-from perfectcatch.store.budget import AHEAD_SECONDS, PostgresBudget
+from perfectcatch.store.budget import AHEAD_SECONDS, LATE_SECONDS, PostgresBudget
 from perfectcatch.store.pool import Pool, open_pool
 from perfectcatch.store.schema.engine import work
-from perfectcatch.store.schema.tables import metadata, rate_budgets
+from perfectcatch.store.schema.tables import metadata
+from perfectcatch.store.schema.tables.sync import rate_budgets
 
 RATES = {"vendor": Rate(per_second=100, reserve=0.2), "report": Rate(per_second=1 / 60, reserve=0)}
 
@@ -147,3 +148,78 @@ async def test_a_key_without_a_rate_is_refused(budgets: tuple[str, Pool]) -> Non
     _, pool = budgets
     with pytest.raises(BadArgument, match="no rate is declared for other"):
         await PostgresBudget(pool, RATES).acquire("other")
+
+
+# Slots that a process takes together -----------------------------------------------------------
+
+PEOPLE = CALLER.replace('budget.acquire("vendor")', 'budget.acquire("vendor", interactive=True)')
+
+
+async def test_slots_taken_together_are_as_far_apart_as_single_ones(budgets: tuple[str, Pool]) -> None:
+    _, pool = budgets
+    first, second, rate = PostgresBudget(pool, RATES), PostgresBudget(pool, RATES), RATES["vendor"]
+    for budget in (first, second, first, second):
+        await budget._ask("vendor", rate, interactive=True, slots=7)
+    ends = await given(pool)
+    assert all(after - before >= 7 * rate.interval - 1e-5 for before, after in pairwise(ends))
+
+
+async def test_many_who_wait_cost_two_round_trips(budgets: tuple[str, Pool]) -> None:
+    _, pool = budgets
+    clock = FakeClock()
+    budget, left = PostgresBudget(pool, RATES, clock), []
+
+    async def call() -> None:
+        await budget.acquire("vendor", interactive=True)
+        left.append(clock.monotonic())
+
+    await asyncio.gather(*(call() for _ in range(80)))
+    assert len(await given(pool)) == 2
+    assert len(left) == 80
+
+
+async def test_a_slot_that_is_too_old_is_not_used(budgets: tuple[str, Pool]) -> None:
+    _, pool = budgets
+    clock = FakeClock()
+    budget = PostgresBudget(pool, RATES, clock)
+    await budget.acquire("vendor", interactive=True)
+    lease = budget._leases["vendor"]
+    now = clock.monotonic()
+    lease.moments.extend([now - LATE_SECONDS - 0.001, now - LATE_SECONDS / 2])
+    await budget.acquire("vendor", interactive=True)
+    assert not lease.moments
+    assert len(await given(pool)) == 1
+    await budget.acquire("vendor", interactive=True)
+    assert len(await given(pool)) == 2
+
+
+async def test_a_pause_voids_the_slots_in_hand(budgets: tuple[str, Pool]) -> None:
+    _, pool = budgets
+    clock = FakeClock()
+    budget = PostgresBudget(pool, RATES, clock)
+    await budget.acquire("vendor", interactive=True)
+    budget._leases["vendor"].moments.extend([clock.monotonic()] * 5)
+    await budget.slow_down("vendor", 30)
+    began = clock.monotonic()
+    await budget.acquire("vendor", interactive=True)
+    assert clock.monotonic() - began > 29
+
+
+async def test_people_in_three_processes_keep_the_rate_together(budgets: tuple[str, Pool]) -> None:
+    url, _ = budgets
+    callers = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", PEOPLE, url, "70", stdout=asyncio.subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    ends = await asyncio.gather(*(caller.communicate() for caller in callers))
+    left = sorted(float(line) for out, _ in ends for line in out.split())
+    assert len(left) == 210
+    # Whoever is late only spreads them further: so many cannot have left by then unless they came early.
+    early = [
+        place
+        for place, moment in enumerate(left)
+        if place > (moment - left[0] + LATE_SECONDS) * RATES["vendor"].per_second + 1
+    ]
+    assert early == []

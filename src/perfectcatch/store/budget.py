@@ -9,8 +9,9 @@ slots, and an interactive caller waits for a few calls at most.
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from perfectcatch.kit.clock import Clock, SystemClock
@@ -19,6 +20,8 @@ from perfectcatch.store.pool import Pool, plain_errors
 
 # Long enough that a caller who sleeps a little too long loses nothing, short enough for a person.
 AHEAD_SECONDS: Final = 0.05
+# How long after its moment a slot may still be used: a second then holds at most a twentieth more calls.
+LATE_SECONDS: Final = 0.05
 
 _TABLE: Final = "public.rate_budgets"
 
@@ -35,7 +38,7 @@ with held as materialized (
   select *, %(interactive)s or at <= now + make_interval(secs => %(ahead)s) as taken from slot
 )
 update {_TABLE} b set
-  next_at = case when d.taken then d.at + make_interval(secs => %(interval)s) else d.next_at end,
+  next_at = case when d.taken then d.at + make_interval(secs => %(interval)s * %(slots)s) else d.next_at end,
   background_next_at = case when d.taken and not %(interactive)s
     then d.at + make_interval(secs => %(background_interval)s) else d.background_next_at end
 from decision d where b.key = d.key
@@ -55,13 +58,33 @@ on conflict (key) do update set paused_until = greatest(b.paused_until, excluded
 @dataclass(frozen=True, slots=True)
 class _Answer:
     taken: bool
-    wait: float  # seconds until the slot
+    wait: float  # seconds until the slot, or the first of several
+
+
+@dataclass(slots=True)
+class _Lease:
+    """Slots that this process owns: their moments, by the local clock, the earliest first."""
+
+    moments: deque[float] = field(default_factory=deque)
+    filling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+    taken: int = 0  # since it was filled last
+    filled_at: float = float("-inf")
+
+    def take(self, now: float) -> float | None:
+        """Seconds until the next slot, which is the caller's then; None when there is none left."""
+        while self.moments and self.moments[0] < now - LATE_SECONDS:
+            self.moments.popleft()
+        if not self.moments:
+            return None
+        self.taken += 1
+        return self.moments.popleft() - now
 
 
 class PostgresBudget:
     """Keeps ``rates`` (calls per second by key) for all processes that use the same database.
 
-    One round trip per call, and no connection is held while a caller waits.
+    At most one round trip per call, and no connection is held while a caller waits.
     """
 
     def __init__(self, pool: Pool, rates: Mapping[str, Rate], clock: Clock | None = None) -> None:
@@ -69,25 +92,57 @@ class PostgresBudget:
         self._rates = dict(rates)
         self._clock = clock or SystemClock()
         self._queues: dict[str, asyncio.Lock] = {}
+        self._leases: dict[str, _Lease] = {}
 
     async def acquire(self, key: str, *, interactive: bool = False) -> None:
         """Return when one call with ``key`` may be made; raises BadArgument for a key without a rate."""
-        rate = rate_for(key, self._rates)
         if interactive:
-            answer = await self._ask(key, rate, interactive=True)
+            wait = await self._next_interactive(key)
         else:
+            rate = rate_for(key, self._rates)
             # One of this process at a time asks, so that many waiting callers cost no more than one.
             async with self._queues.setdefault(key, asyncio.Lock()):
-                answer = await self._next_background(key, rate)
-        if answer.wait > 0:
-            await self._clock.sleep(answer.wait)
+                wait = (await self._next_background(key, rate)).wait
+        if wait > 0:
+            await self._clock.sleep(wait)
 
     async def slow_down(self, key: str, seconds: float) -> None:
         """Let no process call with ``key`` for ``seconds``; a shorter wish never shortens a longer one."""
         rate_for(key, self._rates)
+        if key in self._leases:
+            self._leases[key].moments.clear()
         with plain_errors():
             async with self._pool.connection() as connection:
                 await connection.execute(_PAUSE, {"key": key, "seconds": seconds})
+
+    async def _next_interactive(self, key: str) -> float:
+        """Seconds until a slot that is ours now."""
+        lease = self._leases.get(key)
+        if lease is None:
+            rate_for(key, self._rates)
+            lease = self._leases[key] = _Lease()
+        if not lease.waiting and (wait := lease.take(self._clock.monotonic())) is not None:
+            return wait
+        lease.waiting += 1
+        try:
+            async with lease.filling:
+                while (wait := lease.take(self._clock.monotonic())) is None:
+                    await self._fill(key, lease)
+                return wait
+        finally:
+            lease.waiting -= 1
+
+    async def _fill(self, key: str, lease: _Lease) -> None:
+        """Take slots for all who wait, and for as many as will come before the slots are too old."""
+        rate, now = rate_for(key, self._rates), self._clock.monotonic()
+        since = max(now - lease.filled_at, LATE_SECONDS)
+        expected = int(min(lease.taken / since, rate.per_second) * LATE_SECONDS)
+        count = max(lease.waiting, expected, 1)
+        answer = await self._ask(key, rate, interactive=True, slots=count)
+        # A pause that was declared while we asked is known to the answer or clears what we write here.
+        asked_at = self._clock.monotonic()
+        lease.taken, lease.filled_at = 0, asked_at
+        lease.moments.extend(asked_at + answer.wait + place * rate.interval for place in range(count))
 
     async def _next_background(self, key: str, rate: Rate) -> _Answer:
         while not (answer := await self._ask(key, rate, interactive=False)).taken:
@@ -95,12 +150,13 @@ class PostgresBudget:
             await self._clock.sleep(answer.wait - AHEAD_SECONDS * random.uniform(0.5, 1.0))
         return answer
 
-    async def _ask(self, key: str, rate: Rate, *, interactive: bool) -> _Answer:
+    async def _ask(self, key: str, rate: Rate, *, interactive: bool, slots: int = 1) -> _Answer:
         values = {
             "key": key,
             "interactive": interactive,
             "ahead": AHEAD_SECONDS,
             "interval": rate.interval,
+            "slots": slots,
             "background_interval": rate.background_interval,
         }
         with plain_errors():

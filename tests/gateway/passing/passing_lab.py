@@ -1,5 +1,6 @@
 """The pass-through with a real client, a real database and a vendor on loopback, all in this process."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,7 +16,7 @@ from perfectcatch.gateway.access import Caller, Scope
 from perfectcatch.gateway.passing.middleware import PassThrough
 from perfectcatch.gateway.passing.table import Table
 from perfectcatch.gateway.problems import Denied
-from perfectcatch.kit.clock import Clock, FakeClock, SystemClock
+from perfectcatch.kit.clock import FakeClock, SystemClock
 from perfectcatch.kit.http import Deadlines, Http
 from perfectcatch.kit.limits import LocalBudget
 from perfectcatch.sandbox.servicetitan.options import Options
@@ -54,7 +55,12 @@ class Fault:
 
     act: Callable[[web.Request, Handler], Any] | None = None
     sent: list[web.Request] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
+    arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def came(self, count: int) -> None:
+        """Wait until so many requests have come."""
+        async with self.arrived:
+            await self.arrived.wait_for(lambda: len(self.sent) >= count)
 
     @property
     def middleware(self) -> Any:
@@ -62,7 +68,9 @@ class Fault:
         async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
             if request.path == "/connect/token":
                 return await handler(request)
-            self.sent.append(request)
+            async with self.arrived:
+                self.sent.append(request)
+                self.arrived.notify_all()
             if self.act is not None:
                 answer: web.StreamResponse = await self.act(request, handler)
                 return answer
@@ -100,19 +108,35 @@ class Lab:
         return sum(request.method != "GET" for request in self.fault.sent)
 
 
+@dataclass(frozen=True)
+class Vendor:
+    """A simulated vendor on loopback; its company is made once, whatever happens to it."""
+
+    url: str
+    service: Service
+    fault: Fault
+
+
 @asynccontextmanager
-async def open_lab(
-    pool: Pool, *, deadlines: Deadlines | None = None, customers: int = 20, clock: Clock | None = None
-) -> AsyncIterator[Lab]:
-    options = Options(customers=customers, rate=1e9, ledger=100_000)
-    fault, ticking = Fault(), FakeClock()
+async def open_vendor(customers: int = 20) -> AsyncIterator[Vendor]:
+    fault = Fault()
+    app = make_app(
+        Options(customers=customers, rate=1e9, tokens_per_minute=1e9, ledger=100_000),
+        faults=[fault.middleware],
+    )
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield Vendor(f"http://127.0.0.1:{runner.addresses[0][1]}", app[SERVICE], fault)
+    await runner.cleanup()
+
+
+@asynccontextmanager
+async def open_lab(pool: Pool, vendor: Vendor, *, deadlines: Deadlines | None = None) -> AsyncIterator[Lab]:
+    options, ticking = vendor.service.options, FakeClock()
+    vendor.fault.act = None
+    vendor.fault.sent.clear()
     async with AsyncExitStack() as stack:
-        app = make_app(options, faults=[fault.middleware])
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         http = await stack.enter_async_context(Http(deadlines=deadlines))
         client = await stack.enter_async_context(
             Client(
@@ -123,10 +147,10 @@ async def open_lab(
                     app_key=options.app_key,
                     tenant_id=options.tenant_id,
                 ),
-                api_url=url,
-                auth_url=f"{url}/connect/token",
+                api_url=vendor.url,
+                auth_url=f"{vendor.url}/connect/token",
                 budget=LocalBudget(rates(1e6), SystemClock()),
-                clock=clock or SystemClock(),
+                clock=SystemClock(),
                 draw=lambda: 0.0,
             )
         )
@@ -144,7 +168,7 @@ async def open_lab(
         caller = await stack.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=30)
         )
-        yield Lab(caller, app[SERVICE], fault, pool, options.tenant_id, ticking, served)
+        yield Lab(caller, vendor.service, vendor.fault, pool, options.tenant_id, ticking, served)
 
 
 def problem(answer: httpx.Response) -> Any:

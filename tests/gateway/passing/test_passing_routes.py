@@ -2,18 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
 
 import pytest
-from passing_lab import TABLE, Lab, open_lab
+from passing_lab import TABLE, Lab
 
-from databases import new_database
 from perfectcatch.gateway.passing.described import describe
 from perfectcatch.gateway.passing.table import Match, Table, shape
 from perfectcatch.gateway.problems import Denied
 from perfectcatch.model.endpoint import Parameter
-from perfectcatch.store.pool import open_pool
-from perfectcatch.store.server.embedded import Server
 from perfectcatch.vendors.servicetitan.endpoints import CATALOGUE
 from perfectcatch.vendors.servicetitan.routes import LOCAL, offer
 
@@ -188,12 +184,6 @@ def test_two_routes_of_one_meaning_are_refused():
 # Each route at the vendor --------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-async def shared_lab(database: Server, own_tables: str) -> AsyncIterator[Lab]:
-    async with new_database(database, own_tables) as url, open_pool(url) as pool, open_lab(pool) as lab:
-        yield lab
-
-
 def _value(parameter: Parameter) -> str:
     if parameter.choices:
         return parameter.choices[0]
@@ -202,9 +192,9 @@ def _value(parameter: Parameter) -> str:
     )
 
 
-async def test_every_route_reaches_the_operation_that_it_names(shared_lab: Lab):
+async def test_every_route_reaches_the_operation_that_it_names(lab: Lab):
     """Over the wire for each operation; its other names are shown to make the very same call."""
-    wrong, ledger, passage = [], shared_lab.vendor.ledger, shared_lab.app.state.gateway.passage
+    wrong, ledger, passage = [], lab.vendor.ledger, lab.app.state.gateway.passage
     called: dict[str, set[str]] = {}
     for number, route in enumerate(TABLE.routes, 1):
         endpoint = route.endpoint
@@ -222,12 +212,12 @@ async def test_every_route_reaches_the_operation_that_it_names(shared_lab: Lab):
             content = {"files": {"file": ("a.png", b"png", "image/png")}}
         elif endpoint.body is not None and not route.query_is_body:
             content = {"json": {}}
-        answer = await shared_lab.ask(
+        answer = await lab.ask(
             route.method, path, params=pairs, headers={"Cache-Control": "no-cache"}, **content
         )
         last = ledger.entries[-1]
         reached = last["operation"] == f"{endpoint.method} {endpoint.path}"
-        ours = f"/tenant/{shared_lab.tenant_id}/" in last["path"]
+        ours = f"/tenant/{lab.tenant_id}/" in last["path"]
         if not (reached and ours) or answer.status_code >= 500:
             wrong.append((route.key, answer.status_code, last["operation"], answer.text[:200]))
     assert wrong == []

@@ -31,13 +31,19 @@ class CallerGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A whole body. ``digest`` is its SHA-256."""
+    """A whole body, to be closed by whoever read it. ``digest`` is its SHA-256."""
 
     content: bytes | Streamed
     digest: bytes
+    aside: IO[bytes] | None = None
 
     def __len__(self) -> int:
         return len(self.content)
+
+    def close(self) -> None:
+        """Forget what was laid aside."""
+        if self.aside is not None:
+            self.aside.close()
 
 
 async def read(receive: Receive, headers: Mapping[bytes, bytes], *, upload: bool) -> Body:
@@ -72,7 +78,7 @@ async def _gather(receive: Receive, limit: int) -> Body:
                 raise _too_large(limit)  # noqa: TRY301 - the same
             held += piece
             if len(held) > BODY_BYTES:
-                aside = aside or tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the body
+                aside = aside or tempfile.TemporaryFile()  # noqa: SIM115 - closed with the body
                 await asyncio.to_thread(aside.write, bytes(held))
                 held.clear()
         if aside is None:
@@ -82,11 +88,11 @@ async def _gather(receive: Receive, limit: int) -> Body:
         if aside is not None:
             aside.close()
         raise
-    return Body(Streamed(size, lambda: _pieces(aside)), digest.digest())
+    return Body(Streamed(size, lambda: _pieces(aside)), digest.digest(), aside)
 
 
 async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
-    """The file from its beginning; it is gone when nobody refers to it any more."""
+    """The file from its beginning."""
     file.seek(0)
     while piece := await asyncio.to_thread(file.read, _PIECE):
         yield piece

@@ -57,4 +57,5 @@ def reply_to(error: PerfectCatchError) -> Reply:
 def _status(error: VendorUnavailable) -> int:
     if error.status in _OWN:
         return error.status
-    return 504 if isinstance(error, VendorTimeout) else 502
+    late = isinstance(error, VendorTimeout) or isinstance(error.__cause__, VendorTimeout)
+    return 504 if late else 502

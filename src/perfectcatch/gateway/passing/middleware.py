@@ -100,6 +100,7 @@ class _Desk:
         self._calls: LRUCache[tuple[str, bytes, bytes], tuple[Call, bool]] = LRUCache(_REMEMBERED)
 
     async def serve(self, match: Match, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request whose route is known."""
         route, headers = match.route, _headers(scope["headers"])
         needed = access.Scope.WRITE if route.endpoint.writes else access.Scope.READ
         caller = await self.gateway.door.admit(_text(headers.get(b"authorization")), needed)
@@ -107,26 +108,33 @@ class _Desk:
         body: bodies.Body | None = None
         if b"content-length" in headers or b"transfer-encoding" in headers:
             body = await bodies.read(receive, headers, upload=route.uploads)
-        call = _with_body(route, call, body, headers)
-        if dry:
-            await preview.preview(self.gateway.passage, call)(scope, receive, send)
-            return
-        ask = partial(self._ask, call)
-        if route.endpoint.writes:
-            request_id = uuid4()
-            asked = Asked(
-                call=call,
-                caller=caller,
-                request_id=request_id,
-                digest=body.digest if body else b"",
-                key=_text(headers.get(b"idempotency-key")),
-            )
-            reply = await self._writes.answer(asked, ask)
-            reply = reply.having(x_request_id=str(request_id))
-        else:
-            anew = b"no-cache" in headers.get(b"cache-control", b"").lower()
-            reply = await self._reads.answer(call, ask, anew=anew)
-        await deliver(reply, receive, send)
+        try:
+            call = _with_body(route, call, body, headers)
+            if dry:
+                await preview.preview(self.gateway.passage, call)(scope, receive, send)
+            elif route.endpoint.writes:
+                reply = await self._write(call, caller, body, headers)
+                await deliver(reply, receive, send)
+            else:
+                anew = b"no-cache" in headers.get(b"cache-control", b"").lower()
+                reply = await self._reads.answer(call, partial(self._ask, call), anew=anew)
+                await deliver(reply, receive, send)
+        finally:
+            if body is not None:
+                body.close()
+
+    async def _write(
+        self, call: Call, caller: access.Caller, body: bodies.Body | None, headers: Mapping[bytes, bytes]
+    ) -> Reply:
+        asked = Asked(
+            call=call,
+            caller=caller,
+            request_id=uuid4(),
+            digest=body.digest if body else b"",
+            key=_text(headers.get(b"idempotency-key")),
+        )
+        reply = await self._writes.answer(asked, partial(self._ask, call))
+        return reply.having(x_request_id=str(asked.request_id))
 
     async def _ask(self, call: Call) -> Reply:
         whole = _FILE_BYTES if call.endpoint.kind == "file" else WHOLE_BYTES

@@ -5,6 +5,7 @@ looked for in the list of such records, among those that were made since. What a
 (sell, cancel) no document tells, so a person is told where to look.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -24,6 +25,7 @@ from perfectcatch.vendors.servicetitan.endpoints import CATALOGUE
 _WHOLE = 4 * 1024 * 1024
 _CLOCKS_APART = timedelta(minutes=1)
 _LISTED = 50
+_COMPANY = re.compile(r"^/([^/]+)/v\d+/tenant/\d+/")
 
 
 async def read_back(passage: Passage, call: Call, tenant: int, now: datetime, since: float) -> Found:
@@ -33,7 +35,7 @@ async def read_back(passage: Passage, call: Call, tenant: int, now: datetime, si
     twin = _reads().get(endpoint.path)
     if endpoint.method in {"PUT", "PATCH", "DELETE"} and twin is not None and twin.kind is Kind.ITEM:
         asked = Call(twin, call.path, ())
-        look_at = f"GET {call.path}"
+        look_at = f"GET {_door(call.path)}"
         try:
             answer = await passage.send(asked, whole_bytes=_WHOLE)
         except NotFound:
@@ -47,7 +49,7 @@ async def read_back(passage: Passage, call: Call, tenant: int, now: datetime, si
         return Found(in_effect=alike, look_at=look_at, response=answer if alike else None)
     if endpoint.method == "POST" and twin is not None and twin.takes("createdOnOrAfter"):
         return await _created(passage, call, twin, tenant, now - timedelta(seconds=since) - _CLOCKS_APART)
-    return Found(in_effect=None, look_at=f"GET {_nearest(call)}")
+    return Found(in_effect=None, look_at=f"GET {_door(_nearest(call))}")
 
 
 async def _created(passage: Passage, call: Call, twin: Endpoint, tenant: int, since: datetime) -> Found:
@@ -61,7 +63,7 @@ async def _created(passage: Passage, call: Call, twin: Endpoint, tenant: int, si
         arguments,
     )
     asked = Call(twin, call.path, filled.query)
-    found = Found(in_effect=None, look_at=f"GET {asked.target}")
+    found = Found(in_effect=None, look_at=f"GET {_door(asked.target)}")
     listed = _decoded(await passage.send(asked, whole_bytes=_WHOLE))
     records = listed.get("data") if isinstance(listed, dict) else None
     if not isinstance(records, list):
@@ -78,6 +80,11 @@ async def _created(passage: Passage, call: Call, twin: Endpoint, tenant: int, si
 def _reads() -> Mapping[str, Endpoint]:
     """What reads a path, by the path."""
     return {row.path: row for row in CATALOGUE.values() if row.method == "GET"}
+
+
+def _door(target: str) -> str:
+    """The caller's way to a path of the vendor."""
+    return _COMPANY.sub("/st/\\1/", target)
 
 
 def _nearest(call: Call) -> str:

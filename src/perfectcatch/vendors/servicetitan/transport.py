@@ -143,7 +143,7 @@ class Transport:
                 failure = limited
             except VendorUnavailable as unavailable:
                 if call.endpoint.writes and not isinstance(unavailable, NotSent | Resting):
-                    raise _outcome_unknown(call, unavailable) from None
+                    raise _outcome_unknown(call, unavailable) from unavailable
                 failure = unavailable
             attempt, replayed = attempt + 1, False
             elapsed = self._clock.monotonic() - started
