@@ -17,6 +17,7 @@ import time
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import TracebackType
 from typing import NoReturn, Self
 from urllib.parse import urlsplit
@@ -213,6 +214,11 @@ class Http:
         decoder.finish()
 
     async def _next(self, answer: aiohttp.ClientResponse) -> bytes:
+        # A small answer is here already with its head: it needs no timer.
+        if here := answer.content.read_nowait():
+            return here
+        if answer.content.at_eof():
+            return b""
         try:
             async with asyncio.timeout(self._deadlines.between_bytes) as silence:
                 return await answer.content.readany()
@@ -276,6 +282,7 @@ async def _gather(pieces: AsyncGenerator[bytes], whole: int | None) -> tuple[byt
     return body.getvalue(), False
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether ``host`` is this machine."""
     if host == "localhost" or host.endswith(".localhost"):

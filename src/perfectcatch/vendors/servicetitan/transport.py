@@ -93,6 +93,7 @@ class Transport:
         self._api_url = web_address("SERVICE_TITAN_API_URL", api_url)
         self._budget = budget
         self._clock = clock
+        self._company = f"servicetitan:{credentials.tenant_id}"
         self._rules = {False: rules, True: interactive_rules}
         self._on_request = on_request
         self._draw = draw
@@ -253,7 +254,7 @@ class Transport:
         return f"{call.endpoint.module} of {self._credentials.tenant_id}"
 
     def _budget_keys(self, call: Call) -> list[str]:
-        company = f"servicetitan:{self._credentials.tenant_id}"
+        company = self._company
         if call.report is None:
             return [company]
         return [f"report:{self._credentials.tenant_id}:{call.report}", company]
