@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perfectcatch import __version__
 from perfectcatch.errors import PerfectCatchError
@@ -43,12 +44,27 @@ ROUTERS = (
 )
 
 
+class Application(FastAPI):
+    """The framework's application, behind layers that answer most requests and need nothing of it."""
+
+    front: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer through the layers."""
+        scope["app"] = self
+        await self.front(scope, receive, send)
+
+    async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what the layers leave over."""
+        await super().__call__(scope, receive, send)
+
+
 def make_app(
     open_gateway: Callable[[], AbstractAsyncContextManager[Gateway]],
     entities: Mapping[str, Entity],
     offer: Offer,
     on_failure: Callable[[PerfectCatchError], None] | None = None,
-) -> FastAPI:
+) -> Application:
     """Make the application; ``open_gateway`` is entered when the server starts and left when it ends.
 
     ``entities`` are those of the gateway: their routes and models follow from the declarations. ``offer``
@@ -70,7 +86,7 @@ def make_app(
             gc.freeze()
             yield
 
-    app = FastAPI(
+    app = Application(
         title="Perfect Catch",
         version=__version__,
         summary="A contractor's data and its events, and one door to the vendor.",
@@ -95,8 +111,7 @@ def make_app(
         lambda whole: describe(whole, offer, table.routes),
     )
     app.router.routes += operations.routes((*rows, mirror.fallback()))
-    app.add_middleware(PassThrough, table=table, local=local)
-    app.add_middleware(Measured)  # the last is the outermost: it sees what is passed through, too
+    app.front = Measured(PassThrough(app.behind, table, local))
     return app
 
 

@@ -1,4 +1,4 @@
-"""A database with our own tables, and a gateway on it."""
+"""A database with our own tables and a vendor for all tests, and a gateway for each."""
 
 from collections.abc import AsyncIterator
 
@@ -7,18 +7,18 @@ from passing_lab import Lab, Vendor, open_lab, open_vendor
 
 from databases import new_database
 from perfectcatch.kit.http import Deadlines
-from perfectcatch.store.pool import open_pool
+from perfectcatch.store.pool import Pool, open_pool
 from perfectcatch.store.schema.migrate import migrate
 from perfectcatch.store.server.embedded import Server
 
 
 @pytest.fixture(scope="session")
-async def own_tables(database: Server) -> AsyncIterator[str]:
-    """The name of a database that holds our own tables and nothing else."""
-    template = new_database(database)
-    async with template as url:
+async def own_pool(database: Server) -> AsyncIterator[Pool]:
+    """Connections to a database that holds our own tables and nothing else."""
+    async with new_database(database) as url:
         await migrate(url, [])
-        yield template.name
+        async with open_pool(url, max_size=8) as pool:
+            yield pool
 
 
 @pytest.fixture(scope="session")
@@ -28,10 +28,11 @@ async def vendor() -> AsyncIterator[Vendor]:
 
 
 @pytest.fixture
-async def lab(database: Server, own_tables: str, vendor: Vendor) -> AsyncIterator[Lab]:
-    async with (
-        new_database(database, own_tables) as url,
-        open_pool(url, max_size=8) as pool,
-        open_lab(pool, vendor, deadlines=Deadlines(connect=2, between_bytes=0.5, total=2.0)) as opened,
-    ):
+async def lab(own_pool: Pool, vendor: Vendor) -> AsyncIterator[Lab]:
+    deadlines = Deadlines(connect=2, between_bytes=0.5, total=2.0)
+    async with own_pool.connection() as connection:
+        await connection.execute("delete from automation.idempotency_keys")
+    async with open_lab(own_pool, vendor, deadlines=deadlines) as opened:
+        found = await opened.rows("select coalesce(max(id), 0) from automation.audit_log")
+        opened.audited = found[0][0]
         yield opened

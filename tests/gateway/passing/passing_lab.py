@@ -90,6 +90,7 @@ class Lab:
     tenant_id: int
     clock: FakeClock
     app: Any
+    audited: int = 0  # the last row of the audit log that is not of this test
 
     async def ask(self, method: str, path: str, key: str | None = "writer", **more: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {key}"} if key else {}

@@ -59,6 +59,7 @@ class PassThrough:
         try:
             match = self._table.find(scope["method"], scope["raw_path"])
             if isinstance(match, Match):
+                scope["route"] = match.route  # who counts requests asks for it
                 await self._at_desk(scope).serve(match, scope, receive, send)
                 return
             if not match or (scope["method"], scope["path"]) in self._local:
@@ -74,6 +75,9 @@ class PassThrough:
             response = problems.answer(denied.status, denied.detail, headers=denied.headers, **denied.more)
         except PerfectCatchError as error:
             response = faults.response_to(error)
+        except Exception as error:  # nothing above us would answer
+            log.exception("a request failed unexpectedly", path=scope["path"], exc_info=error)
+            response = problems.answer(500, "Something is wrong with the program: its log says what.")
         await response(scope, receive, send)
 
     def _at_desk(self, scope: Scope) -> "_Desk":
