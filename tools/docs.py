@@ -25,10 +25,12 @@ from perfectcatch.model.event import (
     Refers,
     Transition,
 )
+from perfectcatch.model.passing import Route
 from perfectcatch.settings import documents
 from perfectcatch.vendors.servicetitan.endpoints import CATALOGUE
 from perfectcatch.vendors.servicetitan.entities import ENTITIES
 from perfectcatch.vendors.servicetitan.entities.describe import describe
+from perfectcatch.vendors.servicetitan.routes import offer
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,6 +44,7 @@ def pages() -> dict[str, str]:
         "docs/reference/events.md": events_page(),
         "docs/reference/entities.md": describe(ENTITIES),
         "docs/reference/endpoints.md": endpoints_page(),
+        "docs/reference/routes.md": routes_page(),
     }
 
 
@@ -212,6 +215,40 @@ def _operation(row: Endpoint) -> str:
     withdrawn = "" if row.current else " (withdrawn)"
     request = f"`{row.method} {row.path}`"
     return _row(f"`{row.name}`", row.kind, request, row.does + withdrawn, ", ".join(query))
+
+
+# Routes ----------------------------------------------------------------------------------------
+
+
+def routes_page() -> str:
+    """Each route to the vendor, by its first words."""
+    routes = offer().routes
+    body: list[str] = []
+    for group, found in groupby(sorted(routes, key=_place), key=_group):
+        body += ["", f"## {group}", *_table("Route", "Operation", "Scope", "Cached")]
+        body += [_route(route) for route in found]
+    introduction = f"""
+{len(routes)} routes of the API server that are passed through to ServiceTitan: under `/st` each operation in
+the vendor's own words, without version and company, and below other names what habits know. What an operation
+takes: [endpoints](endpoints.md), or `/docs` of a running server. How they are used:
+[the gateway](../how-to/use-the-gateway.md).
+"""
+    return _page("Routes to ServiceTitan", introduction, body)
+
+
+def _group(route: Route) -> str:
+    words = route.path.split("/")
+    return f"/{words[1]}" if route.alias else f"/st/{words[2]}"
+
+
+def _place(route: Route) -> tuple[bool, str, str, str]:
+    return route.alias, _group(route), route.path, route.method
+
+
+def _route(route: Route) -> str:
+    scope = "write" if route.endpoint.writes else "read"
+    kept = f"{route.endpoint.fresh_seconds:g} s" if route.endpoint.fresh_seconds else ""
+    return _row(f"`{route.key}`", f"`{route.endpoint.name}`", scope, kept)
 
 
 def main() -> int:

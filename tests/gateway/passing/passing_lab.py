@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from starlette.applications import Starlette
 
 from perfectcatch.gateway.access import Caller, Scope
@@ -20,7 +21,7 @@ from perfectcatch.kit.clock import FakeClock, SystemClock
 from perfectcatch.kit.http import Deadlines, Http
 from perfectcatch.kit.limits import LocalBudget
 from perfectcatch.sandbox.servicetitan.options import Options
-from perfectcatch.sandbox.servicetitan.server import SERVICE, Handler, make_app
+from perfectcatch.sandbox.servicetitan.server import SERVICE, make_app
 from perfectcatch.sandbox.servicetitan.service import Service
 from perfectcatch.store.pool import Pool
 from perfectcatch.store.presence import open_presence
@@ -121,10 +122,8 @@ class Vendor:
 @asynccontextmanager
 async def open_vendor(customers: int = 20) -> AsyncIterator[Vendor]:
     fault = Fault()
-    app = make_app(
-        Options(customers=customers, rate=1e9, tokens_per_minute=1e9, ledger=100_000),
-        faults=[fault.middleware],
-    )
+    app = make_app(Options(customers=customers, rate=1e9, tokens_per_minute=1e9, ledger=100_000))
+    app.middlewares.append(fault.middleware)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from passing_lab import Lab, problem
-
-from perfectcatch.sandbox.servicetitan.server import Handler
 
 CANARY = "canary-4711"
 

@@ -216,9 +216,9 @@ async def test_every_route_reaches_the_operation_that_it_names(lab: Lab):
             route.method, path, params=pairs, headers={"Cache-Control": "no-cache"}, **content
         )
         last = ledger.entries[-1]
-        reached = last["operation"] == f"{endpoint.method} {endpoint.path}"
-        ours = f"/tenant/{lab.tenant_id}/" in last["path"]
+        reached = last.operation == f"{endpoint.method} {endpoint.path}"
+        ours = f"/tenant/{lab.tenant_id}/" in last.path
         if not (reached and ours) or answer.status_code >= 500:
-            wrong.append((route.key, answer.status_code, last["operation"], answer.text[:200]))
+            wrong.append((route.key, answer.status_code, last.operation, answer.text[:200]))
     assert wrong == []
     assert [name for name, targets in called.items() if len(targets) != 1] == []

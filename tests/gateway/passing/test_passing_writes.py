@@ -6,10 +6,10 @@ from typing import Any
 import psycopg
 import pytest
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from passing_lab import Lab, problem
 
 from perfectcatch.errors import PrivilegeMissing
-from perfectcatch.sandbox.servicetitan.server import Handler
 from perfectcatch.store import presence
 
 NOTE = {"text": "Gate code 4711", "pinToTop": False}
