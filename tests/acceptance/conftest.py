@@ -72,7 +72,7 @@ class Product:
 
     def __post_init__(self) -> None:
         kept = {name: text for name, text in os.environ.items() if not name.startswith("SERVICE")}
-        fast = {"SERVICE_TITAN_RATE_LIMIT": "5000"}
+        fast = {"SERVICE_TITAN_RATE_LIMIT": "5000", "PORT": "0"}
         self.environment = kept | fast | self.settings | {"DATABASE_URL": self.url}
 
     def start(self, *words: str, **settings: str) -> subprocess.Popen[bytes]:

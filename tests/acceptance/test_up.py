@@ -2,12 +2,17 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.error import URLError
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import psycopg
 import pytest
@@ -26,7 +31,7 @@ def started(*words: str, **settings: str) -> Iterator["subprocess.Popen[str]"]:
     kept = {name: text for name, text in os.environ.items() if not name.startswith(("SERVICE", "DATABASE"))}
     process = subprocess.Popen(
         [*COMMAND, *words],
-        env=kept | settings,
+        env=kept | {"PORT": "0"} | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -204,3 +209,38 @@ def descendants(pid: int) -> list[int]:
         for child in map(int, task.read_text().split()):
             found += [child, *descendants(child)]
     return found
+
+
+def test_the_api_comes_with_everything_else(reachable: Path) -> None:
+    data = {"PERFECTCATCH_DATA_DIR": str(reachable / "data")}
+    with started("up", *SMALL, **data) as process:
+        said = until(process, "A key for trying it")
+        url = re.search(r"The API: (http://\S+);", said)
+        key = re.search(r"pck_\S+", said)
+        assert url
+        assert key
+        until(process, "Watching")
+        asked = Request(f"{url[1]}/health/detailed", headers={"Authorization": f"Bearer {key[0]}"})
+        with urlopen_when_up(asked) as answer:
+            assert json.load(answer)["parts"][0] == {
+                "name": "database",
+                "state": "well",
+                "detail": "",
+                "since": None,
+            }
+        port = str(urlsplit(url[1]).port)
+        second = run("up", *SMALL, PORT=port, PERFECTCATCH_DATA_DIR=str(reachable / "other"))
+        assert (second.returncode, second.stdout) == (2, "")
+        assert f"Port {port} of 127.0.0.1 cannot be used" in second.stderr
+        assert ended(process, signal.SIGINT)[0] == 130
+
+
+def urlopen_when_up(request: Request) -> Any:
+    """The server is started beside everything else: its socket is there a moment later."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return urlopen(request, timeout=60)
+        except URLError:
+            assert time.monotonic() < until
+            time.sleep(0.1)

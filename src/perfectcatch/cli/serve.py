@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from perfectcatch.cli.output import Output, result, say
-from perfectcatch.errors import BadSetting, PerfectCatchError
+from perfectcatch.cli.ports import listening
+from perfectcatch.errors import PerfectCatchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +58,7 @@ def serve(
         )
         return
     failures: list[PerfectCatchError] = []
-    with _listening(settings) as listener:
+    with listening(settings.listen_host, settings.port) as listener:
         _tell(listener)
         made = partial(_application, settings, failures.append)
         logging.getLogger("uvicorn.error").addFilter(_is_news)
@@ -87,18 +88,6 @@ def _application(settings: "Settings", on_failure: "Callable[[PerfectCatchError]
 def _is_news(record: logging.LogRecord) -> bool:
     """Whether a line of the server says more than the one sentence with which the command ends."""
     return not record.getMessage().startswith(("Traceback", "Application startup failed"))
-
-
-def _listening(settings: "Settings") -> socket.socket:
-    host, port = settings.listen_host, settings.port
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise BadSetting(
-            f"Port {port} of {host} cannot be used ({error.strerror}): choose others with PORT and "
-            "LISTEN_HOST."
-        ) from error
 
 
 def _tell(listener: socket.socket) -> None:

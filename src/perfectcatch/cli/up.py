@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import io
 import json
-import socket
+import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perfectcatch.cli.output import Output, result, say
+from perfectcatch.cli.ports import usable_port
 from perfectcatch.cli.running import run_command
 from perfectcatch.errors import DatabaseUnavailable, VendorUnavailable
 
@@ -42,22 +43,27 @@ def up(
     data_dir: Annotated[
         Path | None, typer.Option(help="Where the embedded database lies (PERFECTCATCH_DATA_DIR).")
     ] = None,
+    port: Annotated[int | None, typer.Option(help="The API's port (PORT); 0 takes a free one.")] = None,
     customers: Annotated[int, typer.Option(min=1, help="How many customers the made-up company has.")] = 1696,
     seed: Annotated[int, typer.Option(help="The made-up company is the same for the same seed.")] = 7,
 ) -> None:
-    """Start everything on this machine: database, first read, workers; changes are shown as they arrive."""
-    run_command(_up(sandbox=sandbox, once=once, data_dir=data_dir, customers=customers, seed=seed))
+    """Start everything on this machine: database, first read, workers, API; show changes as they arrive."""
+    given: dict[str, object] = {"perfectcatch_data_dir": data_dir} if data_dir else {}
+    if port is not None:
+        given["port"] = port
+    run_command(_up(given, sandbox=sandbox, once=once, customers=customers, seed=seed))
 
 
-async def _up(*, sandbox: bool, once: bool, data_dir: Path | None, customers: int, seed: int) -> None:
+async def _up(given: dict[str, object], *, sandbox: bool, once: bool, customers: int, seed: int) -> None:
     from perfectcatch.app import CREDENTIALS, alone, open_database
     from perfectcatch.cli.start import prepared
     from perfectcatch.settings import require
 
-    given: dict[str, object] = {"perfectcatch_data_dir": data_dir} if data_dir else {}
     settings = prepared(quiet=True, **given)
     if not sandbox:
         require(settings, *CREDENTIALS)  # before a database is started for nothing
+    if not once:
+        given["port"] = usable_port(settings.listen_host, settings.port)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings))
         if sandbox or database.embedded:
@@ -68,6 +74,7 @@ async def _up(*, sandbox: bool, once: bool, data_dir: Path | None, customers: in
                 life = ["--ago", DEMO_AGO, "--speed", str(DEMO_SPEED), "--skip-quiet"]
             say(f"A made-up company with {customers:,} customers is being thought up ...")
             given |= await stack.enter_async_context(_sandbox(customers=customers, seed=seed, life=life))
+            given["service_titan_webhook_secret"] = secrets.token_hex(24)
         settings = prepared(quiet=True, **given, database_url=database.url)
         await _work(settings, database, sandbox=sandbox, once=once)
 
@@ -112,7 +119,7 @@ async def _sandbox(*, customers: int, seed: int, life: list[str]) -> AsyncIterat
     from perfectcatch.kit.supervisor import Program, Supervisor
     from perfectcatch.sandbox.servicetitan.options import Options
 
-    port = _free_port()
+    port = usable_port("127.0.0.1", 0)
     words = ["sandbox", "--port", str(port), "--customers", str(customers), "--seed", str(seed)]
     words += life
     program = Program(name="sandbox", argv=[sys.executable, "-m", "perfectcatch", *words])
@@ -144,12 +151,6 @@ class _Words(io.StringIO):
         return len(text)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def _until_answering(port: int, running: "asyncio.Task[None]") -> None:
     """Wait until somebody listens at ``port``."""
     try:
@@ -170,15 +171,19 @@ async def _until_answering(port: int, running: "asyncio.Task[None]") -> None:
 
 async def _something_happens(settings: "Settings") -> None:
     """Let the made-up company live for some days, so that there is something to notice."""
+    await _tell_sandbox(settings, "advance", by=f"{DEMO_DAYS}d")
+
+
+async def _tell_sandbox(settings: "Settings", what: str, **facts: object) -> None:
     from perfectcatch.kit.http import Http, Request
 
     async with Http() as http:
         await http.send(
             Request(
                 method="POST",
-                url=f"{settings.service_titan_api_url.rstrip('/')}/_sandbox/advance",
+                url=f"{settings.service_titan_api_url.rstrip('/')}/_sandbox/{what}",
                 headers={"Content-Type": "application/json"},
-                body=json.dumps({"by": f"{DEMO_DAYS}d"}).encode(),
+                body=json.dumps(facts).encode(),
             )
         )
 
@@ -219,7 +224,7 @@ def _summary(reports: "list[RunReport]", database: "Database", *, sandbox: bool,
 
 
 async def _stay(settings: "Settings", *, sandbox: bool) -> None:
-    """Keep a worker running and show events as they arrive, until Ctrl-C."""
+    """Keep a worker and the API running and show events as they arrive, until Ctrl-C."""
     from perfectcatch.app import open_engine
     from perfectcatch.kit.clock import SystemClock
     from perfectcatch.kit.signals import until_told
@@ -230,11 +235,14 @@ async def _stay(settings: "Settings", *, sandbox: bool) -> None:
     cron = EVERY_FIVE_SECONDS if quick else settings.sync_incremental_cron
     level = settings.log_level if "log_level" in settings.model_fields_set else "warning"
     environment = child_environment(**_shared(settings), sync_incremental_cron=cron or "off", log_level=level)
-    argv = [sys.executable, "-m", "perfectcatch", "worker", "sync"]
-    supervisor = Supervisor(
-        [Program(name="worker sync", argv=argv, env=environment)], SystemClock(), lines=sys.stderr
-    )
+    ours = [sys.executable, "-m", "perfectcatch"]
+    programs = [
+        Program(name="worker sync", argv=[*ours, "worker", "sync"], env=environment),
+        Program(name="serve", argv=[*ours, "serve"], env=environment),
+    ]
+    supervisor = Supervisor(programs, SystemClock(), lines=sys.stderr)
     async with until_told() as stop, open_engine(settings, application="perfectcatch up") as engine:
+        await _show_api(settings, engine, sandbox=sandbox)
         say("\nWatching for changes. Ctrl-C ends it.\n")
         shown = asyncio.create_task(_show_events(engine))
         try:
@@ -245,12 +253,32 @@ async def _stay(settings: "Settings", *, sandbox: bool) -> None:
                 await shown
 
 
+async def _show_api(settings: "Settings", engine: "Engine", *, sandbox: bool) -> None:
+    """Say where the API will be; for a made-up company also a key, and let it send its webhooks there."""
+    from perfectcatch.store import keys
+
+    url = f"http://127.0.0.1:{settings.port}"
+    say(f"\nThe API: {url}; {url}/docs describes it.")
+    if not sandbox:
+        say("`perfectcatch key create --scope read` makes a key for a program.")
+        return
+    _, text = await keys.create(
+        engine.pool, engine.source.tenant_id, name="for trying it", scopes=["admin"], per_second=0
+    )
+    say(f"A key for trying it, which may everything: {text}")
+    secret = settings.service_titan_webhook_secret
+    assert secret is not None
+    hook = f"{url}/webhooks/servicetitan"
+    await _tell_sandbox(settings, "webhooks", url=hook, secret=secret.get_secret_value())
+
+
 def _shared(settings: "Settings") -> dict[str, object]:
-    """The settings that the worker must have as we have them."""
+    """The settings that the worker and the API must have as we have them."""
     from pydantic import SecretStr
 
     names = [name for name in type(settings).model_fields if name.startswith("service_titan_")]
-    values = {name: getattr(settings, name) for name in ("database_url", "perfectcatch_data_dir", *names)}
+    names += ["database_url", "perfectcatch_data_dir", "port"]
+    values = {name: getattr(settings, name) for name in names}
     return {
         name: value.get_secret_value() if isinstance(value, SecretStr) else value
         for name, value in values.items()
