@@ -16,9 +16,12 @@ from perfectcatch.gateway import (
     metrics,
     mirror,
     operations,
+    pricebook,
     problems,
     records,
+    scheduling,
     shapes,
+    slots,
     sync,
     upserts,
     webhooks,
@@ -41,6 +44,9 @@ ROUTERS = (
     database.router,
     upserts.router,
     records.router,
+    scheduling.router,
+    slots.router,
+    pricebook.router,
 )
 
 

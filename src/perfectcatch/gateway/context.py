@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, Final, cast
 
 from starlette.requests import HTTPConnection
 
 from perfectcatch.gateway.access import Door
 from perfectcatch.gateway.monitor.hub import Hub
+from perfectcatch.kit.cache import Cache
 from perfectcatch.kit.clock import Clock
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.passing import Passage
@@ -19,6 +20,8 @@ from perfectcatch.store.presence import Presence
 from perfectcatch.store.reading.freshness import Freshness
 from perfectcatch.store.reading.reads import Reads
 from perfectcatch.store.reading.records import Finders
+
+LISTS_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,11 @@ class Gateway:
     jobs: Jobs
     webhooks: Mapping[str, WebhookSource]
     finders: Finders = field(default_factory=Finders)
+    lists: Cache[Any] = field(init=False)  # short lists that many ask for again and again
+
+    def __post_init__(self) -> None:
+        """Make what belongs to this process alone."""
+        object.__setattr__(self, "lists", Cache(self.clock, seconds=LISTS_SECONDS))
 
 
 def gateway_of(connection: HTTPConnection) -> Gateway:

@@ -97,12 +97,14 @@ async def reference(request: Request, response: Response) -> Asked:
     return await _ask(request, response, "reference")
 
 
+@router.post("/db/contacts/sync", status_code=202, summary="Read changed contacts.", **scoped(Scope.WRITE))
 @router.post("/api/sync/contacts", status_code=202, summary="Read changed contacts.", **scoped(Scope.WRITE))
 async def contacts(request: Request, response: Response) -> Asked:
     """Read changed telephone numbers and addresses."""
     return await _ask(request, response, "contacts")
 
 
+@router.post("/pricebook/sync", status_code=202, summary="Read the price book.", **scoped(Scope.WRITE))
 @router.post("/api/sync/pricebook", status_code=202, summary="Read the price book.", **scoped(Scope.WRITE))
 async def pricebook(request: Request, response: Response) -> Asked:
     """Read the price book again."""

@@ -1,7 +1,16 @@
 """Our own tables, room by room; numbered migrations create them, ``check`` proves that both agree."""
 
-from perfectcatch.store.schema.tables import access, inbound, sync
+from perfectcatch.store.schema.tables import access, inbound, scheduling, sync
 from perfectcatch.store.schema.tables.base import MOMENT, NAMING, metadata
 from perfectcatch.store.schema.tables.sync import mirror_migrations
 
-__all__ = ["MOMENT", "NAMING", "access", "inbound", "metadata", "mirror_migrations", "sync"]
+__all__ = [
+    "MOMENT",
+    "NAMING",
+    "access",
+    "inbound",
+    "metadata",
+    "mirror_migrations",
+    "scheduling",
+    "sync",
+]

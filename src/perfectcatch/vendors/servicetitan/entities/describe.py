@@ -106,7 +106,7 @@ def _origin(column: Column | Local | LookedUp | Computed) -> str:
         case LookedUp():
             return f"`{column.entity}.{column.column}`"
         case Computed():
-            return f"`{column.expression}`"
+            return "`" + column.expression.replace("|", "&#124;") + "`"
 
 
 def _meaning(column: Column | Local | LookedUp | Computed) -> str:

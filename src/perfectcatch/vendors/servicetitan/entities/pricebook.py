@@ -1,8 +1,10 @@
 """The price book: categories, services, materials and equipment for sale."""
 
 from perfectcatch.model.entity import (
+    Computed,
     Convert,
     Entity,
+    Type,
     big,
     export,
     flag,
@@ -39,6 +41,20 @@ SELLING = (
     text("budget_cost_code"),
     text("budget_cost_type"),
     flag("is_price_locked"),
+)
+
+# Longer texts are searched by their beginning: a search column must never refuse a record.
+WORDS = Computed(
+    name="words",
+    type=Type.WORDS,
+    expression=(
+        "setweight(to_tsvector('english'::regconfig, "
+        "left(coalesce(code, '') || ' ' || coalesce(display_name, ''), 2000)), 'A') || "
+        "setweight(to_tsvector('english'::regconfig, left(regexp_replace(coalesce(description, ''), "
+        "'<[^>]*>', ' ', 'g'), 20000)), 'B')"
+    ),
+    does="For search: the words of code, name and description",
+    index=True,
 )
 
 BUYING = (
@@ -89,6 +105,7 @@ SERVICES = Entity(
     reads_one="pricebook.services.get",
     columns=(
         *SELLING,
+        WORDS,
         big("business_unit_id", ref="business_units"),
         # Services name their categories as objects, materials and equipment as bare ids.
         ids("category_ids", "categories", convert=Convert.IDS_OF, index=True),
@@ -116,6 +133,7 @@ MATERIALS = Entity(
     reads_one="pricebook.materials.get",
     columns=(
         *SELLING,
+        WORDS,
         *BUYING,
         big("business_unit_id", ref="business_units"),
         ids("category_ids", "categories", index=True),
@@ -142,6 +160,7 @@ EQUIPMENT = Entity(
     reads_one="pricebook.equipment.get",
     columns=(
         *SELLING,
+        WORDS,
         *BUYING,
         ids("category_ids", "categories", index=True),
         big("type_id"),

@@ -1,0 +1,1 @@
+"""Scheduling: who is free when, and which visit could be offered, with the reasons."""
