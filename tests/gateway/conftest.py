@@ -7,6 +7,7 @@ import pytest
 from office import Office, fill, open_office
 
 from databases import new_database
+from perfectcatch.store.jobs.queue import install
 from perfectcatch.store.pool import open_pool
 from perfectcatch.store.schema.migrate import migrate
 from perfectcatch.store.server.embedded import Server
@@ -19,7 +20,7 @@ COMPANIES = count(100)
 async def filled(database: Server) -> AsyncIterator[str]:
     """The address of a database with one record of every kind, of ours and of another company."""
     async with new_database(database) as url:
-        await migrate(url, ENTITIES)
+        await migrate(url, ENTITIES, install_jobs=install)
         async with open_pool(url) as pool:
             await fill(pool)
         yield url

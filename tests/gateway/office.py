@@ -4,8 +4,9 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from fastapi import FastAPI
@@ -13,16 +14,19 @@ from fastapi import FastAPI
 from perfectcatch.gateway.access import Door
 from perfectcatch.gateway.asgi import make_app
 from perfectcatch.gateway.context import Gateway
+from perfectcatch.gateway.monitor.hub import Hub
 from perfectcatch.kit.clock import FakeClock
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.passing import Offer
 from perfectcatch.store import keys
+from perfectcatch.store.jobs.queue import open_jobs
 from perfectcatch.store.merging import mirror
 from perfectcatch.store.merging.mirror import Batch, Outcome
-from perfectcatch.store.pool import Pool, open_pool
+from perfectcatch.store.pool import Pool, conninfo_of, open_pool
 from perfectcatch.store.presence import Presence
 from perfectcatch.store.reading.freshness import Freshness
 from perfectcatch.store.reading.reads import open_reads
+from perfectcatch.sync import requests
 from perfectcatch.vendors.servicetitan.entities import BY_NAME, ENTITIES
 
 TENANT, OTHER = 5, 6
@@ -129,10 +133,22 @@ def _foreign(value: Any) -> Any:
     return value
 
 
+@cache
+def _app(*, shared: bool) -> FastAPI:
+    """One for the server that everybody reads, one for those that come and go: to make one takes a while."""
+    _ = shared
+    return make_app(lambda: None, BY_NAME, NOTHING)  # type: ignore[arg-type,return-value] - never entered
+
+
 @asynccontextmanager
 async def open_office(url: str, *, tenant: int = TENANT, source: Any = None) -> AsyncIterator[Office]:
     time = FakeClock()
-    async with open_pool(url, max_size=6) as pool, open_reads(url, max_size=4, application="test") as reads:
+    async with (
+        open_pool(url, max_size=6) as pool,
+        open_reads(url, max_size=4, application="test") as reads,
+        open_jobs(conninfo_of(pool), connections=2) as jobs,
+    ):
+        requests.declare(jobs)
         gateway = Gateway(
             pool=pool,
             reads=reads,
@@ -145,8 +161,11 @@ async def open_office(url: str, *, tenant: int = TENANT, source: Any = None) -> 
             clock=time,
             zone=ZONE,
             door=Door(pool, tenant, time, per_second=0),
+            hub=cast(Hub, NoVendor()),
+            jobs=jobs,
+            webhooks={},
         )
-        app = make_app(lambda: None, BY_NAME, NOTHING)  # type: ignore[arg-type,return-value] - never entered
+        app = _app(shared=tenant == TENANT)
         app.state.gateway = gateway
         _, text = await keys.create(pool, tenant, name="all", scopes=["admin"], per_second=0)
         async with httpx.AsyncClient(
