@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from conftest import Product, Sandbox
+from acceptance.conftest import Product, Sandbox
 from perfectcatch.vendors.servicetitan.endpoints import CATALOGUE
 
 OURS = {
