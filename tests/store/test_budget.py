@@ -12,7 +12,7 @@ import pytest
 from perfectcatch.errors import BadArgument
 from perfectcatch.kit.clock import FakeClock, SystemClock
 from perfectcatch.kit.limits import Rate
-from perfectcatch.store.budget import AHEAD_SECONDS, LATE_SECONDS, PostgresBudget
+from perfectcatch.store.budget import AHEAD_SECONDS, LATE_SECONDS, PostgresBudget, _Lease
 from perfectcatch.store.pool import Pool, open_pool
 from perfectcatch.store.schema.engine import work
 from perfectcatch.store.schema.tables import metadata
@@ -104,12 +104,23 @@ async def test_four_processes_and_a_person_keep_the_rate_and_use_it(budgets: tup
     assert median(waits) < 0.5
 
 
-async def test_a_person_may_use_the_whole_rate(budgets: tuple[str, Pool]) -> None:
+async def test_people_may_use_the_whole_rate(budgets: tuple[str, Pool]) -> None:
     _, pool = budgets
-    budget = PostgresBudget(pool, RATES, FakeClock())
-    await asyncio.gather(*(budget.acquire("vendor", interactive=True) for _ in range(50)))
-    slots = await given(pool)
-    assert slots[-1] - slots[0] == pytest.approx(49 / 100, abs=1e-3)
+    clock = FakeClock()
+    budget, left = PostgresBudget(pool, RATES, clock), []
+
+    async def call() -> None:
+        await budget.acquire("vendor", interactive=True)
+        left.append(clock.monotonic())
+
+    lease = budget._leases["vendor"] = _Lease()
+    async with lease.filling:  # nobody asks until all of them wait
+        calls = [asyncio.create_task(call()) for _ in range(50)]
+        await asyncio.sleep(0)
+        assert lease.waiting == 50
+    await asyncio.gather(*calls)
+    assert max(left) - min(left) == pytest.approx(49 / 100, abs=1e-3)
+    assert len(await given(pool)) == 1
 
 
 async def test_a_person_does_not_queue_behind_the_background(budgets: tuple[str, Pool]) -> None:
