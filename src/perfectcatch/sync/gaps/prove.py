@@ -1,6 +1,5 @@
 """A run that compares entities with the vendor, leaves its result in the tables, and repairs on request."""
 
-import asyncio
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from perfectcatch.errors import PerfectCatchError
+from perfectcatch.kit.finishing import last_words
 from perfectcatch.model.entity import Entity
 from perfectcatch.store import gaps, runs
 from perfectcatch.store.gaps import Gap
@@ -90,7 +90,7 @@ async def prove(
                 proof.gaps.append(gap)
     except BaseException as error:
         closing = runs.end(engine.pool, tenant_id, proof.run_id, status="interrupted", error=told(error))
-        await asyncio.shield(closing)
+        await last_words(closing)
         raise
     bad = next((gap for gap in proof.gaps if gap.verdict not in GOOD), None)
     await runs.end(
