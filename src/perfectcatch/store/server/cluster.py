@@ -147,7 +147,9 @@ class Cluster:
                 await self._until_ready()
             except NotStarted as error:
                 if attempt + 1 == _STARTS:
-                    raise failure("PostgreSQL did not start", str(error), log=self.written()) from error
+                    raise failure(
+                        f"PostgreSQL in {self.home} did not start", str(error), log=self.written()
+                    ) from error
                 self.port = self.port if same_port else 0
                 await asyncio.sleep(0.2 * 2**attempt)
             except BaseException:
@@ -192,7 +194,9 @@ class Cluster:
                 said = self.tail()
                 if any(sign in said for sign in _PASSING):
                     raise NotStarted(said)
-                raise failure("PostgreSQL did not start", said or f"see {self.log}", log=self.written())
+                raise failure(
+                    f"PostgreSQL in {self.home} did not start", said or f"see {self.log}", log=self.written()
+                )
             lock = self._lock_file()
             if lock and lock[0] == str(self.process.pid) and lock[-1] == "ready":
                 return
