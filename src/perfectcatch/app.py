@@ -1,8 +1,9 @@
 """The composition root: settings become a database, a vendor's client and an engine that knows both."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
@@ -43,6 +44,7 @@ class Database:
     url: str = field(repr=False)
     for_others: str = field(repr=False)
     embedded: bool
+    ours: bool = False  # it was started by this process and ends with it
 
     @property
     def shown(self) -> str:
@@ -51,9 +53,8 @@ class Database:
 
     def beside(self, name: str) -> "Database":
         """Another database of the same server."""
-        return Database(
-            parse(self.url).url(database=name), parse(self.for_others).url(database=name), self.embedded
-        )
+        url, for_others = parse(self.url).url(database=name), parse(self.for_others).url(database=name)
+        return replace(self, url=url, for_others=for_others)
 
 
 @asynccontextmanager
@@ -65,10 +66,11 @@ async def open_database(settings: Settings, *, sandbox: bool = False) -> AsyncIt
     async with AsyncExitStack() as stack:
         if settings.database_url is not None:
             url = settings.database_url.get_secret_value()
-            database = Database(url, url, embedded=False)
+            database = Database(url, parse(url).url(), embedded=False)
         else:
             server = await stack.enter_async_context(opened(settings.perfectcatch_data_dir))
-            database = Database(server.url, server.tcp_url, embedded=True)
+            ours = server.owner == os.getpid()
+            database = Database(server.url, server.tcp_url, embedded=True, ours=ours)
         yield await _made_up(database) if sandbox else database
 
 
