@@ -87,7 +87,11 @@ class Engine:
             owner=owner(),
         )
         try:
-            async with open_locks(self.pool, self.clock) as locks, self.beating(report.run_id):
+            held = runs.lock_of(report.run_id)
+            async with (
+                open_locks(self.pool, self.clock, owner=held) as locks,
+                self.beating(report.run_id),
+            ):
                 context = self.context(report.run_id, locks, allow_deletions=allow_deletions)
                 await self._pull_all(context, entities, report, full=mode.full)
                 report.entities += context.on_demand.values()

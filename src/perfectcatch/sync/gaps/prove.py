@@ -79,7 +79,11 @@ async def prove(
         owner=owner(),
     )
     try:
-        async with open_locks(engine.pool, engine.clock) as locks, engine.beating(proof.run_id):
+        held = runs.lock_of(proof.run_id)
+        async with (
+            open_locks(engine.pool, engine.clock, owner=held) as locks,
+            engine.beating(proof.run_id),
+        ):
             context = engine.context(proof.run_id, locks)
             left = requests
             for place, entity in enumerate(chosen):
