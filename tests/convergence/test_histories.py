@@ -320,10 +320,10 @@ async def empty_mirror(database: Server) -> Any:
 
 
 def test_any_history_converges(empty_mirror: str) -> None:
-    histories(empty_mirror, max_examples=8, stateful_step_count=8)
+    histories(empty_mirror, max_examples=6, stateful_step_count=8)
 
 
 @pytest.mark.reliability
 @pytest.mark.timeout(3600)
 def test_many_histories_converge(empty_mirror: str) -> None:
-    histories(empty_mirror, max_examples=300, stateful_step_count=40)
+    histories(empty_mirror, max_examples=100, stateful_step_count=30)
