@@ -164,8 +164,10 @@ async def companies_of(settings: Settings, pool: Pool) -> list[int]:
 
 
 @asynccontextmanager
-async def open_source(settings: Settings, pool: Pool, clock: Clock) -> AsyncIterator[Client]:
-    """ServiceTitan's client, within the rate budget that all processes share."""
+async def open_source(
+    settings: Settings, pool: Pool, clock: Clock, *, lane: str | None = None
+) -> AsyncIterator[Client]:
+    """ServiceTitan's client, within the rate that all processes share; ``lane``: within a part of it."""
     require(settings, *CREDENTIALS)
     assert settings.service_titan_client_id is not None
     assert settings.service_titan_client_secret is not None
@@ -183,20 +185,25 @@ async def open_source(settings: Settings, pool: Pool, clock: Clock) -> AsyncIter
         auth_url=settings.service_titan_auth_url,
         budget=PostgresBudget(pool, rates(settings.service_titan_rate_limit), clock),
         clock=clock,
+        lane=lane,
     ) as client:
         yield client
 
 
 @asynccontextmanager
 async def open_engine(
-    settings: Settings, *, application: str = "perfectcatch", progress: Progress | None = None
+    settings: Settings,
+    *,
+    application: str = "perfectcatch",
+    progress: Progress | None = None,
+    lane: str | None = None,
 ) -> AsyncIterator[Engine]:
-    """Everything that a sync needs."""
+    """Everything that a sync needs; ``lane``: its calls keep within a part of the rate."""
     clock = SystemClock()
     require(settings, *CREDENTIALS)  # before a database is started for nothing
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_store(settings, application=application))
-        source = await stack.enter_async_context(open_source(settings, pool, clock))
+        source = await stack.enter_async_context(open_source(settings, pool, clock, lane=lane))
         yield Engine(
             pool=pool,
             source=source,

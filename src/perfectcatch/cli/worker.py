@@ -21,22 +21,29 @@ def sync() -> None:
 
 
 async def _sync() -> None:
+    from dataclasses import replace
+    from uuid import UUID
     from zoneinfo import ZoneInfo
 
-    from perfectcatch.app import open_engine
+    from perfectcatch.app import open_engine, open_source
     from perfectcatch.cli.start import crons, prepared
     from perfectcatch.errors import VendorUnavailable
     from perfectcatch.kit.clock import SystemClock
     from perfectcatch.store.jobs.queue import open_jobs
     from perfectcatch.store.pool import conninfo_of
+    from perfectcatch.sync.backfill import go_on
     from perfectcatch.sync.gaps.prove import prove
     from perfectcatch.sync.schedule import CLOCK_RULES, GAPS, schedule
     from perfectcatch.sync.worker import work
     from perfectcatch.vendors.servicetitan.entities import ENTITIES
+    from perfectcatch.vendors.servicetitan.transport import BACKFILL
 
     settings = prepared()
     rows = schedule(crons(settings))
-    async with open_engine(settings, application="perfectcatch worker sync") as engine:
+    async with (
+        open_engine(settings, application="perfectcatch worker sync") as engine,
+        open_source(settings, engine.pool, engine.clock, lane=BACKFILL) as slow,
+    ):
 
         async def once(mode: str) -> None:
             if mode == CLOCK_RULES:
@@ -49,11 +56,15 @@ async def _sync() -> None:
             if report.status == "failed":
                 raise VendorUnavailable(f"Nothing could be read: {report.failures[0].error}")
 
+        async def further(backfill_id: str) -> None:
+            await go_on(replace(engine, source=slow), UUID(backfill_id), trigger="queue")
+
         async with open_jobs(conninfo_of(engine.pool)) as jobs:
             await work(
                 jobs,
                 rows,
                 once,
+                backfill=further,
                 zone=ZoneInfo(settings.service_titan_timezone),
                 clock=SystemClock(),
                 heartbeat_file=settings.heartbeat_file,
