@@ -66,7 +66,6 @@ def test_a_killed_backfill_goes_on_and_the_sync_keeps_its_pace(product: Product,
 
 
 def test_what_cannot_be_read_by_dates_is_said(product: Product) -> None:
-    assert product.run("db", "migrate").returncode == 0
     for words, command in (
         ("no day", ["jobs", "--from", "yesterday"]),
         ("must lie before", ["jobs", "--from", "2026-02-01", "--to", "2026-01-01"]),
@@ -77,7 +76,7 @@ def test_what_cannot_be_read_by_dates_is_said(product: Product) -> None:
         result = product.run("sync", "backfill", *command)
         assert result.returncode == 2, result.stderr
         assert words in said(result)
-    assert product.rows("select count(*) from servicetitan.sync_backfills") == [(0,)]
+    assert product.rows("select to_regclass('servicetitan.sync_backfills')") == [(None,)]
 
 
 def test_one_customer_is_read_with_everything_around(product: Product, sandbox: Sandbox) -> None:
@@ -86,6 +85,7 @@ def test_one_customer_is_read_with_everything_around(product: Product, sandbox: 
         "select customer_id, st_id from servicetitan.st_jobs where deleted_at is null order by st_id limit 1"
     )
     execute(product, "delete from servicetitan.st_appointments where customer_id = %s", customer)
+    execute(product, "delete from automation.events where entity = 'appointments'")
     sandbox.post("edit", collection="jpm.jobs", id=job, changes={"summary": "called again"})
     done = product.run("sync", "customer", str(customer), "--json")
     assert done.returncode == 0, done.stderr
