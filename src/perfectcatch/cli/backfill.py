@@ -198,6 +198,7 @@ def _show(states: "list[Backfill]") -> None:
             "quarantined": "quarantined",
             "status": "status",
         },
+        spare=("quarantined", "updated", "created"),
     )
     for each in states:
         if each.error:

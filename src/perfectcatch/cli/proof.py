@@ -118,7 +118,7 @@ def _show(proof: "Proof") -> None:
     if Output.json:
         result(rows)
         return
-    table(rows, COLUMNS)
+    table(rows, COLUMNS, spare=("compared", "gone", "differing"))
     for row in rows:
         for kind, found in row["differences"].items():
             ids = ", ".join(map(str, found["ids"]))

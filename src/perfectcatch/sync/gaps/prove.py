@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from perfectcatch.errors import PerfectCatchError
+from perfectcatch.errors import CredentialsRejected, PerfectCatchError
 from perfectcatch.kit.finishing import last_words
 from perfectcatch.model.entity import Entity
 from perfectcatch.store import gaps, runs
@@ -64,7 +64,8 @@ async def prove(
 ) -> Proof:
     """Compare ``entities`` one after the other, in the order of their references, within ``requests``.
 
-    What an entity does not use is there for the next ones. One that fails does not stop the others.
+    What an entity does not use is there for the next ones. One that fails does not stop the others. Raises
+    CredentialsRejected, which would fail them all.
     """
     chosen = list(entities)
     proof = Proof(uuid4())
@@ -112,6 +113,8 @@ async def _prove_one(context: Context, entity: Entity, share: int, *, repair: bo
     try:
         with plain_errors():
             return await _examined(context, entity, allowance, repair=repair)
+    except CredentialsRejected:
+        raise  # what refuses one entity would refuse them all
     except PerfectCatchError as error:
         return _without(entity, FAILED, str(error), allowance.used)
     except Exception as error:
