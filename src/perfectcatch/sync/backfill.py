@@ -7,7 +7,6 @@ swept, and events are historical. Another lock than that of the sync lets both g
 is one transaction, and the newer version wins.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,6 +21,7 @@ from perfectcatch.errors import (
     PerfectCatchError,
     VendorUnavailable,
 )
+from perfectcatch.kit.finishing import last_words
 from perfectcatch.model.entity import Entity, Source
 from perfectcatch.model.source import Listing, Page
 from perfectcatch.store import backfills, runs
@@ -118,7 +118,7 @@ async def _ended(reading: "_Reading") -> str:
         failed = isinstance(error, PerfectCatchError)
         status = backfills.FAILED if failed else backfills.INTERRUPTED
         closing = _close(reading, status, told(error))
-        await asyncio.shield(closing)
+        await last_words(closing)
         raise
     status = backfills.DONE if finished else backfills.PAUSED
     await backfills.note(context.pool, context.tenant_id, state.id, status)

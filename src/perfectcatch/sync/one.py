@@ -4,7 +4,6 @@ Each part goes through the merge as an incremental read would send it: what is n
 as deleted, because a list that leaves something out proves nothing about a single record.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from perfectcatch.errors import NothingKnown, PerfectCatchError
+from perfectcatch.kit.finishing import last_words
 from perfectcatch.model.entity import Entity, Source
 from perfectcatch.model.source import Related
 from perfectcatch.store import runs
@@ -97,7 +97,7 @@ async def read_whole(engine: Engine, entity: Entity, st_id: int, related: Sequen
                 whole.parts.append(part)
     except BaseException as error:
         closing = runs.end(engine.pool, tenant_id, whole.run_id, status="interrupted", error=told(error))
-        await asyncio.shield(closing)
+        await last_words(closing)
         raise
     bad = next((part for part in whole.parts if part.error), None)
     await runs.end(
