@@ -1,8 +1,9 @@
 """The composition root: settings become a database, a vendor's client and an engine that knows both."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from psycopg import sql
@@ -53,6 +54,7 @@ class Database:
     url: str = field(repr=False)
     for_others: str = field(repr=False)
     embedded: bool
+    ours: bool = False  # it was started by this process and ends with it
 
     @property
     def shown(self) -> str:
@@ -61,9 +63,8 @@ class Database:
 
     def beside(self, name: str) -> "Database":
         """Another database of the same server."""
-        return Database(
-            parse(self.url).url(database=name), parse(self.for_others).url(database=name), self.embedded
-        )
+        url, for_others = parse(self.url).url(database=name), parse(self.for_others).url(database=name)
+        return replace(self, url=url, for_others=for_others)
 
 
 @asynccontextmanager
@@ -75,10 +76,11 @@ async def open_database(settings: Settings, *, sandbox: bool = False) -> AsyncIt
     async with AsyncExitStack() as stack:
         if settings.database_url is not None:
             url = settings.database_url.get_secret_value()
-            database = Database(url, url, embedded=False)
+            database = Database(url, parse(url).url(), embedded=False)
         else:
             server = await stack.enter_async_context(opened(settings.perfectcatch_data_dir))
-            database = Database(server.url, server.tcp_url, embedded=True)
+            ours = server.owner == os.getpid()
+            database = Database(server.url, server.tcp_url, embedded=True, ours=ours)
         yield await _made_up(database) if sandbox else database
 
 
@@ -180,8 +182,10 @@ async def companies_of(settings: Settings, pool: Pool) -> list[int]:
 
 
 @asynccontextmanager
-async def open_source(settings: Settings, pool: Pool, clock: Clock) -> AsyncIterator[Client]:
-    """ServiceTitan's client, within the rate budget that all processes share."""
+async def open_source(
+    settings: Settings, pool: Pool, clock: Clock, *, lane: str | None = None
+) -> AsyncIterator[Client]:
+    """ServiceTitan's client, within the rate that all processes share; ``lane``: within a part of it."""
     require(settings, *CREDENTIALS)
     assert settings.service_titan_client_id is not None
     assert settings.service_titan_client_secret is not None
@@ -199,20 +203,25 @@ async def open_source(settings: Settings, pool: Pool, clock: Clock) -> AsyncIter
         auth_url=settings.service_titan_auth_url,
         budget=PostgresBudget(pool, rates(settings.service_titan_rate_limit), clock),
         clock=clock,
+        lane=lane,
     ) as client:
         yield client
 
 
 @asynccontextmanager
 async def open_engine(
-    settings: Settings, *, application: str = "perfectcatch", progress: Progress | None = None
+    settings: Settings,
+    *,
+    application: str = "perfectcatch",
+    progress: Progress | None = None,
+    lane: str | None = None,
 ) -> AsyncIterator[Engine]:
-    """Everything that a sync needs."""
+    """Everything that a sync needs; ``lane``: its calls keep within a part of the rate."""
     clock = SystemClock()
     require(settings, *CREDENTIALS)  # before a database is started for nothing
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_store(settings, application=application))
-        source = await stack.enter_async_context(open_source(settings, pool, clock))
+        source = await stack.enter_async_context(open_source(settings, pool, clock, lane=lane))
         yield Engine(
             pool=pool,
             source=source,

@@ -244,3 +244,17 @@ def urlopen_when_up(request: Request) -> Any:
         except URLError:
             assert time.monotonic() < until
             time.sleep(0.1)
+
+
+def test_the_address_of_a_database_that_ends_with_the_command_says_so(reachable: Path) -> None:
+    shown = run("db", "url", PERFECTCATCH_DATA_DIR=str(reachable / "data"))
+    assert shown.returncode == 0
+    assert parse(shown.stdout.strip()).database
+    assert "the database ends with this command" in shown.stderr
+
+
+async def test_an_address_is_printed_as_other_programs_read_it(database: Server) -> None:
+    async with new_database(database) as url:
+        raw = parse(url).url().replace("postgresql://perfectcatch:", "postgresql://perfectcatch:p@ss/")
+        shown = run("db", "url", DATABASE_URL=raw).stdout.strip()
+    assert shown.startswith("postgresql://perfectcatch:p%40ss%2F")

@@ -33,7 +33,8 @@ _MOST_GONE: Final = 3  # of a collection; more at once are held for a person
 class Company:
     """A vendor's account and what its people do.
 
-    ``gone_once``: collection and id of all that ever vanished without a trace.
+    ``gone_once``: collection and id of all that ever vanished; ``untraced``: of all that changed in a way
+    that no feed tells.
     """
 
     def __init__(self, tenant_id: int) -> None:
@@ -46,12 +47,18 @@ class Company:
                 counted[name] += 1
                 chosen.append((name, record))
         options = Options(
-            tenant_id=tenant_id, clock=self.clock, export_page_size=5, rate=1e9, tokens_per_minute=10**6
+            tenant_id=tenant_id,
+            clock=self.clock,
+            export_page_size=5,
+            repeat_recent=False,  # a place that was skipped is not passed again by itself
+            rate=1e9,
+            tokens_per_minute=10**6,
         )
         self.service = Service(options, records=chosen)
         self.tenant = self.service.tenant
         self.gone: dict[str, dict[int, Record]] = {name: {} for name in KEPT}
         self.gone_once: set[tuple[str, int]] = set()
+        self.untraced: set[tuple[str, int]] = set()
         self.earlier: dict[tuple[str, int], Record] = {}
 
     @classmethod
@@ -138,6 +145,7 @@ class Company:
                     hidden, at = row.hidden, row.modified
                     self.tenant.table(name).put({**record, "customerId": winner["id"]}, modified=at)
                     row.hidden = hidden
+                    self.untraced.add((name, record["id"]))
 
     def _do_contact_changes(self, draw: Random) -> None:
         kind = draw.choice(("MobilePhone", "Phone", "Email"))
@@ -217,16 +225,29 @@ class Company:
             return
         self.gone[name][record["id"]] = record
         self.gone_once.add((name, record["id"]))
+        self.untraced.add((name, record["id"]))
         self.tenant.table(name).remove(record["id"])
 
     def _do_comes_back(self, draw: Random) -> None:
-        name = draw.choice(MAY_VANISH)
-        if self.gone[name]:
+        names = [name for name in MAY_VANISH if self.gone[name]]
+        if names:
+            name = draw.choice(names)
             record = self.gone[name].pop(draw.choice(sorted(self.gone[name])))
             if draw.random() < 0.5:
                 self.tenant.put(name, record)
-            else:  # exactly as it was, its time included
-                self.tenant.table(name).put(record, default=self.tenant.now())
+            else:
+                self.restore(name, record)
+
+    def restore(self, name: str, record: Record) -> None:
+        """Put a record back exactly as it was, its time included."""
+        self.tenant.table(name).put(record, default=self.tenant.now())
+
+    def all_come_back(self) -> None:
+        """Everything that vanished is there again as if nothing had been."""
+        for name, records in self.gone.items():
+            for record in records.values():
+                self.restore(name, record)
+            records.clear()
 
     def _do_back_to_what_it_was(self, draw: Random) -> None:
         if self.earlier:

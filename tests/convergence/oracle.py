@@ -126,14 +126,14 @@ def columns(entity: Entity, document: Row) -> Row:
 
 
 def differences(
-    mirror: Mirror, entity: Entity, truth: Mapping[int, Row], *, spoilt: set[int] = frozenset()
+    mirror: Mirror, entity: Entity, truth: Mapping[int, Row], *, besides: set[int] = frozenset()
 ) -> Iterator[str]:
-    """What in the mirror is not as ``truth`` has it, the vendor's records by id; ``spoilt`` ones excepted."""
+    """What in the mirror is not as ``truth`` has it, the vendor's records by id, ``besides`` excepted."""
     stored = mirror.rows[entity.name]
-    for st_id in truth.keys() - stored.keys() - spoilt:
+    for st_id in truth.keys() - stored.keys() - besides:
         yield f"{entity.name} {st_id} is lost"
     for st_id, row in stored.items():
-        if st_id in spoilt:
+        if st_id in besides:
             continue
         document = truth.get(st_id)
         if document is None:
@@ -225,6 +225,9 @@ def gaps(mirror: Mirror) -> Iterator[str]:
                     yield f"{name}: version {before['revision']} ends before it begins"
                 if after["valid_from"] not in (None, before["valid_to"]):
                     yield f"{name}: version {after['revision']} does not begin where the one before it ends"
+                earlier, later = before["st_modified_on"], after["st_modified_on"]
+                if earlier is not None and later is not None and later < earlier:
+                    yield f"{name}: version {after['revision']} is older than the one before it"
                 same = before["full_data"] == after["full_data"]
                 if same and (before["deleted_at"] is None) is (after["deleted_at"] is None):
                     yield f"{name}: version {after['revision']} is no change"

@@ -53,6 +53,7 @@ class Wire:
         self.faults: deque[tuple[str, int]] = deque()
         self.meanwhile: deque[Callable[[], None]] = deque()
         self.said: dict[str, bytes] = {}  # what was answered to each address, for a copy that lags behind
+        self.shown: dict[str, dict[Any, Body]] = {}  # how each record of a path was when it was first shown
         self.hidden: set[tuple[str, int]] = set()  # collection and id of rows that feeds do not show yet
 
     async def send(self, request: Request) -> Response:
@@ -74,7 +75,12 @@ class Wire:
         if is_page and status == 200:
             body = self._hide(parts.path, body)
             earlier = self.said.setdefault(request.url, body)
-            if fault:
+            first_shown = self.shown.setdefault(parts.path, {})
+            for record in json.loads(body)["data"]:
+                first_shown.setdefault(record["id"], record)
+            if fault == "stale":
+                body = _with_earlier(body, list(first_shown.values()), Random(number))
+            elif fault:
                 status, body = _spoilt(fault, Random(number), status, body, earlier)
         await asyncio.sleep(0)
         return Response(status=status, headers=answer.headers, body=body, seconds=0.001)
@@ -90,8 +96,16 @@ class Wire:
 
 FAULTS: Final = (
     "not sent", "cut", "error", "maintenance", "web page", "nothing", "revoked",
-    "again", "shuffled", "old", "unreadable", "nameless", "endless",
+    "again", "shuffled", "old", "stale", "stale", "stale", "unreadable", "nameless", "endless",
 )  # fmt: skip
+
+
+def _with_earlier(body: bytes, first_shown: list[Body], draw: Random) -> bytes:
+    """The page, and among its records some as they were once."""
+    page = json.loads(body)
+    page["data"] += draw.sample(first_shown, min(5, len(first_shown)))
+    draw.shuffle(page["data"])
+    return json.dumps(page).encode()
 
 
 def _spoilt(fault: str, draw: Random, status: int, body: bytes, earlier: bytes) -> tuple[int, bytes]:

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -21,7 +21,7 @@ from perfectcatch.errors import AlreadyRunning, BadSetting, Crash, DiskFull
 from perfectcatch.store.pool import open_pool
 from perfectcatch.store.server import binaries
 from perfectcatch.store.server.binaries import Identity
-from perfectcatch.store.server.cluster import within
+from perfectcatch.store.server.cluster import Cluster, within
 from perfectcatch.store.server.embedded import Server, attached, embedded, opened
 
 NOBODY = 65534
@@ -337,6 +337,45 @@ async def test_a_full_disk(reachable: Path) -> None:
                 pass
     finally:
         run("umount", str(small))
+
+
+def test_a_full_disk_is_recognised_far_above_the_end_of_the_log(tmp_path: Path) -> None:
+    cluster = Cluster(home=tmp_path, programs=tmp_path, who=Identity())
+    lines = ["FATAL:  could not write to file: No space left on device", *["LOG:  and so on"] * 500]
+    cluster.log.write_text("\n".join(lines))
+    assert "No space" not in cluster.tail()
+    assert isinstance(binaries.failure("it failed", cluster.tail(), log=cluster.written()), DiskFull)
+
+
+async def fill_the_log(small: Path) -> None:
+    """Write until PostgreSQL has no room for its log of changes, then wait for what its owner does."""
+    async with embedded(small / "data") as server:
+        async with await psycopg.AsyncConnection.connect(server.url, autocommit=True) as connection:
+            await connection.execute("create table t (n int)")
+            (small / "ballast").write_bytes(b"0" * shutil.disk_usage(small).free)
+            with suppress(psycopg.OperationalError):
+                while True:
+                    await connection.execute("select pg_logical_emit_message(true, '', repeat('x', 1000000))")
+        await asyncio.Event().wait()
+
+
+@AS_ROOT
+async def test_a_disk_that_fills_up_and_stays_full_ends_the_work(
+    reachable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perfectcatch.store.server.embedded._PATIENCE_SECONDS", 2.0)
+    small = reachable / "small"
+    small.mkdir()
+    if run("mount", "-t", "tmpfs", "-o", "size=150m,mode=755", "tmpfs", str(small)).returncode:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        with pytest.raises(DiskFull, match="no room left"):
+            await fill_the_log(small)
+        (small / "ballast").unlink()
+        async with embedded(small / "data") as server:
+            assert await rows(server) == 0
+    finally:
+        run("umount", "--lazy", str(small))
 
 
 @AS_ROOT

@@ -580,6 +580,25 @@ async def test_the_night_when_the_clock_jumps(
     assert found == ran
 
 
+@pytest.mark.parametrize("start", ["2026-03-07T12:00-05:00", "2026-10-31T12:00-04:00"])
+async def test_two_hundred_ticks_over_a_jump_of_the_clock_and_an_outage(
+    jobs: Jobs, connection: Connection, start: str
+) -> None:
+    """Four schedulers, exactly one run a tick; of the ticks in half an hour without any, one is made good."""
+    each = timedelta(minutes=15)
+    tickers = [Ticker(jobs._pool, [schedule("*/15 * * * *")], SystemClock()) for _ in range(4)]
+    now = moment(start)
+    await asyncio.gather(*(ticker.register(now) for ticker in tickers))
+    found: list[str] = []
+    for number in range(201):
+        now += 3 * each if number == 100 else each  # nobody was there for two of them
+        await asyncio.gather(*(ticker.turn(now) for ticker in tickers))
+        ran = await ticks(connection)
+        assert ran == [now.astimezone(NEW_YORK).isoformat()], number
+        found += ran
+    assert len(found) == len(set(found)) == 200 + 1
+
+
 async def test_another_cron_begins_at_its_next_tick(jobs: Jobs, connection: Connection) -> None:
     await Ticker(jobs._pool, [schedule("0 2 * * *")], SystemClock()).register(moment("2026-06-01T12:00Z"))
     changed = Ticker(jobs._pool, [schedule("0 7 * * *")], SystemClock())

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from declared import CONTACTS, CUSTOMERS, ENTITIES, JOBS, UNITS, document, encoded
@@ -14,7 +15,7 @@ from perfectcatch.errors import DatabaseUnavailable
 from perfectcatch.kit.clock import SystemClock
 from perfectcatch.model.entity import Inactive
 from perfectcatch.model.source import Page
-from perfectcatch.store import runs
+from perfectcatch.store import locks, runs
 from perfectcatch.store.merging import mirror, quarantine
 from perfectcatch.store.merging.mirror import Batch
 from perfectcatch.store.pool import Pool
@@ -205,3 +206,18 @@ async def test_a_clock_that_is_wrong_does_not_make_news_of_a_first_load(pool: Po
 class ADayAhead(SystemClock):
     def now(self) -> datetime:
         return super().now() + timedelta(days=1)
+
+
+async def test_a_run_whose_process_is_gone_is_closed_by_the_next(pool: Pool) -> None:
+    vendor, gone, alive = Vendor(), uuid4(), uuid4()
+    vendor.put(C, 1, name="x")
+    for run_id in (gone, alive):
+        await runs.begin(pool, 7, run_id, mode="full", entities=[], trigger="test", owner="here")
+    async with pool.connection() as connection:
+        await connection.execute("update servicetitan.sync_runs set started_at = now() - interval '1 minute'")
+    status = "select id, status from servicetitan.sync_runs where owner = 'here'"
+    async with locks.open_locks(pool, SystemClock(), owner=runs.lock_of(alive)):
+        await engine(pool, vendor).run_entities([CUSTOMERS])
+        assert dict(await rows(pool, status)) == {gone: "interrupted", alive: "running"}
+    await engine(pool, vendor).run_entities([CUSTOMERS])
+    assert dict(await rows(pool, status)) == {gone: "interrupted", alive: "interrupted"}

@@ -66,7 +66,7 @@ class Vendor:
 
     async def export_page(self, endpoint: str, token: str | None, query: Mapping[str, str]) -> Page:
         self._turn(endpoint, token)
-        since = int(token or 0)
+        since = int(token) if token and token.isdigit() else 0
         waiting = sorted(
             (number, st_id)
             for (name, st_id), number in self.changes.items()

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from perfectcatch import __version__
-from perfectcatch.cli import db, key, proof, sandbox, serve, sync, up, worker
+from perfectcatch.cli import backfill, db, key, proof, sandbox, serve, sync, up, worker
 from perfectcatch.cli.output import Output
 from perfectcatch.cli.running import failed
 
@@ -25,6 +25,9 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 sync.app.command("gaps")(proof.gaps)
+sync.app.command("customer")(proof.customer)
+sync.app.command("backfill")(backfill.backfill)
+sync.app.command("backfills")(backfill.backfills)
 app.add_typer(sync.app, name="sync")
 app.command("serve")(serve.serve)
 app.add_typer(worker.app, name="worker")

@@ -1,5 +1,6 @@
 """``perfectcatch db``: the database's shape, its address, and a look into it."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -80,6 +81,11 @@ async def _url(*, sandbox: bool) -> None:
             result({"url": database.for_others, "embedded": database.embedded})
         else:
             say(database.for_others)
+        if database.embedded and database.ours:
+            print(
+                "perfectcatch: the database ends with this command; it stays while `perfectcatch up` runs.",
+                file=sys.stderr,
+            )
 
 
 async def _studio(port: int, *, sandbox: bool) -> None:

@@ -1,4 +1,4 @@
-"""``perfectcatch sync gaps``: is the mirror equal to the vendor, and if not, why."""
+"""``perfectcatch sync gaps``: is the mirror equal to the vendor; ``sync customer``: one record anew."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +10,7 @@ from perfectcatch.cli.running import run_command
 if TYPE_CHECKING:
     from perfectcatch.store.gaps import Gap
     from perfectcatch.sync.gaps.prove import Proof
+    from perfectcatch.sync.one import Whole
 
 COLUMNS = {
     "entity": "entity",
@@ -53,6 +54,45 @@ async def _gaps(entity_name: str | None, *, repair: bool, requests: int | None) 
         return await prove(engine, chosen, repair=repair, requests=requests or REQUESTS)
 
 
+def customer(
+    st_id: Annotated[int, typer.Argument(help="The customer's id at ServiceTitan.")],
+) -> None:
+    """Read one customer now, with contacts, locations, jobs, visits, estimates, invoices and payments."""
+    whole = run_command(_customer(st_id))
+    rows = [part.as_row() for part in whole.parts]
+    if Output.json:
+        result(rows)
+    else:
+        shown = ("entity", "fetched", "created", "updated", "unchanged", "quarantined", "age")
+        table(
+            [row | {"age": _age(row["age_seconds"])} for row in rows],
+            {name: name for name in shown},
+        )
+        for row in rows:
+            if row["error"]:
+                print(f"{row['entity']}: {row['error']}")
+    if not whole.well:
+        raise typer.Exit(1)
+
+
+def _age(seconds: float | None) -> str:
+    if seconds is None:
+        return "never read"
+    return "now" if seconds < 1 else f"{seconds / 60:,.0f} minutes"
+
+
+async def _customer(st_id: int) -> "Whole":
+    from perfectcatch.app import open_engine
+    from perfectcatch.cli.start import prepared
+    from perfectcatch.sync.one import read_whole
+    from perfectcatch.vendors.servicetitan.entities import BY_NAME
+    from perfectcatch.vendors.servicetitan.related import OF_CUSTOMER
+
+    settings = prepared(quiet=True)
+    async with open_engine(settings, application="perfectcatch sync customer") as engine:
+        return await read_whole(engine, BY_NAME["customers"], st_id, OF_CUSTOMER)
+
+
 def as_row(gap: "Gap") -> dict[str, Any]:
     """The public shape of ``sync gaps --json``."""
     return {
@@ -78,7 +118,7 @@ def _show(proof: "Proof") -> None:
     if Output.json:
         result(rows)
         return
-    table(rows, COLUMNS)
+    table(rows, COLUMNS, spare=("compared", "gone", "differing"))
     for row in rows:
         for kind, found in row["differences"].items():
             ids = ", ".join(map(str, found["ids"]))

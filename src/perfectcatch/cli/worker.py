@@ -22,25 +22,31 @@ def sync() -> None:
 
 async def _sync() -> None:
     import asyncio
+    from dataclasses import replace
     from uuid import UUID
     from zoneinfo import ZoneInfo
 
-    from perfectcatch.app import open_engine
+    from perfectcatch.app import open_engine, open_source
     from perfectcatch.cli.start import crons, prepared
     from perfectcatch.errors import VendorUnavailable
     from perfectcatch.kit.clock import SystemClock
     from perfectcatch.store.jobs.queue import open_jobs
     from perfectcatch.store.pool import conninfo_of
     from perfectcatch.sync import requests
+    from perfectcatch.sync.backfill import go_on
     from perfectcatch.sync.gaps.prove import prove
     from perfectcatch.sync.hints import follow
     from perfectcatch.sync.schedule import CLOCK_RULES, GAPS, schedule
     from perfectcatch.sync.worker import work
     from perfectcatch.vendors.servicetitan.entities import ENTITIES
+    from perfectcatch.vendors.servicetitan.transport import BACKFILL
 
     settings = prepared()
     rows = schedule(crons(settings))
-    async with open_engine(settings, application="perfectcatch worker sync") as engine:
+    async with (
+        open_engine(settings, application="perfectcatch worker sync") as engine,
+        open_source(settings, engine.pool, engine.clock, lane=BACKFILL) as slow,
+    ):
 
         async def run(mode: str, trigger: str, run_id: UUID | None = None) -> None:
             report = await engine.run(mode, trigger=trigger, run_id=run_id)
@@ -55,6 +61,9 @@ async def _sync() -> None:
             else:
                 await run(mode, "schedule")
 
+        async def further(backfill_id: str) -> None:
+            await go_on(replace(engine, source=slow), UUID(backfill_id), trigger="queue")
+
         async with open_jobs(conninfo_of(engine.pool)) as jobs, asyncio.TaskGroup() as group:
             requests.declare(jobs, lambda mode, run_id: run(mode, requests.TRIGGER, run_id))
             following = group.create_task(follow(engine), name="webhooks")
@@ -62,6 +71,7 @@ async def _sync() -> None:
                 jobs,
                 rows,
                 once,
+                backfill=further,
                 zone=ZoneInfo(settings.service_titan_timezone),
                 clock=SystemClock(),
                 heartbeat_file=settings.heartbeat_file,

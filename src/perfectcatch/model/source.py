@@ -51,6 +51,19 @@ class Listing:
     form: Form = Form()
 
 
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Records of ``entity`` are listed by those of ``of`` that they point to.
+
+    ``parameter`` of the list takes the id, or a list of ids with ``many``.
+    """
+
+    entity: str
+    parameter: str
+    of: str
+    many: bool = True
+
+
 class RecordSource(Protocol):
     """What a vendor's client does for the sync. Errors are those of ``perfectcatch.errors``."""
 

@@ -8,7 +8,7 @@ taken inside its transaction, see ``statements``.)
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 
 import psycopg
 
@@ -61,13 +61,18 @@ class Locks:
 
 
 @asynccontextmanager
-async def open_locks(pool: Pool, clock: Clock) -> AsyncIterator[Locks]:
-    """Locks on the database of ``pool``; they are all free when the block ends."""
+async def open_locks(pool: Pool, clock: Clock, *, owner: str = "") -> AsyncIterator[Locks]:
+    """Locks on the database of ``pool``; they are all free when the block ends.
+
+    ``owner`` is held from the beginning: whoever finds that lock free knows that its holder is gone.
+    """
     with plain_errors():
         connection = await psycopg.AsyncConnection.connect(
             conninfo_of(pool), autocommit=True, application_name="perfectcatch locks"
         )
     try:
-        yield Locks(connection, clock)
+        locks = Locks(connection, clock)
+        async with locks.held(owner) if owner else nullcontext():
+            yield locks
     finally:
         await connection.close()

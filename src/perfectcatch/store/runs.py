@@ -44,15 +44,24 @@ class LastRun:
 async def begin(
     pool: Pool, tenant_id: int, run_id: UUID, *, mode: str, entities: list[str], trigger: str, owner: str
 ) -> None:
-    """Open a run; close those whose process has not been heard of for ten minutes."""
+    """Open a run; close those whose process is gone: the lock that it held on their names is free.
+
+    A run that has just begun may not have its lock yet.
+    """
     async with pool.connection() as connection:
         await connection.execute(
             f"""
-            update {SYNC_RUNS} set status = 'interrupted', completed_at = now(),
+            with open as materialized (
+              select id from {SYNC_RUNS} where tenant_id = %(tenant)s and status = 'running'
+                and started_at < now() - interval '10 seconds'
+            ), dead as materialized (
+              select id from open where pg_try_advisory_xact_lock(hashtextextended(%(run)s || id, 0))
+            )
+            update {SYNC_RUNS} r set status = 'interrupted', completed_at = now(),
               error_message = 'The process ended before the run did.'
-            where tenant_id = %s and status = 'running' and heartbeat_at < now() - interval '10 minutes'
+            from dead where r.tenant_id = %(tenant)s and r.id = dead.id and r.status = 'running'
             """,
-            (tenant_id,),
+            {"tenant": tenant_id, "run": lock_of("")},
         )
         await connection.execute(
             f"""
@@ -164,6 +173,11 @@ async def recent(pool: Pool, tenant_id: int, *, limit: int, before: datetime | N
             (tenant_id, before, before, limit),
         )
         return await cursor.fetchall()
+
+
+def lock_of(run_id: UUID | str) -> str:
+    """The name of the lock that the process of a run holds for as long as it lives."""
+    return f"sync run {run_id}"
 
 
 async def end(pool: Pool, tenant_id: int, run_id: UUID, *, status: str, error: str | None) -> None:

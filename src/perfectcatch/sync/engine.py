@@ -12,6 +12,7 @@ import structlog
 
 from perfectcatch.errors import PerfectCatchError, Retry
 from perfectcatch.kit.clock import Clock
+from perfectcatch.kit.finishing import last_words
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.source import RecordSource
 from perfectcatch.store import runs
@@ -95,13 +96,17 @@ class Engine:
             owner=owner(),
         )
         try:
-            async with open_locks(self.pool, self.clock) as locks, self.beating(report.run_id):
+            held = runs.lock_of(report.run_id)
+            async with (
+                open_locks(self.pool, self.clock, owner=held) as locks,
+                self.beating(report.run_id),
+            ):
                 context = self.context(report.run_id, locks, allow_deletions=allow_deletions)
                 await self._pull_all(context, entities, report, full=mode.full)
                 report.entities += context.on_demand.values()
             report.clock = await self.clock_rules()
         except BaseException as error:
-            await asyncio.shield(self._end(report, "interrupted", told(error)))
+            await last_words(self._end(report, "interrupted", told(error)))
             raise
         report.duration_ms = round((self.clock.monotonic() - began) * 1000)
         first = report.failures[0] if report.failures else None

@@ -1,6 +1,5 @@
 """One entity of a run: read its feeds, merge every page, keep the place, look for what is gone."""
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import datetime
@@ -8,6 +7,7 @@ from datetime import datetime
 import structlog
 
 from perfectcatch.errors import PerfectCatchError, VendorUnavailable
+from perfectcatch.kit.finishing import finish, last_words
 from perfectcatch.model.entity import Entity, Feed
 from perfectcatch.store import runs
 from perfectcatch.store.merging import merged, mirror, quarantine, sweep
@@ -191,4 +191,4 @@ async def _under_a_line(context: Context, entity: Entity, report: EntityReport, 
             duration_ms=round((context.clock.monotonic() - began) * 1000),
             error=report.error,
         )
-        await asyncio.shield(closing)
+        await (last_words(closing) if status == "interrupted" else finish(closing))

@@ -23,7 +23,7 @@ from perfectcatch.kit.clock import FakeClock
 from perfectcatch.kit.http import Http
 from perfectcatch.kit.limits import LocalBudget
 from perfectcatch.vendors.servicetitan.client import Client
-from perfectcatch.vendors.servicetitan.transport import rates
+from perfectcatch.vendors.servicetitan.transport import BACKFILL, rates
 
 GOOD = page({"id": 1})
 MAINTENANCE = refused(409, "The service is suspended for maintenance")
@@ -186,6 +186,20 @@ async def test_a_429_slows_the_company_or_the_report_alone(bench: Bench, lab: La
         await client.call("reporting.data.run", report_category="a", report_id=1, body={})
         assert spy.slowed[1:] == [("report:4711:a:1", 200.5)]
         assert spy.asked == [("report:4711:a:1", False), ("servicetitan:4711", False)] * 2
+
+
+async def test_a_backfill_keeps_within_half_of_the_background(bench: Bench, lab: Lab) -> None:
+    spy = Spy(bench.clock)
+    lab.otherwise = says({"hasMore": False, "data": []})
+    async with bench.client(budget=spy, lane=BACKFILL) as client:
+        began = bench.clock.monotonic()
+        for _ in range(41):
+            await client.list_page("crm.customers.list", 0, 1, {})
+        assert spy.asked[:2] == [("backfill:4711", False), ("servicetitan:4711", False)]
+        assert bench.clock.monotonic() - began == pytest.approx(40 / (50 * 0.8 * 0.5), abs=0.11)
+        lab.say(says(None, 429, Retry_After="20"))
+        await client.list_page("crm.customers.list", 0, 1, {})
+        assert spy.slowed == [("servicetitan:4711", 20.5)]
 
 
 async def test_the_same_report_runs_once_a_minute(bench: Bench, client: Client, lab: Lab) -> None:

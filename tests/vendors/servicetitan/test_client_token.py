@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from servicetitan_lab import HTML, SECRET, Bench, Lab, page, refused, says
 
-from perfectcatch.errors import CredentialsRejected, VendorUnavailable
+from perfectcatch.errors import BadSetting, CredentialsRejected, VendorUnavailable
 from perfectcatch.vendors.servicetitan.auth import Credentials, environment_hint
 from perfectcatch.vendors.servicetitan.client import Client
 
@@ -166,8 +166,6 @@ async def test_the_token_lasts_through_a_long_backoff(bench: Bench, client: Clie
 @pytest.mark.parametrize(
     ("auth", "api", "words"),
     [
-        ("auth.servicetitan.io", "api-integration.servicetitan.io", "AUTH_URL is the production environment"),
-        ("auth-integration.servicetitan.io", "api.servicetitan.io", "API_URL the production one"),
         ("auth.servicetitan.io", "api.servicetitan.io", "made in integration do not work"),
         ("auth-integration.servicetitan.io", "api-integration.servicetitan.io", "made in production do not"),
         ("127.0.0.1:1", "127.0.0.1:2", "copy both again"),
@@ -175,6 +173,18 @@ async def test_the_token_lasts_through_a_long_backoff(bench: Bench, client: Clie
 )
 def test_the_hint_about_environments(auth: str, api: str, words: str) -> None:
     assert words in environment_hint(f"https://{auth}/connect/token", f"https://{api}")
+
+
+@pytest.mark.parametrize(
+    ("auth", "api", "words"),
+    [
+        ("auth.servicetitan.io", "api-integration.servicetitan.io", "AUTH_URL is the production environment"),
+        ("auth-integration.servicetitan.io", "api.servicetitan.io", "API_URL the production one"),
+    ],
+)
+def test_addresses_of_two_environments_are_refused_at_once(auth: str, api: str, words: str) -> None:
+    with pytest.raises(BadSetting, match=words):
+        environment_hint(f"https://{auth}/connect/token", f"https://{api}")
 
 
 def test_credentials_show_nothing() -> None:

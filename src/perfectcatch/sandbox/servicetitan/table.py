@@ -65,10 +65,23 @@ class Column:
         self.values: dict[Id, Any] = {}
         self.groups: dict[Any, set[Id]] = {}
 
+    def fill(self, rows: Iterable[Row]) -> None:
+        """Take in rows, all of them new here. Reading one field costs a quarter of decoding the record."""
+        field, rest = self.path[0], self.path[1:]
+        one = msgspec.defstruct("One", [("value", Any, msgspec.UNSET)], rename={"value": field})
+        read = msgspec.json.Decoder(one).decode
+        for row in rows:
+            value = read(row.body).value  # type: ignore[attr-defined]
+            if value is msgspec.UNSET and row.extra:
+                value = read(b"{" + row.extra + b"}").value  # type: ignore[attr-defined]
+            self._take(row.id, None if value is msgspec.UNSET else dig(value, rest))
+
     def set(self, row_id: Id, record: Record) -> None:
         """Take the value of a new or changed record; a list counts once for each of its elements."""
         self.drop(row_id)
-        value = dig(record, self.path)
+        self._take(row_id, dig(record, self.path))
+
+    def _take(self, row_id: Id, value: Any) -> None:
         self.values[row_id] = value
         for each in value if isinstance(value, list) else (value,):
             self.groups.setdefault(_key(each), set()).add(row_id)
@@ -238,8 +251,7 @@ class Table:
         column = self._columns.get(path)
         if column is None:
             column = self._columns[path] = Column(path)
-            for row_id, row in self.rows.items():
-                column.set(row_id, row.record())
+            column.fill(self.rows.values())
         return column
 
     def has(self, *path: str) -> bool:

@@ -159,8 +159,13 @@ def _open_to_all(tree: Path) -> None:
                 file.chmod(0o755 if file.parent.name == "bin" or ".so" in name else 0o644)
 
 
-def failure(what: str, said: str) -> DiskFull | Crash:
-    """Give the error for ``what`` went wrong, judged by what the system or PostgreSQL ``said``."""
-    if any(sign in said for sign in _NO_SPACE):
+def no_room(said: str) -> bool:
+    """Whether the system or PostgreSQL ``said`` that the disk is full."""
+    return any(sign in said for sign in _NO_SPACE)
+
+
+def failure(what: str, said: str, *, log: str = "") -> DiskFull | Crash:
+    """Give the error for ``what`` went wrong, judged by what was ``said``, there or further up in ``log``."""
+    if no_room(said) or no_room(log):
         return DiskFull(f"{what}: there is no room left on the disk; free some and start again")
     return Crash(f"{what}: {said.strip()}")

@@ -62,6 +62,7 @@ _STARTS: Final = 5
 _TICK: Final = 0.02
 _LONGEST_SOCKET: Final = 103  # of sockaddr_un on the strictest system we know
 _LOG_BYTES: Final = 10_000_000
+_READ_BYTES: Final = 200_000
 _QUOTED_LINES: Final = 4
 # What is still held for a moment after a kill: by the old backends, or by whoever took our free port.
 _PASSING: Final = (
@@ -146,7 +147,9 @@ class Cluster:
                 await self._until_ready()
             except NotStarted as error:
                 if attempt + 1 == _STARTS:
-                    raise failure("PostgreSQL did not start", str(error)) from error
+                    raise failure(
+                        f"PostgreSQL in {self.home} did not start", str(error), log=self.written()
+                    ) from error
                 self.port = self.port if same_port else 0
                 await asyncio.sleep(0.2 * 2**attempt)
             except BaseException:
@@ -191,7 +194,9 @@ class Cluster:
                 said = self.tail()
                 if any(sign in said for sign in _PASSING):
                     raise NotStarted(said)
-                raise failure("PostgreSQL did not start", said or f"see {self.log}")
+                raise failure(
+                    f"PostgreSQL in {self.home} did not start", said or f"see {self.log}", log=self.written()
+                )
             lock = self._lock_file()
             if lock and lock[0] == str(self.process.pid) and lock[-1] == "ready":
                 return
@@ -227,9 +232,13 @@ class Cluster:
 
     def tail(self) -> str:
         """Give the last lines that PostgreSQL wrote since it was started."""
+        return _last_lines(self.written())
+
+    def written(self) -> str:
+        """Give what PostgreSQL wrote since it was started, of much the end."""
         with suppress(OSError), self.log.open("rb") as log:
-            log.seek(max(self.log_from, log.seek(0, os.SEEK_END) - 8000))
-            return _last_lines(log.read().decode(errors="replace"))
+            log.seek(max(self.log_from, log.seek(0, os.SEEK_END) - _READ_BYTES))
+            return log.read().decode(errors="replace")
         return ""
 
     def _lock_file(self) -> list[str]:

@@ -17,6 +17,7 @@ import fcntl
 import json
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from urllib.parse import quote
 import structlog
 
 from perfectcatch.errors import AlreadyRunning, BadSetting, DatabaseUnavailable, DiskFull, PerfectCatchError
+from perfectcatch.kit.retry import Rules, backoff
 from perfectcatch.store.server import binaries
 from perfectcatch.store.server.cluster import USER, Cluster, within, write_private
 
@@ -34,7 +36,9 @@ DATABASE: Final = "perfectcatch_automation"
 
 _ELSEWHERE: Final = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - a directory of our own is made in it
 _WATCH_SECONDS: Final = 0.25
-_RESTARTS: Final = 5
+_RESTART: Final = Rules(first_wait=0.5, longest_wait=10.0)  # so that a disk that was full is noticed soon
+_WELL_SECONDS: Final = 60.0
+_PATIENCE_SECONDS: Final = 40.0
 _ATTACH_SECONDS: Final = 60.0
 _GRACE_SECONDS: Final = 5.0
 _OWN_SECONDS: Final = 0.3
@@ -61,7 +65,8 @@ async def embedded(data_dir: Path) -> AsyncIterator[Server]:
     """Own ``data_dir`` and run its PostgreSQL for as long as the context is open.
 
     Errors: ``AlreadyRunning`` when another process owns the directory, ``BadSetting`` when it cannot be
-    used, ``DiskFull``, and ``Crash`` with the end of PostgreSQL's log when it does not start.
+    used, ``DiskFull``, and ``Crash`` with the end of PostgreSQL's log when it does not start. PostgreSQL that
+    dies is started again; if that does not succeed within a while, the block is cancelled, the reason raised.
     """
     data_dir = _absolute(data_dir)
     with _plain_errors(data_dir):
@@ -73,8 +78,10 @@ async def embedded(data_dir: Path) -> AsyncIterator[Server]:
         try:
             with _plain_errors(data_dir):
                 server = await _started(cluster, data_dir)
-            watch = asyncio.create_task(_keep_running(cluster), name="embedded-postgresql")
-            yield server
+            keeper = _Keeper(cluster)
+            watch = asyncio.create_task(keeper.keep_running(), name="embedded-postgresql")
+            with keeper.telling(watch):
+                yield server
             await within(_GRACE_SECONDS, lambda: _free(data_dir / "users.lock", fcntl.LOCK_EX))
         finally:
             if watch is not None:
@@ -236,17 +243,63 @@ async def _create_database(url: str) -> None:
         raise binaries.failure("the embedded database does not answer", str(error)) from error
 
 
-async def _keep_running(cluster: Cluster) -> None:
-    """Start PostgreSQL again when it dies although nobody asked it to."""
-    for restarts in range(_RESTARTS):
-        await within(float("inf"), lambda: cluster.ended, tick=_WATCH_SECONDS)
-        _log.error("database.died", restarts=restarts, said=cluster.tail())
+@dataclass
+class _Keeper:
+    """Keeps PostgreSQL running. ``trouble`` is why it does not run now."""
+
+    cluster: Cluster
+    trouble: PerfectCatchError | None = None
+
+    @contextmanager
+    def telling(self, watch: "asyncio.Task[None]") -> Iterator[None]:
+        """Cancel the block when ``watch`` gives up; of what fails in it meanwhile, tell the reason."""
+        owner = asyncio.current_task()
+        assert owner is not None
+        watch.add_done_callback(lambda ended: None if ended.cancelled() else owner.cancel())
         try:
-            await cluster.start(same_port=True)
-        except PerfectCatchError as error:
-            _log.critical("database.not_restarted", error=str(error), log=str(cluster.log))
-            return
-    _log.critical("database.dies_again_and_again", restarts=_RESTARTS, log=str(cluster.log))
+            yield
+        except asyncio.CancelledError:
+            if watch.done() and owner.uncancel() == 0 and self.trouble is not None:
+                raise self.trouble from None
+            raise
+        except Exception:
+            if self.trouble is not None:
+                raise self.trouble from None
+            raise
+
+    async def keep_running(self) -> None:
+        """Start PostgreSQL again when it dies although nobody asked it to, waiting longer while it fails.
+
+        What keeps it from starting, such as a full disk, may pass; after a while of that it is given up.
+        """
+        failures, since = 0, 0.0
+        while True:
+            began = time.monotonic()
+            await within(float("inf"), lambda: self.cluster.ended, tick=_WATCH_SECONDS)
+            said = self.cluster.written()
+            _log.error("database.died", said=self.cluster.tail())
+            if failures == 0 or time.monotonic() - began > _WELL_SECONDS:
+                failures, since = 0, time.monotonic()
+            self._note(said)
+            while self.cluster.ended:
+                failures += 1
+                if failures > 1:
+                    await asyncio.sleep(backoff(failures - 1, _RESTART, draw=lambda: 1.0))
+                try:
+                    await self.cluster.start(same_port=True)
+                except PerfectCatchError as error:
+                    _log.critical("database.not_restarted", error=str(error), log=str(self.cluster.log))
+                    self._note(said, error)
+                    if time.monotonic() - since > _PATIENCE_SECONDS:
+                        return
+            self.trouble = None
+
+    def _note(self, said: str, error: PerfectCatchError | None = None) -> None:
+        """Keep why it does not run; a full disk is told apart from what follows from it."""
+        if not isinstance(error, DiskFull):
+            told = str(error) if error else self.cluster.tail()
+            error = binaries.failure(f"PostgreSQL in {self.cluster.home} died", told, log=said)
+        self.trouble = error
 
 
 async def _end(cluster: Cluster) -> None:

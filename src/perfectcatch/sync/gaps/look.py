@@ -108,7 +108,7 @@ class Vendor:
         """How many living records the vendor has in a window; raises what the source raises."""
         total = 0
         for feed, listing in self.lists:
-            query = {**_query(self.entity, feed, listing), **_within(window), "includeTotal": "true"}
+            query = {**_query(self.entity, feed, listing), **within(window), "includeTotal": "true"}
             page = await self.source.list_page(listing.endpoint, 0, 1, query)
             self.allowance.spend(page.requests)
             total += page.total or 0
@@ -118,7 +118,7 @@ class Vendor:
         """Every record of a window; ends early, with ``has_more``, when the allowance is used up."""
         totals: list[int | None] = []
         for feed, listing in self.lists:
-            query = {**_query(self.entity, feed, listing), **_within(window)}
+            query = {**_query(self.entity, feed, listing), **within(window)}
             if listing.counts:
                 query["includeTotal"] = "true"
             if self.source.takes(listing.endpoint, "sort"):
@@ -132,7 +132,7 @@ class Vendor:
                 self.allowance.spend(page.requests)
                 totals += [page.total] if number == 0 else []
                 number, more = number + 1, page.has_more and bool(page.records or page.broken)
-                yield _sight(page, _form_of(feed, listing))
+                yield _sight(page, form_of(feed, listing))
         self.told = None if None in totals else sum(total or 0 for total in totals)
 
     async def feed_page(self, at: str | None) -> Sight:
@@ -169,7 +169,7 @@ class Vendor:
             asked = {**query, "ids": ",".join(map(str, part))}
             page = await self.source.list_page(listing.endpoint, 0, IDS_PER_REQUEST, asked)
             self.allowance.spend(page.requests)
-            sight = _sight(page, _form_of(feed, listing))
+            sight = _sight(page, form_of(feed, listing))
             seen.listed += sight.records
             seen.broken += sight.broken
             told = {number_of(record) for record in sight.records}
@@ -218,7 +218,7 @@ def _sight(page: Page, form: Form) -> Sight:
     return Sight(records, page.broken, page.has_more, page.token, page.total)
 
 
-def _form_of(feed: Feed, listing: Listing) -> Form:
+def form_of(feed: Feed, listing: Listing) -> Form:
     """The list's own differences, and the feed's tag where several lists share a table."""
     return listing.form if feed.tag is None else Form(adds=(*listing.form.adds, feed.tag))
 
@@ -230,7 +230,8 @@ def _query(entity: Entity, feed: Feed, listing: Listing) -> dict[str, str]:
     return {**dict(fixed), **dict(chosen)}
 
 
-def _within(window: Window[datetime]) -> dict[str, str]:
+def within(window: Window[datetime]) -> dict[str, str]:
+    """The window as query parameters of a list."""
     limits = (("createdOnOrAfter", window.start), ("createdBefore", window.end))
     return {name: written(moment) for name, moment in limits if moment is not None}
 

@@ -1,6 +1,5 @@
 """A run that compares entities with the vendor, leaves its result in the tables, and repairs on request."""
 
-import asyncio
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,7 +8,8 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from perfectcatch.errors import PerfectCatchError
+from perfectcatch.errors import CredentialsRejected, PerfectCatchError
+from perfectcatch.kit.finishing import last_words
 from perfectcatch.model.entity import Entity
 from perfectcatch.store import gaps, runs
 from perfectcatch.store.gaps import Gap
@@ -64,7 +64,8 @@ async def prove(
 ) -> Proof:
     """Compare ``entities`` one after the other, in the order of their references, within ``requests``.
 
-    What an entity does not use is there for the next ones. One that fails does not stop the others.
+    What an entity does not use is there for the next ones. One that fails does not stop the others. Raises
+    CredentialsRejected, which would fail them all.
     """
     chosen = list(entities)
     proof = Proof(uuid4())
@@ -79,7 +80,11 @@ async def prove(
         owner=owner(),
     )
     try:
-        async with open_locks(engine.pool, engine.clock) as locks, engine.beating(proof.run_id):
+        held = runs.lock_of(proof.run_id)
+        async with (
+            open_locks(engine.pool, engine.clock, owner=held) as locks,
+            engine.beating(proof.run_id),
+        ):
             context = engine.context(proof.run_id, locks)
             left = requests
             for place, entity in enumerate(chosen):
@@ -90,7 +95,7 @@ async def prove(
                 proof.gaps.append(gap)
     except BaseException as error:
         closing = runs.end(engine.pool, tenant_id, proof.run_id, status="interrupted", error=told(error))
-        await asyncio.shield(closing)
+        await last_words(closing)
         raise
     bad = next((gap for gap in proof.gaps if gap.verdict not in GOOD), None)
     await runs.end(
@@ -108,6 +113,8 @@ async def _prove_one(context: Context, entity: Entity, share: int, *, repair: bo
     try:
         with plain_errors():
             return await _examined(context, entity, allowance, repair=repair)
+    except CredentialsRejected:
+        raise  # what refuses one entity would refuse them all
     except PerfectCatchError as error:
         return _without(entity, FAILED, str(error), allowance.used)
     except Exception as error:

@@ -12,7 +12,13 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from perfectcatch.errors import CredentialsRejected, PerfectCatchError, RateLimited, VendorUnavailable
+from perfectcatch.errors import (
+    BadSetting,
+    CredentialsRejected,
+    PerfectCatchError,
+    RateLimited,
+    VendorUnavailable,
+)
 from perfectcatch.kit import redact, retry
 from perfectcatch.kit.breaker import Breaker
 from perfectcatch.kit.clock import Clock
@@ -207,10 +213,13 @@ class Tokens:
 
 
 def environment_hint(auth_url: str, api_url: str) -> str:
-    """What to look at when credentials are refused: they work in the environment they were made in alone."""
+    """What to look at when credentials are refused: they work in the environment they were made in alone.
+
+    Addresses of two environments cannot work whatever the credentials: BadSetting.
+    """
     auth, api = _environment(auth_url), _environment(api_url)
     if auth and api and auth != api:
-        return (
+        raise BadSetting(
             f"SERVICE_TITAN_AUTH_URL is the {auth} environment and SERVICE_TITAN_API_URL the {api} one: "
             "use one environment for both, the one that the credentials were made in"
         )

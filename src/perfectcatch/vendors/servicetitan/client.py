@@ -66,6 +66,7 @@ class Client(RecordSource):
         interactive_rules: retry.Rules = INTERACTIVE,
         on_request: Observer | None = None,
         draw: retry.Draw = random.random,
+        lane: str | None = None,
     ) -> None:
         self._find = find or endpoints.find
         self._tenant_id = credentials.tenant_id
@@ -82,6 +83,7 @@ class Client(RecordSource):
             interactive_rules=interactive_rules,
             on_request=on_request,
             draw=draw,
+            lane=lane,
         )
 
     async def __aenter__(self) -> Self:

@@ -33,6 +33,8 @@ from perfectcatch.vendors.servicetitan.refusals import FIRST_ERROR, UNAUTHORIZED
 Answer = TypeVar("Answer")
 
 BACKGROUND = retry.Rules(attempts=6, total=600.0)
+BACKFILL = "backfill"  # the lane of calls that may take half of the background's share
+BACKFILL_SHARE = 0.5
 INTERACTIVE = retry.Rules(attempts=4, longest_wait=5.0, total=30.0)
 
 
@@ -53,9 +55,12 @@ Observer = Callable[[Observation], None]
 def rates(per_second: float) -> dict[str, Rate]:
     """The rates that this client asks its budget for, with ``per_second`` calls for each company.
 
-    The vendor allows 60 a second for an app and company, and one run of the same report a minute.
+    The vendor allows 60 a second for an app and company, and one run of the same report a minute. A backfill
+    has half of what people leave to the background: however much there is to read, the sync keeps its pace.
     """
-    return {"servicetitan": Rate(per_second), "report": Rate(1 / 60, reserve=0.0)}
+    company = Rate(per_second)
+    backfill = Rate(per_second * (1 - company.reserve) * BACKFILL_SHARE, reserve=0.0)
+    return {"servicetitan": company, BACKFILL: backfill, "report": Rate(1 / 60, reserve=0.0)}
 
 
 def web_address(setting: str, url: str) -> str:
@@ -87,8 +92,10 @@ class Transport:
         interactive_rules: retry.Rules,
         on_request: Observer | None,
         draw: retry.Draw,
+        lane: str | None = None,
     ) -> None:
         self._http = http
+        self._lane = lane
         self._credentials = credentials
         self._api_url = web_address("SERVICE_TITAN_API_URL", api_url)
         self._budget = budget
@@ -254,14 +261,13 @@ class Transport:
         return f"{call.endpoint.module} of {self._credentials.tenant_id}"
 
     def _budget_keys(self, call: Call) -> list[str]:
-        company = self._company
-        if call.report is None:
-            return [company]
-        return [f"report:{self._credentials.tenant_id}:{call.report}", company]
+        lane = [f"{self._lane}:{self._credentials.tenant_id}"] if self._lane else []
+        report = [f"report:{self._credentials.tenant_id}:{call.report}"] if call.report is not None else []
+        return [*lane, *report, self._company]
 
     def _limited_key(self, call: Call) -> str:
         """Whom a 429 slows down: of a report only its own runs, since the limit of a report is its own."""
-        return self._budget_keys(call)[0]
+        return self._budget_keys(call)[-1 if call.report is None else -2]
 
     def _key_sentence(self) -> str:
         return (

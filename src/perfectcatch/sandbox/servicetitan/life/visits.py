@@ -41,6 +41,8 @@ def plan(desk: Desk, row: Row, record: Record | None) -> None:
             agenda.set("visit", row.id, over if over > row.modified else row.modified + length)
         case "Hold":
             rest = row.modified + booking.random_day(dice, 1, 8)
+            if rest < desk.now:  # it has been waiting for long
+                rest = desk.now + booking.random_day(dice, 1, 20)
             agenda.set("visit", row.id, hours.office_moment(rest, dice))
 
 
