@@ -12,7 +12,7 @@ from perfectcatch.model.event import ClockRule
 from perfectcatch.store.merging import detect
 from perfectcatch.store.merging.extract import literal
 from perfectcatch.store.merging.mirror import announce
-from perfectcatch.store.merging.statements import record_json
+from perfectcatch.store.merging.transitions import record_json
 from perfectcatch.store.names import EVENTS, SYNC_STATE, qualified, quote
 from perfectcatch.store.pool import Connection, Pool, run_in_transaction
 
