@@ -27,8 +27,8 @@ LAST_DAY: Final = "9999-12-30"
 _NUMBERS: Final = (Type.MONEY, Type.NUMBER, Type.DOUBLE)
 _NUMBER: Final = r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?$"
 _DAY: Final = r"\d{4}-\d\d-\d\d"
-# What fits this and can be read as a moment begins with a day, but for a doubled hyphen (2026-01--2) that means
-# the same to PostgreSQL: proved by trying every character in every place. \x25 is a percent sign, see ``literal``.
+# What fits this and can be read as a moment begins with a day: every character was tried in every place.
+# Only a doubled hyphen (2026-01--2) passes, and means the same. \x25 is a percent sign, see ``literal``.
 _PLAINLY: Final = r"E'2___-__-__T__:__:__\x25'"
 _SPAN: Final = r"-?(\d+ -?)?\d+:[0-9:.]+$"
 
