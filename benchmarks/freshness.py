@@ -13,8 +13,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ QUIET = (
     "CLOCK_RULES",
 )
 NEXT = {"Hold": "InProgress"}  # any other status goes on hold
+TOLD = ("job_on_hold", "job_started")
 PATIENCE = 60.0  # seconds after the last change
 
 
@@ -84,14 +85,14 @@ async def measure(per_second: float, seconds: float, interval: int, customers: i
             jobs = jobs[: int(per_second * seconds)]
             before = vendor.get("stats")
             changed: dict[int, datetime] = {}
-            arrived: Counter[int] = Counter()
+            arrived: Counter[tuple[int, str]] = Counter()
             ages: list[float] = []
             async with open_pool(url, max_size=4) as pool:
 
                 async def listen() -> None:
                     async for event in events.listen(pool, known["tenant_id"]):
-                        if event.entity == "jobs" and event.st_id in changed:
-                            arrived[event.st_id] += 1
+                        if event.event_type in TOLD and event.st_id in changed:
+                            arrived[event.st_id, event.event_type] += 1
                             ages.append(time.time() - changed[event.st_id].timestamp())
 
                 listener = asyncio.create_task(listen())
@@ -101,7 +102,7 @@ async def measure(per_second: float, seconds: float, interval: int, customers: i
                     await asyncio.to_thread(make_changes, known["url"], jobs, per_second, changed)
                     took = time.monotonic() - began
                     until = time.monotonic() + PATIENCE
-                    while len(arrived) < len(changed) and time.monotonic() < until:
+                    while len(arrived) < len(changed) and time.monotonic() < until:  # noqa: ASYNC110
                         await asyncio.sleep(0.2)
                     whole = time.monotonic() - began + 3 * interval
                 async with pool.connection() as connection:

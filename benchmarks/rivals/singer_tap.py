@@ -36,6 +36,7 @@ class List(RESTStream):  # type: ignore[misc]
         return Pages(1)
 
     def get_url_params(self, context: Any, next_page_token: Any) -> dict[str, Any]:
+        del context
         return {"pageSize": 5000, "page": next_page_token or 1}
 
 
@@ -43,7 +44,9 @@ class TapLists(Tap):  # type: ignore[misc]
     """The five lists."""
 
     name = "tap-lists"
-    config_jsonschema = th.PropertiesList(th.Property("known", th.ObjectType(additional_properties=True))).to_dict()
+    config_jsonschema = th.PropertiesList(
+        th.Property("known", th.ObjectType(additional_properties=True))
+    ).to_dict()
 
     def discover_streams(self) -> list[List]:
         known = self.config["known"]
@@ -61,7 +64,9 @@ class TapLists(Tap):  # type: ignore[misc]
         import json
         import urllib.request
 
-        request = urllib.request.Request(f"{self.config['known']['url']}/{path}?pageSize=200", headers=self.headers)
+        request = urllib.request.Request(
+            f"{self.config['known']['url']}/{path}?pageSize=200", headers=self.headers
+        )
         with urllib.request.urlopen(request, timeout=60) as answer:
             records = json.load(answer)["data"]
         found: dict[str, Any] = {}

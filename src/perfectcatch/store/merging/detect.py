@@ -51,6 +51,13 @@ def holds(condition: Condition, row: str, entities: Entities) -> str:
             return "(" + " and ".join(holds(each, row, entities) for each in conditions) + ")"
 
 
+def is_of_one_row(condition: Condition) -> bool:
+    """Whether ``condition`` looks at the record alone, so that an index can be made of it."""
+    if isinstance(condition, All):
+        return all(is_of_one_row(each) for each in condition.conditions)
+    return not isinstance(condition, Refers)
+
+
 def constant(value: Any) -> str:
     """A value of a rule as an SQL constant."""
     if isinstance(value, bool):
