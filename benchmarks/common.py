@@ -49,7 +49,7 @@ async def database_server() -> AsyncIterator[str]:
     with tempfile.TemporaryDirectory(prefix="pc-bench-", dir="/tmp") as place:
         os.chmod(place, 0o755)  # noqa: PTH101 - PostgreSQL runs as another user
         async with embedded(Path(place)) as server:
-            yield server.url
+            yield server.tcp_url  # not every rival can use a local socket
 
 
 async def fresh_database(server_url: str, name: str) -> str:

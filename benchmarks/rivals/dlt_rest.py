@@ -1,7 +1,7 @@
 """dlt's REST source with merge. Reads a JSON object from the standard input, prints seconds and rows.
 
-``{"known": .., "database_url": .., "again": true}``; with ``again`` it waits for a line between a full load and
-an incremental one in the same process.
+Each further line of it asks for what has changed, in the same process: ``{"known": .., "database_url": ..,
+"place": ..}`` comes first, ``place`` being where dlt keeps its state.
 """
 
 import json

@@ -7,8 +7,6 @@ from singer_sdk import RESTStream, Tap
 from singer_sdk import typing as th
 from singer_sdk.pagination import BasePageNumberPaginator
 
-ANY = th.CustomType({"type": ["null", "string", "number", "boolean", "object", "array"]})
-
 
 class Pages(BasePageNumberPaginator):
     """Pages until the vendor says that there are no more."""
@@ -72,7 +70,7 @@ class TapLists(Tap):  # type: ignore[misc]
         found: dict[str, Any] = {}
         for record in records:
             for key, value in record.items():
-                if key != "id" and value is not None:
+                if key != "id" and value not in (None, []):
                     found.setdefault(key, _type(value))
         return [th.Property(key, type_) for key, type_ in found.items()]
 
@@ -85,7 +83,7 @@ def _type(value: Any) -> Any:
     if isinstance(value, dict):
         return th.ObjectType(additional_properties=True)
     if isinstance(value, list):
-        return th.ArrayType(ANY)
+        return th.ArrayType(_type(value[0]))
     return th.StringType
 
 

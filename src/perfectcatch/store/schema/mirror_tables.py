@@ -31,6 +31,7 @@ from sqlalchemy.types import TypeEngine
 
 from perfectcatch.model import entity as words
 from perfectcatch.model.entity import Child, Entity, Link, Type
+from perfectcatch.model.event import Exists
 from perfectcatch.store.merging import detect
 from perfectcatch.store.names import PUBLIC, quote, split
 from perfectcatch.store.schema.tables import MOMENT, NAMING
@@ -107,8 +108,10 @@ def _index_what_falls_due(table: Table, entity: Entity) -> None:
     """Clock rules look every few minutes, or seconds: at what is open, not at all that ever was."""
     for rule in entity.clock_rules:
         name = _index_name(table.name, f"{rule.column}_open")
-        if detect.is_of_one_row(rule.holds) and all(index.name != name for index in table.indexes):
-            holds = detect.holds(rule.holds, quote(table.name), {})
+        if rule.holds == Exists() or not detect.is_of_one_row(rule.holds):
+            continue
+        if all(index.name != name for index in table.indexes):
+            holds = detect.filters(rule.holds, quote(table.name), {})
             where = text(f"deleted_at is null and {holds}")
             Index(name, table.c.tenant_id, table.c[rule.column], postgresql_where=where)
 
