@@ -1,4 +1,4 @@
-"""``make bench``: every benchmark, one after the other; the words that are given go to the one of the sync."""
+"""``make bench``: every benchmark, one after the other; what is given goes to that of the sync."""
 
 import sys
 
