@@ -5,7 +5,7 @@
 The sandbox runs in its own process, each load in a process of its own, so that CPU and memory are the
 client's. Everybody writes to the same embedded PostgreSQL. The rows of the comparison are read and converted
 before its clock starts. ``--others``: customers of the company that the other tools read, 0 for none of them;
-they get their own virtual environments, which are gone afterwards.
+they get their own virtual environments, which are gone afterwards unless ``--environments`` keeps them.
 """
 
 import argparse
@@ -62,11 +62,10 @@ def _database(server: str, name: str) -> str:
     return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
 
 
-async def beside_others(server: str, customers: int) -> dict[str, Any]:
+async def beside_others(server: str, customers: int, place: Path) -> dict[str, Any]:
     """The same five lists by other tools, and by us, at a company of ``customers``."""
-    with sandbox_process(customers) as known, tempfile.TemporaryDirectory(prefix="pc-rivals-") as home:
-        settings, place = settings_for(known), Path(home)
-        ours = await one_round(server, settings, known["url"])
+    with sandbox_process(customers) as known:
+        ours = await one_round(server, settings_for(known), known["url"])
         mirrored = _database(server, "bench_ours")
         turns = iter(range(3, 100))
 
@@ -86,7 +85,7 @@ async def beside_others(server: str, customers: int) -> dict[str, Any]:
         return result
 
 
-async def measure(customers: int, rounds: int, others: int) -> dict[str, Any]:
+async def measure(customers: int, rounds: int, others: int, place: Path) -> dict[str, Any]:
     result: dict[str, Any] = {"customers": customers, "rounds": [], "machine": machine()}
     async with database_server() as server:
         with sandbox_process(customers) as known:
@@ -98,7 +97,7 @@ async def measure(customers: int, rounds: int, others: int) -> dict[str, Any]:
             here = settings | {"DATABASE_URL": _database(server, "bench_ours")}
             result["listening"] = await asyncio.to_thread(tasks.run, "listening", here, rounds=200)
         if others:
-            result["others"] = await beside_others(server, others)
+            result["others"] = await beside_others(server, others, place)
     return result
 
 
@@ -188,9 +187,12 @@ def main() -> None:
     words.add_argument("--customers", type=int, default=20000)
     words.add_argument("--rounds", type=int, default=3)
     words.add_argument("--others", type=int, default=2000)
+    words.add_argument("--environments", type=Path, help="Where those of other tools are kept between runs")
     words.add_argument("--out", type=Path)
     chosen = words.parse_args()
-    text = report(asyncio.run(measure(chosen.customers, chosen.rounds, chosen.others)))
+    with tempfile.TemporaryDirectory(prefix="pc-others-") as gone:
+        place = chosen.environments or Path(gone)
+        text = report(asyncio.run(measure(chosen.customers, chosen.rounds, chosen.others, place)))
     print(text)
     if chosen.out:
         chosen.out.write_text(text)
