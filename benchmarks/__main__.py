@@ -1,6 +1,11 @@
-"""``make bench``: every benchmark, one after the other."""
+"""``make bench``: every benchmark, one after the other; what is given goes to that of the sync."""
 
-from benchmarks import sync
+import sys
+
+from benchmarks import freshness, growth, requests, sync
 
 if __name__ == "__main__":
     sync.main()
+    sys.argv[1:] = []
+    for other in (growth, requests, freshness):
+        other.main()

@@ -282,10 +282,42 @@ async def test_a_missing_reference_is_read_on_demand(pool: Pool, vendor: Vendor)
 async def test_references_come_first(pool: Pool, vendor: Vendor) -> None:
     vendor.put(J, 1, status="Open", unitId=5, customerId=1)
     vendor.put(U, 5, name="Install")
-    await engine(pool, vendor).run_entities([JOBS, CONTACTS, CUSTOMERS, UNITS])
+    work, chosen = engine(pool, vendor), [JOBS, CONTACTS, CUSTOMERS, UNITS]
+    await work.run_entities(chosen)
+    order = [endpoint for endpoint, _ in vendor.pages]
+    assert order.index(J) > order.index(U)  # the unit decides about an event, also about one of the past
+    vendor.pages.clear()
+    vendor.put(J, 2, status="Open", unitId=5, customerId=9)
+    await work.run_entities(chosen)
     order = [endpoint for endpoint, _ in vendor.pages]
     assert order.index(J) > order.index(U)
     assert order.index(J) > order.index(C)
+
+
+async def test_a_first_load_waits_for_nothing_that_decides_nothing(pool: Pool, vendor: Vendor) -> None:
+    vendor.put(U, 5, name="Install")
+    for st_id in range(1, 20):
+        vendor.put(J, st_id, status="Open", unitId=5, customerId=1)
+    report = await engine(pool, vendor, side_by_side=1).run_entities([CUSTOMERS, UNITS, JOBS])
+    order = [endpoint for endpoint, _ in vendor.pages]
+    assert order.index(U) < order.index(J)
+    assert {each.status for each in report.entities} == {"succeeded"}
+    [(events,)] = await rows(
+        pool, "select count(*) from automation.events where historical and event_type = 'install_job_created'"
+    )
+    assert events == 19
+
+
+async def test_an_entity_without_news_writes_nothing_but_its_line(pool: Pool, vendor: Vendor) -> None:
+    work = engine(pool, vendor)
+    await work.run_entities([CUSTOMERS])
+    await work.run_entities([CUSTOMERS])
+    query = (
+        "select key, value, xmin::text from servicetitan.sync_state where key like 'customers%' order by 1"
+    )
+    before = await rows(pool, query)
+    assert line(await work.run_entities([CUSTOMERS])) == ("succeeded", 0, 0, 0, 0, 1)
+    assert await rows(pool, query) == before
 
 
 async def test_two_runs_at_once_do_not_read_twice(pool: Pool, vendor: Vendor) -> None:

@@ -54,6 +54,8 @@ async def _read(work: Work, feed: Feed) -> None:
 
 async def _store(work: Work, feed: Feed, step: feeds.Step) -> None:
     """Merge a page and keep the place, in one transaction; then tell who watches."""
+    if not work.place.full and _says_nothing(work, feed, step):
+        return
     await work.context.locks.check()
     page, keep = step.page, _keeping(work, feed, step)
     try:
@@ -63,6 +65,12 @@ async def _store(work: Work, feed: Feed, step: feeds.Step) -> None:
         outcome = await work.merge(page.records, page.broken, keep)
     work.note(outcome)
     work.context.progress.page(work.entity.name, work.report.outcome)
+
+
+def _says_nothing(work: Work, feed: Feed, step: feeds.Step) -> bool:
+    """Whether there is nothing to store: so it is with most entities when news is read every few seconds."""
+    still_there = step.position is None or step.position == work.place.tokens.get(feed_key(feed))
+    return still_there and not step.page.records and not step.page.broken
 
 
 async def settle(work: Work, names: Sequence[str]) -> None:
@@ -111,6 +119,8 @@ async def _finish(work: Work, before: datetime | None, *, swept: bool) -> None:
     """
     context, place = work.context, work.place
     place.modified = before or place.modified
+    if not place.full and not work.report.outcome.fetched and place.is_kept:
+        return
     newest = await mirror.newest(context.pool, context.tenant_id, work.entity)
     now = await runs.database_clock(context.pool)
     async with transaction(context.pool) as connection:
