@@ -7,10 +7,9 @@ import typer
 
 from perfectcatch.cli.output import Output, result, say, table
 from perfectcatch.cli.running import run_command
+from perfectcatch.cli.talking import USUAL_URL, Url, tell
 from perfectcatch.errors import BadArgument
 
-USUAL_URL = "http://127.0.0.1:4010"
-_OK = 200
 _COLUMNS = {
     "id": "id",
     "kind": "kind",
@@ -21,8 +20,6 @@ _COLUMNS = {
 }
 _KIND_COLUMNS = {"kind": "kind", "does": "what it does", "parameters": "parameters"}
 _RULE = ("share", "every", "after", "times")
-
-Url = Annotated[str, typer.Option(help="The address that the sandbox printed when it started.")]
 
 
 def fault(
@@ -46,7 +43,7 @@ def fault(
     """Let a running sandbox fail from now on, until `perfectcatch sandbox faults --clear`."""
     rule = {"share": share, "on": on, "times": times, "after": after, "every": every, "seed": seed}
     given = {name: value for name, value in rule.items() if value is not None}
-    added = run_command(_ask(url, "faults", {"kind": kind, **given, **_parsed(parameters or [])}))
+    added = run_command(tell(url, "faults", {"kind": kind, **given, **_parsed(parameters or [])}))
     if Output.json:
         result(added)
     else:
@@ -63,12 +60,12 @@ def faults(
     if kinds:
         _show_kinds()
     elif clear:
-        cleared = run_command(_ask(url, "faults/clear", {}))
+        cleared = run_command(tell(url, "faults/clear", {}))
         if Output.json:
             result(cleared)
         say(f"{cleared['cleared']} faults ended.")
     else:
-        _show(run_command(_ask(url, "faults", None))["faults"])
+        _show(run_command(tell(url, "faults", None))["faults"])
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
@@ -129,28 +126,3 @@ def _parsed(words: list[str]) -> dict[str, Any]:
         except ValueError:
             parsed[name] = text
     return parsed
-
-
-async def _ask(url: str, name: str, body: dict[str, Any] | None) -> Any:
-    """Ask the control surface of the sandbox at ``url``. Errors: BadArgument with what it said."""
-    from perfectcatch.kit.http import Http, Request
-
-    async with Http() as http:
-        answer = await http.send(
-            Request(
-                method="GET" if body is None else "POST",
-                url=f"{url.rstrip('/')}/_sandbox/{name}",
-                headers={"Content-Type": "application/json"},
-                body=None if body is None else json.dumps(body).encode(),
-                setting="--url",
-            )
-        )
-    try:
-        document = json.loads(answer.body)
-    except ValueError:
-        document = None
-    if answer.status == _OK and document is not None:
-        return document
-    if isinstance(document, dict) and document.get("errors"):
-        raise BadArgument(" ".join(text for texts in document["errors"].values() for text in texts))
-    raise BadArgument(f"No sandbox answers at {url} ({answer.status}): check --url.")
