@@ -41,8 +41,8 @@ class Company:
         return (*size, "--seed", str(SEED), *more)
 
 
-SMALL = Company(customers=60, page_size=20, rows=1000)
-LARGE = Company(customers=2600, page_size=100, rows=50_000)
+SMALL = Company(customers=60, page_size=20, rows=750)
+LARGE = Company(customers=3900, page_size=100, rows=50_000)
 
 
 def sizes(*pairs: tuple[Any, ...]) -> list[Any]:

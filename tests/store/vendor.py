@@ -27,6 +27,7 @@ class Vendor:
     stuck: bool = False  # promises more and gives the same token
     round: Any = None  # the tokens to promise more with, one after the other
     down: set[str] = field(default_factory=set)  # endpoints that do not answer
+    time_told: datetime | None = None
     broken: set[str] = field(default_factory=set)  # endpoints whose client has a mistake
     lists: dict[str, Listing] = field(default_factory=dict)  # of feeds that can be listed, by the feed
     unlisted: set[int] = field(default_factory=set)  # ids that lists leave out although they exist
@@ -63,6 +64,9 @@ class Vendor:
         self._available(endpoint)
         record = self.records[endpoint.replace(".get", ".export")].get(st_id)
         return json.dumps(record).encode() if record else None
+
+    def vendor_time(self) -> datetime | None:
+        return self.time_told
 
     async def export_page(self, endpoint: str, token: str | None, query: Mapping[str, str]) -> Page:
         self._turn(endpoint, token)
