@@ -64,10 +64,10 @@ class Place:
         """Give up an unfinished full read; this one has a place of its own from its first page on."""
         await state.forget(connection, tenant_id, key(self.entity, "checkpoint"))
 
-    async def go_back(self, connection: Connection, tenant_id: int, position: str | None) -> None:
-        """Keep that the feed is to be read again from ``position``: what it gave as later ones is no good."""
+    async def go_back(self, connection: Connection, tenant_id: int) -> None:
+        """Keep that the next read begins where this one did: the places that the feed gave are no good."""
         if self.full:
-            await self._keep_checkpoint(connection, tenant_id, position)
+            await self.begin_anew(connection, tenant_id)
         else:
             await state.put(connection, tenant_id, key(self.entity, "cursor"), self._cursor(self.tokens))
 

@@ -55,7 +55,8 @@ async def _read(work: Work, feed: Feed) -> None:
     except VendorLoop:
         if position != start:
             async with transaction(work.context.pool) as connection:
-                await work.place.go_back(connection, work.context.tenant_id, start)
+                await runs.still_ours(connection, work.context.tenant_id, work.log_id)
+                await work.place.go_back(connection, work.context.tenant_id)
         raise
     work.place.finished(feed, position)
 
