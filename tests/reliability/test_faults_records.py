@@ -19,6 +19,8 @@ from reliability.faults_lab import migrated_template as migrated_template  # noq
 from reliability.faults_lab import sandboxes as sandboxes  # noqa: PLC0414
 from reliability.test_faults_transport import LARGE, SMALL, Company, sizes
 
+pytestmark = pytest.mark.timeout(900)
+
 LISTS = {  # collections that are read as numbered pages
     "jpm.job_types": "servicetitan.st_job_types",
     "marketing.campaigns": "servicetitan.st_campaigns",
@@ -38,7 +40,7 @@ def assert_lists(lab: Lab, *collections: str) -> None:
             assert document == records[st_id], (collection, st_id)
 
 
-@pytest.mark.parametrize(("company", "rows", "rounds"), sizes((SMALL, 40, 2), (LARGE, 2000, 12)))
+@pytest.mark.parametrize(("company", "rows", "rounds"), sizes((SMALL, 40, 1), (LARGE, 2000, 12)))
 def test_a2_changes_become_visible_late(labs: Labs, company: Company, rows: int, rounds: int) -> None:
     lab = labs(*company.words(*PLENTY))
     draw = random.Random(SEED)
@@ -63,13 +65,10 @@ def test_a2_changes_become_visible_late(labs: Labs, company: Company, rows: int,
     assert_lists(lab, "dispatch.technician_shifts")
 
 
-@pytest.mark.parametrize(("company", "runs"), sizes((SMALL, 2), (Company(120, 20, 0), 100)))
+@pytest.mark.parametrize(("company", "runs"), sizes((SMALL, 1), (Company(120, 20, 0), 100)))
 def test_a3_the_company_changes_between_two_pages(labs: Labs, company: Company, runs: int) -> None:
     lab = labs(*company.words(*PLENTY))
-    entities = {
-        "technician_shifts": "dispatch.technician_shifts",
-        "customer_contacts": "crm.customers_contacts",
-    }
+    entities = ("technician_shifts", "customer_contacts")  # a list and a feed
     for number in range(runs):
         lab.fault("page-shift", seed=SEED + number, times=4)
         for entity in entities:  # a list that never stands still says so and fails; what came is stored
@@ -84,7 +83,7 @@ def test_a3_the_company_changes_between_two_pages(labs: Labs, company: Company, 
 
 def _read_again(lab: Lab, entity: str) -> None:
     """One more cycle: a list is believed about a deletion at the second time, many wait for a person."""
-    for words in ((), (), ("--allow-deletions",)):
+    for words in ((), ("--allow-deletions",)):
         result = lab.product.run("sync", "run", entity, "--full", *words)
     assert result.returncode == 0, (result.stdout, result.stderr)
 
