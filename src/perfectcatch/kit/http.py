@@ -88,7 +88,7 @@ class Http:
         self,
         *,
         deadlines: Deadlines | None = None,
-        max_bytes: int = 256 * MEBIBYTE,
+        max_bytes: int = 200 * MEBIBYTE,
         connections: int = 64,
         compressed: bool = True,
         user_agent: str = "perfectcatch",
@@ -198,6 +198,7 @@ class _Plain:
 
     def feed(self, chunk: bytes) -> None:
         if self._body.tell() + len(chunk) > self._limit:
+            self._body = io.BytesIO()  # an error keeps its frames alive, and they would keep the body
             raise _Unreadable(f"gave more than the limit of {self._limit} bytes")
         self._body.write(chunk)
 

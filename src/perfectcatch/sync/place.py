@@ -71,6 +71,13 @@ class Place:
         """Give up an unfinished full read; this one has a place of its own from its first page on."""
         await state.forget(connection, tenant_id, key(self.entity, "checkpoint"))
 
+    async def go_back(self, connection: Connection, tenant_id: int) -> None:
+        """Keep that the next read begins where this one did: the places that the feed gave are no good."""
+        if self.full:
+            await self.begin_anew(connection, tenant_id)
+        else:
+            await state.put(connection, tenant_id, key(self.entity, "cursor"), self._cursor(self.tokens))
+
     async def keep_end(
         self, connection: Connection, tenant_id: int, *, newest: datetime | None, now: datetime
     ) -> None:

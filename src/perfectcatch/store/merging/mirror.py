@@ -363,19 +363,22 @@ async def _number(connection: Connection, query: str, values: dict[str, Any]) ->
     return int(row[0]) if row else 0
 
 
-async def newest(pool: Pool, tenant_id: int, entity: Entity) -> datetime | None:
+async def newest(
+    pool: Pool, tenant_id: int, entity: Entity, *, until: datetime | None = None
+) -> datetime | None:
     """The latest vendor time that is stored of ``entity``, in this century.
 
-    A time that lies ahead is a mistake of the vendor's, or of one of the clocks; a cursor that followed it
-    would see nothing more until then.
+    A time that lies ahead is a mistake of the vendor's; a cursor that followed it would see nothing more
+    until then. What lies ahead is for the vendor's clock to say (``until``); where it does not, a day beyond
+    the database's clock, which may itself be wrong, is the limit.
     """
     async with pool.connection() as connection:
         found = await connection.execute(
             f"""
             select max(st_modified_on) from {qualified(entity.table)} where tenant_id = %s
-              and st_modified_on between '2000-01-01' and now()
+              and st_modified_on between '2000-01-01' and coalesce(%s, now() + interval '1 day')
             """,
-            (tenant_id,),
+            (tenant_id, until),
         )
         row = await found.fetchone()
         return row[0] if row else None
