@@ -53,7 +53,7 @@ tenants = itertools.count(1)
 
 @dataclass(frozen=True)
 class Run:
-    """A run of ``mode``. ``ends`` tells how: cut short so many ``requests`` and turns of the loop later?"""
+    """A run of ``mode``. ``ends`` tells how it ends, so many ``requests`` and turns of the loop later."""
 
     mode: str
     ends: str
