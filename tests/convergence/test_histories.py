@@ -53,10 +53,11 @@ tenants = itertools.count(1)
 
 @dataclass(frozen=True)
 class Run:
-    """A run of ``mode``; ``ends`` tells whether it is cut short, after ``turns`` of the event loop."""
+    """A run of ``mode``. ``ends`` tells how it ends, so many ``requests`` and turns of the loop later."""
 
     mode: str
     ends: str
+    requests: int
     turns: int
 
 
@@ -64,10 +65,11 @@ runs = st.lists(
     st.builds(
         Run,
         mode=st.sampled_from(MODES),
-        ends=st.sampled_from(["well", "well", "cancelled", "connections lost", "killed"]),
-        turns=st.integers(0, 6000),
+        ends=st.sampled_from(["well", "cancelled", "connections lost", "killed"]),
+        requests=st.integers(0, 20),
+        turns=st.integers(0, 1500),
     ),
-    min_size=1,
+    min_size=2,
     max_size=3,
 )
 numbers = st.integers(0, 2**32)
@@ -128,8 +130,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule(
         batch=runs,
-        changes=st.lists(changes, max_size=12),
-        faults=st.lists(st.tuples(st.sampled_from(FAULTS), numbers), max_size=8),
+        changes=st.lists(changes, min_size=4, max_size=12),
+        faults=st.lists(st.tuples(st.sampled_from(FAULTS), numbers), min_size=2, max_size=8),
     )
     def somebody_reads(
         self, batch: list[Run], changes: list[tuple[str, int]], faults: list[tuple[str, int]]
@@ -153,6 +155,9 @@ class Histories(RuleBasedStateMachine):
         self.steps[f"runs that end {run.ends}"] += 1
         reading = asyncio.create_task(engine.run(run.mode))
         if run.ends != "well":
+            after = self.wire.requests + run.requests
+            while self.wire.requests < after and not reading.done():  # noqa: ASYNC110 - it sets no event
+                await asyncio.sleep(0)
             for _ in range(run.turns):
                 await asyncio.sleep(0)
             if run.ends != "cancelled":
