@@ -168,10 +168,13 @@ class Histories(RuleBasedStateMachine):
             await reading
 
     async def _cut_connections(self) -> None:
-        async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as connection:
+        """Every connection but the listener's, and those of others who are cutting."""
+        async with await psycopg.AsyncConnection.connect(
+            self.url, autocommit=True, application_name="cutter"
+        ) as connection:
             await connection.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() "
-                "and pid not in (pg_backend_pid(), %s)",
+                "and application_name <> 'cutter' and pid <> %s",
                 (self.listener.info.backend_pid,),
             )
 
