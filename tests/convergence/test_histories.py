@@ -161,7 +161,8 @@ class Histories(RuleBasedStateMachine):
             for _ in range(run.turns):
                 await asyncio.sleep(0)
             if run.ends != "cancelled":
-                await self._cut_connections()
+                with suppress(psycopg.OperationalError):  # another one was quicker
+                    await self._cut_connections()
             if run.ends != "connections lost":
                 reading.cancel()
         with suppress(asyncio.CancelledError, *oracle.PASSING):
