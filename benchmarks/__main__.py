@@ -1,8 +1,11 @@
-"""``make bench``: every benchmark, one after the other."""
+"""``make bench``: every benchmark, one after the other; what is given goes to that of the sync."""
 
-from benchmarks import gateway, gateway_reads, sync
+import sys
+
+from benchmarks import freshness, gateway, gateway_reads, growth, requests, sync
 
 if __name__ == "__main__":
     sync.main()
-    gateway.main()
-    gateway_reads.main()
+    sys.argv[1:] = []
+    for other in (growth, requests, freshness, gateway, gateway_reads):
+        other.main()

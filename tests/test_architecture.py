@@ -345,3 +345,9 @@ def test_a_breach_is_found(rule: Callable[[Source], Iterator[str]], path: str, t
 
 def test_every_rule_has_a_breach():
     assert {rule for rule, _, _ in BREACHES} == set(RULES)
+
+
+def test_no_two_test_files_have_one_name():
+    """They could not be collected together."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

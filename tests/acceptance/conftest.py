@@ -90,7 +90,7 @@ class Product:
             env=self.environment | settings,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=600,
             check=False,
             cwd="/",
         )

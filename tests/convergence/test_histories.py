@@ -53,10 +53,11 @@ tenants = itertools.count(1)
 
 @dataclass(frozen=True)
 class Run:
-    """A run of ``mode``; ``ends`` tells whether it is cut short, after ``turns`` of the event loop."""
+    """A run of ``mode``. ``ends`` tells how it ends, so many ``requests`` and turns of the loop later."""
 
     mode: str
     ends: str
+    requests: int
     turns: int
 
 
@@ -64,10 +65,11 @@ runs = st.lists(
     st.builds(
         Run,
         mode=st.sampled_from(MODES),
-        ends=st.sampled_from(["well", "well", "cancelled", "connections lost", "killed"]),
-        turns=st.integers(0, 6000),
+        ends=st.sampled_from(["well", "cancelled", "connections lost", "killed"]),
+        requests=st.integers(0, 20),
+        turns=st.integers(0, 1500),
     ),
-    min_size=1,
+    min_size=2,
     max_size=3,
 )
 numbers = st.integers(0, 2**32)
@@ -128,8 +130,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule(
         batch=runs,
-        changes=st.lists(changes, max_size=12),
-        faults=st.lists(st.tuples(st.sampled_from(FAULTS), numbers), max_size=8),
+        changes=st.lists(changes, min_size=4, max_size=12),
+        faults=st.lists(st.tuples(st.sampled_from(FAULTS), numbers), min_size=2, max_size=8),
     )
     def somebody_reads(
         self, batch: list[Run], changes: list[tuple[str, int]], faults: list[tuple[str, int]]
@@ -153,20 +155,27 @@ class Histories(RuleBasedStateMachine):
         self.steps[f"runs that end {run.ends}"] += 1
         reading = asyncio.create_task(engine.run(run.mode))
         if run.ends != "well":
+            after = self.wire.requests + run.requests
+            while self.wire.requests < after and not reading.done():  # noqa: ASYNC110 - it sets no event
+                await asyncio.sleep(0)
             for _ in range(run.turns):
                 await asyncio.sleep(0)
             if run.ends != "cancelled":
-                await self._cut_connections()
+                with suppress(psycopg.OperationalError):  # another one was quicker
+                    await self._cut_connections()
             if run.ends != "connections lost":
                 reading.cancel()
         with suppress(asyncio.CancelledError, *oracle.PASSING):
             await reading
 
     async def _cut_connections(self) -> None:
-        async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as connection:
+        """Every connection but the listener's, and those of others who are cutting."""
+        async with await psycopg.AsyncConnection.connect(
+            self.url, autocommit=True, application_name="cutter"
+        ) as connection:
             await connection.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() "
-                "and pid not in (pg_backend_pid(), %s)",
+                "and application_name <> 'cutter' and pid <> %s",
                 (self.listener.info.backend_pid,),
             )
 

@@ -50,6 +50,7 @@ class Wire:
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        self.requests = 0
         self.faults: deque[tuple[str, int]] = deque()
         self.meanwhile: deque[Callable[[], None]] = deque()
         self.said: dict[str, bytes] = {}  # what was answered to each address, for a copy that lags behind
@@ -57,6 +58,7 @@ class Wire:
         self.hidden: set[tuple[str, int]] = set()  # collection and id of rows that feeds do not show yet
 
     async def send(self, request: Request) -> Response:
+        self.requests += 1
         for _ in range(2):
             await asyncio.sleep(0)
         parts = urlsplit(request.url)

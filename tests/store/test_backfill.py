@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from declared import CUSTOMERS, ENTITIES
@@ -13,8 +14,8 @@ from vendor import Vendor
 from perfectcatch.errors import AlreadyRunning, BadArgument, VendorUnavailable
 from perfectcatch.kit.clock import SystemClock
 from perfectcatch.model.entity import whole
-from perfectcatch.model.source import Listing
-from perfectcatch.store import backfills, locks
+from perfectcatch.model.source import Listing, Page
+from perfectcatch.store import backfills, locks, runs
 from perfectcatch.store.pool import Pool
 from perfectcatch.sync import backfill as reading
 from perfectcatch.sync.backfill import backfill, go_on
@@ -149,3 +150,24 @@ async def test_what_makes_no_sense_writes_nothing(pool: Pool, vendor: Vendor) ->
         with pytest.raises(BadArgument):
             await backfill(engine(pool, vendor), entity, start, end)
     assert await backfills.listed(pool, 7) == []
+
+
+async def test_another_run_does_not_take_it_for_dead(pool: Pool, vendor: Vendor) -> None:
+    seen: list[Any] = []
+
+    class Watched(Vendor):
+        async def list_page(self, endpoint: str, page: int, size: int, query: Mapping[str, str]) -> Page:
+            if not seen:
+                await rows(
+                    pool,
+                    "update servicetitan.sync_runs set started_at = now() - interval '1 minute' returning 1",
+                )
+                await runs.begin(
+                    pool, 7, uuid4(), mode="full", entities=[], trigger="command", owner="another"
+                )
+                seen.extend(await rows(pool, "select mode, status from servicetitan.sync_runs order by 1"))
+            return await super().list_page(endpoint, page, size, query)
+
+    watched = Watched(records=vendor.records, changes=vendor.changes, lists=vendor.lists)
+    await backfill(engine(pool, watched), CUSTOMERS, FIRST, AFTER)
+    assert seen == [("backfill", "running"), ("full", "running")]

@@ -124,6 +124,28 @@ async def test_a_first_load_is_historical(pool: Pool) -> None:
     ]
 
 
+async def test_events_that_are_there_already_are_not_told_again(pool: Pool) -> None:
+    """Somebody removed rows by hand, and they are loaded anew."""
+    await merge(pool, JOBS, document(1, status="Completed"), historical=True)
+    before = await rows(pool, "select id, event_type, version from automation.events order by 1")
+    await rows(pool, "delete from servicetitan.t_jobs returning 1")
+    outcome = await merge(pool, JOBS, document(1, status="Completed"), document(2), historical=True)
+    assert outcome.created == 2
+    assert outcome.past_events == Counter({"job_created": 1})
+    after = await rows(pool, "select id, event_type, version from automation.events order by 1")
+    assert after[: len(before)] == before
+    assert len(after) == len(before) + 1
+
+
+async def test_a_new_row_has_what_is_looked_up_for_it(pool: Pool) -> None:
+    await merge(pool, CONTACTS, document(5, customerId=1, type="Phone", value="(212) 555-0142"))
+    await merge(pool, CUSTOMERS, document(1, name="Ann"), document(2, name="Bo"), historical=True)
+    assert await rows(pool, "select st_id, phone from servicetitan.t_customers order by 1") == [
+        (1, "+12125550142"),
+        (2, None),
+    ]
+
+
 async def test_bad_records_are_kept_with_their_reason_and_the_others_stored(pool: Pool) -> None:
     outcome = await merge(
         pool,

@@ -3,7 +3,8 @@
 import asyncio
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from declared import CONTACTS, CUSTOMERS, ENTITIES, JOBS, UNITS
 from vendor import Vendor
 
 from perfectcatch.errors import BadArgument, CredentialsRejected, DatabaseUnavailable
-from perfectcatch.kit.clock import SystemClock
+from perfectcatch.kit.clock import FakeClock, SystemClock
 from perfectcatch.model.entity import Feed, changed, export, whole
 from perfectcatch.store import locks, runs
 from perfectcatch.store.pool import Pool
@@ -282,10 +283,42 @@ async def test_a_missing_reference_is_read_on_demand(pool: Pool, vendor: Vendor)
 async def test_references_come_first(pool: Pool, vendor: Vendor) -> None:
     vendor.put(J, 1, status="Open", unitId=5, customerId=1)
     vendor.put(U, 5, name="Install")
-    await engine(pool, vendor).run_entities([JOBS, CONTACTS, CUSTOMERS, UNITS])
+    work, chosen = engine(pool, vendor), [JOBS, CONTACTS, CUSTOMERS, UNITS]
+    await work.run_entities(chosen)
+    order = [endpoint for endpoint, _ in vendor.pages]
+    assert order.index(J) > order.index(U)  # the unit decides about an event, also about one of the past
+    vendor.pages.clear()
+    vendor.put(J, 2, status="Open", unitId=5, customerId=9)
+    await work.run_entities(chosen)
     order = [endpoint for endpoint, _ in vendor.pages]
     assert order.index(J) > order.index(U)
     assert order.index(J) > order.index(C)
+
+
+async def test_a_first_load_waits_for_nothing_that_decides_nothing(pool: Pool, vendor: Vendor) -> None:
+    vendor.put(U, 5, name="Install")
+    for st_id in range(1, 20):
+        vendor.put(J, st_id, status="Open", unitId=5, customerId=1)
+    report = await engine(pool, vendor, side_by_side=1).run_entities([CUSTOMERS, UNITS, JOBS])
+    order = [endpoint for endpoint, _ in vendor.pages]
+    assert order.index(U) < order.index(J)
+    assert {each.status for each in report.entities} == {"succeeded"}
+    [(events,)] = await rows(
+        pool, "select count(*) from automation.events where historical and event_type = 'install_job_created'"
+    )
+    assert events == 19
+
+
+async def test_an_entity_without_news_writes_nothing_but_its_line(pool: Pool, vendor: Vendor) -> None:
+    work = engine(pool, vendor)
+    await work.run_entities([CUSTOMERS])
+    await work.run_entities([CUSTOMERS])
+    query = (
+        "select key, value, xmin::text from servicetitan.sync_state where key like 'customers%' order by 1"
+    )
+    before = await rows(pool, query)
+    assert line(await work.run_entities([CUSTOMERS])) == ("succeeded", 0, 0, 0, 0, 1)
+    assert await rows(pool, query) == before
 
 
 async def test_two_runs_at_once_do_not_read_twice(pool: Pool, vendor: Vendor) -> None:
@@ -487,3 +520,51 @@ async def test_what_pointed_to_a_merged_record_is_read_again(pool: Pool, vendor:
     report = await work.run_entities([customers])
     assert await rows(pool, "select customer_id from servicetitan.t_jobs") == [(4,)]
     assert report.events == Counter({"customer_merged": 1, "job_moved": 1})
+
+
+async def test_a_feed_that_goes_in_circles_is_left_where_it_was_taken_up(pool: Pool, vendor: Vendor) -> None:
+    work = engine(pool, vendor)
+    await work.run_entities([CUSTOMERS])
+    before = await rows(pool, "select value from servicetitan.sync_state where key = 'customers_cursor'")
+    vendor.put(C, 1, name="changed")
+    vendor.circle = (vendor.records[C][1], count(1000))
+    for full in (False, True):
+        start = len(vendor.pages)
+        report = await work.run_entities([CUSTOMERS], full=full)
+        assert "does not go on: it answers with nothing new" in (report.entities[0].error or "")
+        assert len(vendor.pages) - start <= 3
+        place = await rows(pool, "select value from servicetitan.sync_state where key = 'customers_cursor'")
+        assert place == before
+    vendor.circle = None
+    vendor.put(C, 2, name="later")
+    report = await work.run_entities([CUSTOMERS])
+    assert report.entities[0].outcome.updated == 1
+    assert await live(pool) == list(range(1, 9))
+
+
+@pytest.mark.parametrize("ours_is_wrong_by", [timedelta(), timedelta(hours=24), timedelta(hours=-24)])
+async def test_a_time_that_lies_ahead_does_not_blind_a_list(
+    pool: Pool, vendor: Vendor, ours_is_wrong_by: timedelta
+) -> None:
+    """The vendor dates one record most of a day ahead; what changes afterwards is seen all the same."""
+    clock = FakeClock(datetime.now(UTC))
+    clock.skew(ours_is_wrong_by)
+    customers = replace(CUSTOMERS, feeds=changed(C))
+    work = engine(pool, vendor, clock=clock, entities=ENTITIES | {"customers": customers})
+    vendor.now = vendor.time_told = datetime.now(UTC) - timedelta(hours=2)
+    vendor.put(C, 1, name="before")
+    vendor.now += timedelta(hours=20)
+    vendor.put(C, 2, name="from the future")
+    vendor.now -= timedelta(hours=20)
+    await work.run_entities([customers])
+    vendor.time_told += timedelta(hours=1)
+    vendor.now = vendor.time_told
+    for name in ("once", "twice"):
+        vendor.put(C, 3, name=name)
+        vendor.time_told = vendor.now
+        report = await work.run_entities([customers])
+        assert report.entities[0].outcome.updated == 1
+    [(newest,)] = await rows(
+        pool, "select value from servicetitan.sync_state where key = 'customers_last_modified'"
+    )
+    assert abs(datetime.fromisoformat(newest) - vendor.now) <= timedelta(seconds=1)

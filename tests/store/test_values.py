@@ -199,13 +199,15 @@ async def test_moments_and_days_keep_their_value(pool: Pool) -> None:
 WORDS_FOR_DATES = (
     *("infinity", "-infinity", "now", "today", "tomorrow", "epoch"),
     *("01/02/2026", "01-02-2026", "J2451187"),
+    *("2026/01/02T00:00:00Z", "2-1-2026 T00:00:00", "2nd-01-02T00:00:00Z", "Sept-02-26T00:00:00Z"),
 )
 
 
 @pytest.mark.parametrize("field", ["seenOn", "dueDate", "plainDay", "modifiedOn", "createdOn"])
 async def test_what_is_not_written_as_a_date_is_none(pool: Pool, field: str) -> None:
     reasons = await refused(pool, field, WORDS_FOR_DATES)
-    assert all(word in reason for word, reason in zip(WORDS_FOR_DATES, reasons, strict=True))
+    # Of a day only the first ten characters are read.
+    assert all(word[:10] in reason for word, reason in zip(WORDS_FOR_DATES, reasons, strict=True))
 
 
 # Numbers --------------------------------------------------------------------------------------

@@ -27,6 +27,8 @@ class Vendor:
     stuck: bool = False  # promises more and gives the same token
     round: Any = None  # the tokens to promise more with, one after the other
     down: set[str] = field(default_factory=set)  # endpoints that do not answer
+    circle: Any = None  # a record, and the tokens under which it comes again and again
+    time_told: datetime | None = None
     broken: set[str] = field(default_factory=set)  # endpoints whose client has a mistake
     lists: dict[str, Listing] = field(default_factory=dict)  # of feeds that can be listed, by the feed
     unlisted: set[int] = field(default_factory=set)  # ids that lists leave out although they exist
@@ -64,6 +66,9 @@ class Vendor:
         record = self.records[endpoint.replace(".get", ".export")].get(st_id)
         return json.dumps(record).encode() if record else None
 
+    def vendor_time(self) -> datetime | None:
+        return self.time_told
+
     async def export_page(self, endpoint: str, token: str | None, query: Mapping[str, str]) -> Page:
         self._turn(endpoint, token)
         since = int(token) if token and token.isdigit() else 0
@@ -80,6 +85,10 @@ class Vendor:
             has_more=len(waiting) > len(chosen),
             token=following,
         )
+        if self.circle is not None:
+            record, tokens = self.circle
+            again = [json.dumps(record).encode()]
+            return Page(records=again, has_more=True, token=str(next(tokens)))
         if self.round is not None:
             return replace(page, has_more=True, token=next(self.round))
         return replace(page, has_more=True, token=token or "1") if self.stuck else page

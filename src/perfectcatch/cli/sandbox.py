@@ -1,22 +1,17 @@
 """``perfectcatch sandbox``: only the simulated vendor; its clock can be advanced from another terminal."""
 
-import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from perfectcatch.cli import faults
 from perfectcatch.cli.output import Output, result, say, table
 from perfectcatch.cli.running import run_command
-from perfectcatch.errors import BadArgument, VendorUnavailable
-
-if TYPE_CHECKING:
-    from perfectcatch.kit.http import Response
-
-_SECONDS = 3600.0  # a long advance of a large company takes its time
+from perfectcatch.cli.talking import USUAL_URL, Url, tell
 
 app = typer.Typer(help="A simulated ServiceTitan with a made-up company.", invoke_without_command=True)
-
-Url = Annotated[str, typer.Option(help="Where the sandbox answers.")]
+app.command("fault")(faults.fault)
+app.command("faults")(faults.faults)
 
 
 @app.callback()
@@ -29,7 +24,7 @@ def sandbox(
     activity: Annotated[float, typer.Option(min=0, help="Business changes a minute; 0 for none.")] = 0,
     rate: Annotated[float, typer.Option(min=1, help="Requests a second before it answers 429.")] = 60,
     token_seconds: Annotated[int, typer.Option(min=1, help="How long an access token lives.")] = 900,
-    page_size: Annotated[int, typer.Option(min=1, help="Records on a page of an export feed.")] = 5000,
+    page_size: Annotated[int, typer.Option(min=1, help="The most records on a page.")] = 5000,
     ago: Annotated[str, typer.Option(help="How long before now its time begins, such as 30d.")] = "0s",
     speed: Annotated[
         float | None,
@@ -72,13 +67,13 @@ def sandbox(
 def advance(
     by: Annotated[str, typer.Argument(help="How much time passes: 90s, 15m, 8h, 3d, 1d12h.")],
     *,
-    url: Url = "http://127.0.0.1:4010",
+    url: Url = USUAL_URL,
 ) -> None:
     """Let time pass in a running sandbox, with everything that a company does in that time."""
     from perfectcatch.sandbox.servicetitan.clock import seconds_of
 
     seconds_of(by)  # what is no span of time is told before anybody is asked
-    told = run_command(_tell(url, "advance", {"by": by}))
+    told = run_command(tell(url, "advance", {"by": by}))
     if Output.json:
         result(told)
         return
@@ -92,12 +87,12 @@ def advance(
 def speed(
     factor: Annotated[float, typer.Argument(help="Simulated seconds a second; 0 lets time stand.")],
     *,
-    url: Url = "http://127.0.0.1:4010",
+    url: Url = USUAL_URL,
 ) -> None:
     """Let the company of a running sandbox live by itself, and set how fast its time goes."""
     from perfectcatch.sandbox.servicetitan.clock import usable_speed
 
-    told = run_command(_tell(url, "speed", {"factor": usable_speed(factor)}))
+    told = run_command(tell(url, "speed", {"factor": usable_speed(factor)}))
     if Output.json:
         result(told)
     else:
@@ -106,42 +101,3 @@ def speed(
 
 def _moment(text: str) -> str:
     return text[:16].replace("T", " ")
-
-
-async def _tell(url: str, name: str, facts: dict[str, Any]) -> Any:
-    """Ask a running sandbox for something. Raises VendorUnavailable where there is none, BadArgument."""
-    from perfectcatch.kit.http import Http, NotSent, Request
-
-    address = url.rstrip("/")
-    request = Request(
-        method="POST",
-        url=f"{address}/_sandbox/{name}",
-        headers={"Content-Type": "application/json"},
-        body=json.dumps(facts).encode(),
-        setting="--url",
-        total_seconds=_SECONDS,
-    )
-    async with Http() as http:
-        try:
-            answer = await http.send(request)
-        except NotSent:
-            raise VendorUnavailable(
-                f"No sandbox answers at {address}: start one with `perfectcatch sandbox`, or say where it is "
-                "with --url."
-            ) from None
-    return _read(address, answer)
-
-
-def _read(address: str, answer: "Response") -> Any:
-    try:
-        document = json.loads(answer.body)
-        if answer.status == 200:  # noqa: PLR2004 - a status
-            return document
-        told = " ".join(text for texts in document["errors"].values() for text in texts)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        told = ""
-    if told:
-        raise BadArgument(told)
-    raise VendorUnavailable(
-        f"What answers at {address} is no sandbox (status {answer.status}): say where it is with --url."
-    )

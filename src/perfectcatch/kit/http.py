@@ -112,7 +112,7 @@ class Http:
         self,
         *,
         deadlines: Deadlines | None = None,
-        max_bytes: int = 256 * MEBIBYTE,
+        max_bytes: int = 200 * MEBIBYTE,
         connections: int = 64,
         compressed: bool = True,
         user_agent: str = "perfectcatch",

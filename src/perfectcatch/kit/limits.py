@@ -21,7 +21,7 @@ class Rate:
     """Calls per second, and the share of them that background callers leave to people who wait."""
 
     per_second: float
-    reserve: float = 0.2
+    reserve: float = 0.1
 
     def __post_init__(self) -> None:
         if not self.per_second > 0 or not 0 <= self.reserve < 1:

@@ -35,20 +35,29 @@ def backoff(attempt: int, rules: Rules, draw: Draw = random.random) -> float:
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:
-    """Read ``Retry-After``, seconds or an HTTP date, as 0 to 300 seconds; None when absent or unreadable."""
+    """Read ``Retry-After``, seconds or an HTTP date, as 0 to 300 seconds; None when absent or unreadable.
+
+    ``now`` is the time of who wrote the date, as far as that is known: our own clock may be wrong.
+    """
     if header is None:
         return None
     value = header.strip()
     if value.isascii() and value.isdigit():
         # More than nine digits may exceed what int() accepts and mean the cap anyway.
         return LONGEST_RETRY_AFTER if len(value) > 9 else min(float(value), LONGEST_RETRY_AFTER)  # noqa: PLR2004
+    moment = http_date(value)
+    if moment is None:
+        return None
+    return min(max(0.0, (moment - now).total_seconds()), LONGEST_RETRY_AFTER)
+
+
+def http_date(header: str | None) -> datetime | None:
+    """Read a date as HTTP writes it, aware; None when absent or unreadable."""
     try:
-        moment = parsedate_to_datetime(value)
+        moment = parsedate_to_datetime(header or "")
     except (ValueError, TypeError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - now).total_seconds()), LONGEST_RETRY_AFTER)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def next_wait(

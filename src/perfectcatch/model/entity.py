@@ -222,6 +222,15 @@ class Entity:
         return tuple(sorted(names - {self.name}))
 
     @property
+    def settled_by(self) -> tuple[str, ...]:
+        """Entities whose records decide about this one's events."""
+        return tuple(
+            column.references
+            for column in self.vendor_columns
+            if column.name in self.settles and column.references
+        )
+
+    @property
     def known_fields(self) -> frozenset[str]:
         """Top-level fields that the vendor documents for this record."""
         return frozenset(self._fields())

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 
@@ -70,6 +71,9 @@ class RecordSource(Protocol):
     @property
     def tenant_id(self) -> int:
         """The company whose records these are."""
+
+    def vendor_time(self) -> datetime | None:
+        """What time it is by the vendor's own clock, None where it has not told."""
 
     async def export_page(self, endpoint: str, token: str | None, query: Mapping[str, str]) -> Page:
         """Read a page of an export feed; ``token`` None: from the beginning."""

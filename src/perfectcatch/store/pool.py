@@ -252,7 +252,9 @@ def _role(conninfo: object) -> str | None:
 
 
 async def _configure(connection: Connection, session: str) -> None:
-    await connection.execute(f"set time zone 'UTC'; {session}".encode())
+    # A page of documents fits into 32 MB: with the default of 8 MB the server writes it to disk and reads it
+    # back several times. The memory is taken as it is needed, and can only be allowed before a first use.
+    await connection.execute(f"set time zone 'UTC'; set temp_buffers = '32MB'; {session}".encode())
 
 
 async def _restore(connection: Connection) -> None:

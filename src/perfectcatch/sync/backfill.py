@@ -85,7 +85,7 @@ async def go_on(engine: Engine, backfill_id: UUID, *, trigger: str = "command") 
         raise NothingKnown("There is no such backfill: see `perfectcatch sync backfills`.")
     entity, run_id = engine.entities[state.entity], uuid4()
     async with (
-        open_locks(engine.pool, engine.clock) as locks,
+        open_locks(engine.pool, engine.clock, owner=runs.lock_of(run_id)) as locks,
         locks.held(f"backfill {tenant_id} {entity.name}") as ours,
     ):
         if not ours:

@@ -20,6 +20,7 @@ from perfectcatch.store.locks import Locks, open_locks
 from perfectcatch.store.merging import clock_rules
 from perfectcatch.store.pool import Pool, plain_errors
 from perfectcatch.sync.modes import Mode, chosen, mode_of
+from perfectcatch.sync.place import never_loaded
 from perfectcatch.sync.progress import Progress, Silent
 from perfectcatch.sync.pull import pull
 from perfectcatch.sync.report import EntityReport, RunReport
@@ -150,13 +151,18 @@ class Engine:
     async def _pull_all(
         self, context: Context, entities: list[Entity], report: RunReport, *, full: bool
     ) -> None:
-        """Start each entity when those that it refers to are done, whether well or not."""
-        await self._plan(entities, full=full)
+        """Start each entity when those that it refers to are done, whether well or not.
+
+        In a first load nobody is told anything, so an entity waits only for what its rules look at, and the
+        largest go first: else the longest would be alone at the end.
+        """
+        new = await never_loaded(self.pool, self.source.tenant_id, entities)
+        expected = await self._plan(entities, new, full=full)
         done = {entity.name: asyncio.Event() for entity in entities}
 
         async def one(entity: Entity) -> None:
             try:
-                for name in entity.needs:
+                for name in entity.settled_by if entity.name in new else entity.needs:
                     if name in done:
                         await done[name].wait()
                 async with self._places[full]:
@@ -165,7 +171,7 @@ class Engine:
                 done[entity.name].set()
 
         async with asyncio.TaskGroup() as group:
-            for entity in entities:
+            for entity in sorted(entities, key=lambda entity: -(expected.get(entity.name) or 0)):
                 group.create_task(one(entity))
 
     async def _one(
@@ -179,12 +185,20 @@ class Engine:
         self.progress.begins(entity.name)
         return await pull(context, entity, full=full)
 
-    async def _plan(self, entities: list[Entity], *, full: bool) -> None:
-        """Tell who watches how much will come: it costs a request for each feed, so only then."""
-        if isinstance(self.progress, Silent):
-            return
-        numbers = await asyncio.gather(*(self._expected(entity, full=full) for entity in entities))
-        self.progress.plans({entity.name: number for entity, number in zip(entities, numbers, strict=True)})
+    async def _plan(self, entities: list[Entity], new: set[str], *, full: bool) -> dict[str, int | None]:
+        """How much will come: it costs a request for each feed, so only where it matters.
+
+        That is in a first load, and where somebody watches.
+        """
+        silent = isinstance(self.progress, Silent)
+        asked = [entity for entity in entities if not silent or entity.name in new]
+        numbers = await asyncio.gather(
+            *(self._expected(entity, full=full or entity.name in new) for entity in asked)
+        )
+        expected = {entity.name: number for entity, number in zip(asked, numbers, strict=True)}
+        if not silent:
+            self.progress.plans(expected)
+        return {name: expected[name] for name in expected if name in new}
 
     async def _expected(self, entity: Entity, *, full: bool) -> int | None:
         """How many records a full read will bring; an incremental one cannot be foretold."""

@@ -48,6 +48,7 @@ async def read(
 async def _export(source: RecordSource, feed: Feed, token: str | None) -> AsyncGenerator[Step, None]:
     query = {"includeRecentChanges": "true", **dict(feed.query)}
     seen = {token}
+    contents: set[bytes] = set()
     empty = 0
 
     async def fetch(at: str | None) -> Page:
@@ -58,11 +59,10 @@ async def _export(source: RecordSource, feed: Feed, token: str | None) -> AsyncG
         while True:
             page = await coming
             empty = 0 if page.records or page.broken else empty + 1
-            if page.has_more and (page.token is None or page.token in seen or empty >= EMPTY_PAGES):
-                raise VendorLoop(
-                    f"The feed {feed.endpoint} promises more but does not go on (token {page.token!r} "
-                    "again); nothing further was read, and the next run tries from the same place."
-                )
+            content = _content(page)
+            if page.has_more:
+                _goes_on(feed, page, seen, again=empty >= EMPTY_PAGES or (not empty and content in contents))
+            contents.add(content)
             token = page.token or token
             seen.add(token)
             if page.has_more:
@@ -72,6 +72,29 @@ async def _export(source: RecordSource, feed: Feed, token: str | None) -> AsyncG
                 return
     finally:
         await _abandon(coming)
+
+
+def _goes_on(feed: Feed, page: Page, seen: set[str | None], *, again: bool) -> None:
+    """Raise VendorLoop unless a page that promises more leads to another place and brings something new."""
+    if page.token is None or page.token in seen:
+        what = "with the same continuation"
+    elif again:
+        what = "with nothing new"
+    else:
+        return
+    raise VendorLoop(
+        f"The feed {feed.endpoint} promises more but does not go on: it answers {what}. The place is kept as "
+        "it was before this read, and the next run tries from there; if this stays, tell ServiceTitan."
+    )
+
+
+def _content(page: Page) -> bytes:
+    digest = blake2b(digest_size=16)
+    for record in page.records:
+        digest.update(record)
+    for broken in page.broken:
+        digest.update(broken.raw)
+    return digest.digest()
 
 
 async def _abandon(coming: "asyncio.Task[Page]") -> None:
@@ -116,7 +139,7 @@ async def _one_pass(
     number = 0
     while True:
         page = await source.list_page(feed.endpoint, number, size, query)
-        digest = blake2b(b"\n".join(page.records), digest_size=16).digest()
+        digest = _content(page)
         if page.has_more and (digest == fingerprint or not (page.records or page.broken)):
             raise VendorLoop(
                 f"The list {feed.endpoint} promises more but page {number + 1} brings nothing new; "

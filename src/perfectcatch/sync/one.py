@@ -88,7 +88,8 @@ async def read_whole(engine: Engine, entity: Entity, st_id: int, related: Sequen
         owner=owner(),
     )
     try:
-        async with open_locks(engine.pool, engine.clock) as locks:
+        held = runs.lock_of(whole.run_id)
+        async with open_locks(engine.pool, engine.clock, owner=held) as locks:
             context = engine.context(whole.run_id, locks)
             found = {entity.name: [st_id]}
             whole.parts.append(await _record(context, entity, st_id))

@@ -1,5 +1,6 @@
 """How far an entity has been read: where a run begins, and what it keeps with every page."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,6 +34,12 @@ class Place:
     done: dict[str, str | None] = field(default_factory=dict)
     position: str | None = None
     resumed: bool = False
+    kept: dict[str, Any] = field(default_factory=dict)  # the cursor as it is stored
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the cursor of the next incremental read is stored already."""
+        return self._cursor({**self.tokens, **self.done}) == self.kept
 
     def begins_at(self, feed: Feed) -> str | None:
         """The position from which to read ``feed`` now."""
@@ -63,6 +70,13 @@ class Place:
     async def begin_anew(self, connection: Connection, tenant_id: int) -> None:
         """Give up an unfinished full read; this one has a place of its own from its first page on."""
         await state.forget(connection, tenant_id, key(self.entity, "checkpoint"))
+
+    async def go_back(self, connection: Connection, tenant_id: int) -> None:
+        """Keep that the next read begins where this one did: the places that the feed gave are no good."""
+        if self.full:
+            await self.begin_anew(connection, tenant_id)
+        else:
+            await state.put(connection, tenant_id, key(self.entity, "cursor"), self._cursor(self.tokens))
 
     async def keep_end(
         self, connection: Connection, tenant_id: int, *, newest: datetime | None, now: datetime
@@ -100,6 +114,7 @@ async def find_place(
         started_at=now,
         tokens=dict(cursor.get("tokens") or {}),
         modified=_moment(cursor.get("modified")),
+        kept=cursor,
     )
     if place.full and _goes_on(checkpoint, entity, now):
         place.sweep_id = UUID(checkpoint["sweep_id"])
@@ -118,6 +133,13 @@ def _goes_on(checkpoint: dict[str, Any], entity: Entity, now: datetime) -> bool:
     feeds = [feed_key(each) for each in entity.feeds]
     coming = [each for each in feeds if each not in checkpoint["done"]]
     return coming[:1] == [feed] and set(feeds).issuperset(checkpoint["done"])
+
+
+async def never_loaded(pool: Pool, tenant_id: int, entities: Iterable[Entity]) -> set[str]:
+    """Names of those ``entities`` whose first load is not complete."""
+    keys = {key(entity, "first_load"): entity.name for entity in entities}
+    loaded = await state.get(pool, tenant_id, *keys)
+    return {name for key_, name in keys.items() if not loaded.get(key_)}
 
 
 def key(entity: Entity, what: str) -> str:

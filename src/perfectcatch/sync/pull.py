@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from contextlib import aclosing
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
-from perfectcatch.errors import PerfectCatchError, VendorUnavailable
+from perfectcatch.errors import PerfectCatchError, VendorLoop, VendorUnavailable
 from perfectcatch.kit.finishing import finish, last_words
 from perfectcatch.model.entity import Entity, Feed
 from perfectcatch.store import runs
@@ -19,6 +19,7 @@ from perfectcatch.sync.place import feed_key, find_place
 from perfectcatch.sync.report import FAILED, SKIPPED, EntityReport
 from perfectcatch.sync.work import Context, Work
 
+CLOCKS_APART = timedelta(minutes=1)  # the vendor's machines need not agree to the second
 FULL_WAITS = 1800.0  # seconds that a full read waits for somebody who reads the same
 
 log = structlog.get_logger(__name__)
@@ -31,29 +32,39 @@ async def read_entity(work: Work) -> None:
         async with transaction(context.pool) as connection:
             await sweep.forget_others(connection, context.tenant_id, place.sweep_id, work.entity)
             await place.begin_anew(connection, context.tenant_id)
-    before = await mirror.newest(context.pool, context.tenant_id, work.entity)
+    before, began = await _newest(work), context.clock.monotonic()
     for feed in work.entity.feeds:
         if feed_key(feed) not in place.done:
             await _read(work, feed)
     swept = work.sweeps and await find_deleted(work)
+    before = _not_ahead(work, before, of=context.clock.monotonic() - began)
     await _finish(work, before, swept=swept)
     await follow_merges(work)
 
 
 async def _read(work: Work, feed: Feed) -> None:
-    position = work.place.begins_at(feed)
+    start = position = work.place.begins_at(feed)
     since = None if work.place.full else work.place.modified
     steps = feeds.read(work.context.source, work.entity, feed, position=position, since=since)
-    async with aclosing(steps) as opened:
-        async for step in opened:
-            work.report.requests += step.page.requests
-            await _store(work, feed, step)
-            position = step.position or position
+    try:
+        async with aclosing(steps) as opened:
+            async for step in opened:
+                work.report.requests += step.page.requests
+                await _store(work, feed, step)
+                position = step.position or position
+    except VendorLoop:
+        if position != start:
+            async with transaction(work.context.pool) as connection:
+                await runs.still_ours(connection, work.context.tenant_id, work.log_id)
+                await work.place.go_back(connection, work.context.tenant_id)
+        raise
     work.place.finished(feed, position)
 
 
 async def _store(work: Work, feed: Feed, step: feeds.Step) -> None:
     """Merge a page and keep the place, in one transaction; then tell who watches."""
+    if not work.place.full and _says_nothing(work, feed, step):
+        return
     await work.context.locks.check()
     page, keep = step.page, _keeping(work, feed, step)
     try:
@@ -63,6 +74,12 @@ async def _store(work: Work, feed: Feed, step: feeds.Step) -> None:
         outcome = await work.merge(page.records, page.broken, keep)
     work.note(outcome)
     work.context.progress.page(work.entity.name, work.report.outcome)
+
+
+def _says_nothing(work: Work, feed: Feed, step: feeds.Step) -> bool:
+    """Whether there is nothing to store: so it is with most entities when news is read every few seconds."""
+    still_there = step.position is None or step.position == work.place.tokens.get(feed_key(feed))
+    return still_there and not step.page.records and not step.page.broken
 
 
 async def settle(work: Work, names: Sequence[str]) -> None:
@@ -116,7 +133,9 @@ async def _finish(work: Work, before: datetime | None, *, swept: bool) -> None:
     """
     context, place = work.context, work.place
     place.modified = before or place.modified
-    newest = await mirror.newest(context.pool, context.tenant_id, work.entity)
+    if not place.full and not work.report.outcome.fetched and place.is_kept:
+        return
+    newest = _not_ahead(work, await _newest(work))
     now = await runs.database_clock(context.pool)
     async with transaction(context.pool) as connection:
         await runs.still_ours(connection, context.tenant_id, work.log_id)
@@ -129,6 +148,24 @@ async def _finish(work: Work, before: datetime | None, *, swept: bool) -> None:
         await place.keep_end(connection, context.tenant_id, newest=newest, now=now)
     if place.first_load and work.report.outcome.created:
         await mirror.learn(context.pool, work.entity)
+
+
+async def _newest(work: Work) -> datetime | None:
+    told = work.context.source.vendor_time()
+    until = told and told + CLOCKS_APART
+    return await mirror.newest(work.context.pool, work.context.tenant_id, work.entity, until=until)
+
+
+def _not_ahead(work: Work, moment: datetime | None, *, of: float = 0.0) -> datetime | None:
+    """``moment``, or what time it was at the vendor ``of`` seconds ago if that is earlier.
+
+    A stored time may lie ahead by a mistake of the vendor's; a list that is asked for changes since then
+    would bring nothing until then.
+    """
+    told = work.context.source.vendor_time()
+    if moment is None or told is None:
+        return moment
+    return min(moment, told - timedelta(seconds=of))
 
 
 async def pull(context: Context, entity: Entity, *, full: bool) -> EntityReport:

@@ -24,8 +24,8 @@ async def moments(
     return await asyncio.gather(*(one() for _ in range(count)))
 
 
-@pytest.mark.parametrize(("interactive", "per_second"), [(False, 40), (True, 50)])
-async def test_the_background_keeps_to_four_fifths(
+@pytest.mark.parametrize(("interactive", "per_second"), [(False, 45), (True, 50)])
+async def test_the_background_keeps_to_nine_tenths(
     clock: FakeClock, per_second: float, *, interactive: bool
 ) -> None:
     taken = await moments(LocalBudget({"api": Rate(50)}, clock), clock, 500, interactive=interactive)

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import json
 import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,6 +138,11 @@ def test_every_kind_is_a_row_that_works(who: Caller, kind: str) -> None:
     who.ask("GET", "crm/customers", pageSize=5)
     shown = control(who, "GET", "faults", f"id={number}")
     assert (shown["kind"], shown["struck"], shown["does"]) == (kind, 2, row.does)
+
+
+def test_every_kind_is_on_the_page_about_the_sandbox() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "use-the-sandbox.md").read_text()
+    assert [name for name in KINDS if f"| `{name}` |" not in page] == []
 
 
 # In place of the answer ----------------------------------------------------------------------------

@@ -128,7 +128,7 @@ async def test_the_breaker_opens_probes_and_closes(bench: Bench, client: Client,
 async def test_a_429_is_obeyed_by_everybody(
     bench: Bench, client: Client, lab: Lab, header: str, seconds: float
 ) -> None:
-    lab.say(says(None, 429, Retry_After=header))
+    lab.say(says(None, 429, Retry_After=header, Date="Thu, 01 Jan 2026 12:00:00 GMT"))
     await client.call("crm.customers.list")
     assert seconds <= bench.clock.monotonic() <= seconds + 1.5
     lab.say(says(None, 429, Retry_After="50"))

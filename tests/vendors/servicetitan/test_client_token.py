@@ -82,6 +82,16 @@ async def test_a_fresh_token_refused_points_at_the_app_key(bench: Bench, client:
     await client.call("crm.customers.list")
 
 
+async def test_tokens_that_end_soon_are_renewed_as_often_but_never_in_a_storm(
+    bench: Bench, client: Client, lab: Lab
+) -> None:
+    for number in range(25):
+        await client.call("crm.customers.list")
+        assert len(lab.token_calls) == number + 1
+        lab.accepted.clear()
+    assert bench.clock.monotonic() >= 120  # ten a minute
+
+
 async def test_a_late_401_does_not_drop_the_newer_token(client: Client, lab: Lab) -> None:
     tokens = client._transport.tokens
     old = await tokens.get()

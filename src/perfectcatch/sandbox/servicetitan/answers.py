@@ -39,7 +39,7 @@ class Delivery:
 
 @dataclass(slots=True)
 class Answer:
-    """An HTTP answer before it becomes one. ``records`` and ``served`` are for the ledger.
+    """An HTTP answer before it becomes one. What stands behind the headers is for the ledger.
 
     ``served``: which records it shows, as rows or as ids.
     """
@@ -50,6 +50,8 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     records: int = 0
     served: Sequence[Any] = ()
+    operation: str | None = None
+    collection: str = ""
     delivery: Delivery | None = None
 
 

@@ -3,6 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -11,44 +12,49 @@ from perfectcatch.sandbox.servicetitan.table import Row
 KEPT_IDS = 2_000_000  # of the records that were shown; older requests forget theirs
 SHOWN_PAGES = 50
 _OK = 200
+_SHOWN = (
+    "number",
+    "at",
+    "time",
+    "method",
+    "path",
+    "query",
+    "status",
+    "records",
+    "operation",
+    "faults",
+    "headers",
+)
 
 
 @dataclass(slots=True)
 class Entry:
     """One request and its answer. ``at``: seconds of this machine's monotonic clock when it came in."""
 
-    number: int
     at: float
-    time: str
+    time: datetime
     method: str
     path: str
     query: str
     status: int
-    records: int
-    operation: str | None
-    collection: str
-    tenant: str
-    token: bool
-    faults: Sequence[str]
-    served: Sequence[Any]
-    headers: Sequence[str]
+    records: int = 0
+    operation: str | None = None
+    collection: str = ""
+    token: bool = False
+    faults: Sequence[str] = ()
+    served: Sequence[Any] = ()
+    headers: Sequence[str] = ()  # their names only: the values hold secrets
+    number: int = 0
+
+    @property
+    def tenant(self) -> str:
+        """Whose records were asked for."""
+        parts = self.path.split("/", 5)
+        return parts[4] if len(parts) > 5 and parts[3] == "tenant" else ""  # noqa: PLR2004 - its place
 
     def row(self, *, ids: bool = False) -> dict[str, Any]:
         """The entry as the control surface shows it; with ``ids`` of the records that were shown."""
-        names = (
-            "number",
-            "at",
-            "time",
-            "method",
-            "path",
-            "query",
-            "status",
-            "records",
-            "operation",
-            "faults",
-            "headers",
-        )
-        shown = {name: getattr(self, name) for name in names}
+        shown = {name: getattr(self, name) for name in _SHOWN} | {"time": self.time.isoformat()}
         return {**shown, "ids": self.ids()} if ids else shown
 
     def ids(self) -> list[Any]:
@@ -63,44 +69,18 @@ class Ledger:
         self.entries: deque[Entry] = deque(maxlen=keep)
         self.clear()
 
-    def note(
-        self,
-        *,
-        at: float,
-        time: str,
-        method: str,
-        path: str,
-        query: str,
-        status: int,
-        records: int,
-        operation: str | None,
-        collection: str = "",
-        token: bool = False,
-        faults: Sequence[str] = (),
-        served: Sequence[Any] = (),
-        headers: Iterable[str] = (),
-    ) -> None:
-        """Remember one request; ``operation`` is the catalogue's path where one was found.
-
-        Of headers only the names are kept: the values hold secrets.
-        """
+    def note(self, entry: Entry) -> None:
+        """Remember one request."""
         self.total += 1
-        self.statuses[status] += 1
-        self.records += records
-        if operation:
-            self.operations[operation] += 1
-        if faults:
-            self.faults.update(faults)
-        parts = path.split("/", 5)
-        tenant = parts[4] if len(parts) > 5 and parts[3] == "tenant" else ""  # noqa: PLR2004 - its place
-        entry = Entry(
-            self.total, at, time, method, path, query, status, records, operation,
-            collection, tenant, token, faults, served, tuple(sorted(name.lower() for name in headers)),
-        )  # fmt: skip
+        entry.number = self.total
+        self.statuses[entry.status] += 1
+        self.records += entry.records
+        if entry.operation:
+            self.operations[entry.operation] += 1
         self.entries.append(entry)
-        if served:
+        if entry.served:
             self._with_ids.append(entry)
-            self._ids += len(served)
+            self._ids += len(entry.served)
             while self._ids > KEPT_IDS:
                 oldest = self._with_ids.popleft()
                 self._ids -= len(oldest.served)
@@ -166,7 +146,6 @@ class Ledger:
         self.entries.clear()
         self.statuses: Counter[int] = Counter()
         self.operations: Counter[str] = Counter()
-        self.faults: Counter[str] = Counter()
         self.total = self.records = 0
         self._with_ids: deque[Entry] = deque()
         self._ids = 0

@@ -23,7 +23,7 @@ class Options:
     ago: float = 0  # seconds before now at which the company's time begins
     speed: float | None = None  # simulated seconds a second at which the company lives; None: when advanced
     skip_quiet: bool = False  # jump over the time in which nothing happens, at a speed above 1
-    export_page_size: int = 5000
+    export_page_size: int = 5000  # the most on a page of a list too
     settled_seconds: float = 900  # how long a change takes to reach an export feed by itself
     repeat_recent: bool = True  # a feed that shows recent changes shows them again until they have settled
     made_up: int = 30  # records of a resource that the company does not keep

@@ -74,7 +74,7 @@ def _numbers(call: Call) -> tuple[int, int]:
         raise bad("page", f"The page must be {lowest} or greater.")
     if not 1 <= size <= most:
         raise bad("pageSize", f"The page size must be between 1 and {most}.")
-    return number, size
+    return number, min(size, call.tenant.options.export_page_size)
 
 
 def _needs(call: Call) -> None:

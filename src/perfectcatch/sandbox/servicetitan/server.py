@@ -8,6 +8,9 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
@@ -47,11 +50,17 @@ async def _answer(request: web.Request) -> web.StreamResponse:
     answer = request.app[SERVICE].answer(request.method, path, query, request.headers, body)
     if answer.delivery is not None:
         return await deliver(request, answer, answer.delivery)
-    return _response(answer)
+    return _response(answer, date=_date(int(request.app[SERVICE].tenant.clock.now().timestamp())))
 
 
-def _response(answer: Answer) -> web.Response:
-    headers = dict(answer.headers)
+@lru_cache(maxsize=1)
+def _date(seconds: int) -> str:
+    """The company's time as HTTP tells it: to a client it is what the vendor's clock says."""
+    return format_datetime(datetime.fromtimestamp(seconds, UTC), usegmt=True)
+
+
+def _response(answer: Answer, *, date: str = "") -> web.Response:
+    headers = {**answer.headers, "Date": date} if date else dict(answer.headers)
     if answer.body:
         headers["Content-Type"] = answer.content_type
     return web.Response(status=answer.status, body=answer.body, headers=headers)

@@ -1,7 +1,7 @@
 """The simulated vendor without its socket: a request goes in, an answer comes out."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,7 +14,7 @@ from perfectcatch.sandbox.servicetitan.call import Call
 from perfectcatch.sandbox.servicetitan.company import generate
 from perfectcatch.sandbox.servicetitan.door import Door
 from perfectcatch.sandbox.servicetitan.faults import Faults
-from perfectcatch.sandbox.servicetitan.ledger import Ledger
+from perfectcatch.sandbox.servicetitan.ledger import Entry, Ledger
 from perfectcatch.sandbox.servicetitan.life.life import Life
 from perfectcatch.sandbox.servicetitan.options import Options
 from perfectcatch.sandbox.servicetitan.table import Record
@@ -70,52 +70,48 @@ class Service:
         body: bytes = b"",
     ) -> Answer:
         """Answer one request; ``query`` is the part behind the question mark. Notes it in the ledger."""
-        at, now = time.monotonic(), self.options.clock.now().isoformat()
-        calls: list[Call] = []  # the call, once it is known
-
-        def plain() -> Answer:
-            return self._plain(method, path, query, headers or {}, body, calls)
-
+        at = time.monotonic()
+        struck: Sequence[str] = ()
         if self.faults.active:
-            answer, struck = self.faults.answer(method, path, query, plain)
+            answer, struck = self.faults.answer(
+                method, path, query, lambda: self._plain(method, path, query, headers or {}, body)
+            )
         else:
-            answer, struck = plain(), []
-        route = calls[0].route if calls else None
+            answer = self._plain(method, path, query, headers or {}, body)
         self.ledger.note(
-            at=at,
-            time=now,
-            method=method,
-            path=path,
-            query=query,
-            status=answer.status,
-            records=answer.records if method == "GET" else 0,
-            operation=route.key if route else None,
-            collection=route.collection if route else "",
-            token=path == TOKEN_PATH,
-            faults=struck,
-            served=answer.served,
-            headers=headers or (),
+            Entry(
+                at=at,
+                time=self.options.clock.now(),
+                method=method,
+                path=path,
+                query=query,
+                status=answer.status,
+                records=answer.records if method == "GET" else 0,
+                operation=answer.operation,
+                collection=answer.collection,
+                token=path == TOKEN_PATH,
+                faults=struck,
+                served=answer.served,
+                headers=tuple(headers or ()),
+            )
         )
         self.webhooks.flush()
         return answer
 
-    def _plain(
-        self,
-        method: str,
-        path: str,
-        query: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        calls: list[Call],
-    ) -> Answer:
+    def _plain(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """The vendor's own answer."""
+        route = None
         try:
             if path == TOKEN_PATH:
                 return self._token(method, headers, body)
             call = self._call(method, path, query, headers, body)
-            calls.append(call)
-            return self._handle(call)
+            route = call.route
+            answer = self._handle(call)
         except AnswerError as error:
-            return error.answer()
+            answer = error.answer()
+        if route is not None:
+            answer.operation, answer.collection = route.key, route.collection
+        return answer
 
     def _token(self, method: str, headers: Mapping[str, str], body: bytes) -> Answer:
         if method != "POST":

@@ -12,7 +12,7 @@ from perfectcatch.model.event import ClockRule
 from perfectcatch.store.merging import detect
 from perfectcatch.store.merging.extract import literal
 from perfectcatch.store.merging.mirror import announce
-from perfectcatch.store.merging.statements import record_json
+from perfectcatch.store.merging.transitions import record_json, typed_columns
 from perfectcatch.store.names import EVENTS, SYNC_STATE, qualified, quote
 from perfectcatch.store.pool import Connection, Pool, run_in_transaction
 
@@ -53,7 +53,10 @@ async def _write(connection: Connection, *, statement: str, values: dict[str, An
 
 
 def statement_of(entity: Entity, rule: ClockRule, entities: Mapping[str, Entity]) -> str:
-    """The statement for one rule. Parameters: ``tenant``, ``now``, ``zone``."""
+    """The statement for one rule. Parameters: ``tenant``, ``now``, ``zone``.
+
+    It reads what the rule's own index holds (``mirror_tables``), and each record once.
+    """
     due = detect.due_moment(entity, rule, "%(zone)s", "stage.days")
     stages = ", ".join(f"({days})" for days in sorted(rule.stages))
     first_load = literal(f"{entity.name}_first_load")
@@ -61,16 +64,16 @@ def statement_of(entity: Entity, rule: ClockRule, entities: Mapping[str, Entity]
 insert into {EVENTS} (tenant_id, event_type, entity, st_id, version, occurred_at, historical, data)
 select %(tenant)s, {literal(rule.event_type)}, {literal(entity.name)}, passed.st_id,
   'stage/' || passed.days, passed.at, passed.at < loaded.at or passed.days < passed.latest,
-  {record_json(entity, "m")} || jsonb_build_object('stage_days', passed.days)
+  {record_json(entity, "passed")} || jsonb_build_object('stage_days', passed.days)
 from (
-  select n.st_id, stage.days, due.at, max(stage.days) over (partition by n.st_id) as latest
+  select n.st_id, {typed_columns(entity, "n")}, stage.days, due.at,
+    max(stage.days) over (partition by n.st_id) as latest
   from {qualified(entity.table)} n
   cross join (values {stages}) stage(days)
   cross join lateral (select {due} as at) due
   where n.tenant_id = %(tenant)s and n.deleted_at is null and n.{quote(rule.column)} is not null
-    and due.at <= %(now)s and {detect.holds(rule.holds, "n", entities)}
+    and due.at <= %(now)s and {detect.filters(rule.holds, "n", entities)}
 ) passed
-join {qualified(entity.table)} m on m.tenant_id = %(tenant)s and m.st_id = passed.st_id
 join (
   select (value->>'completed_at')::timestamptz as at from {SYNC_STATE}
   where tenant_id = %(tenant)s and key = {first_load}

@@ -51,6 +51,28 @@ def holds(condition: Condition, row: str, entities: Entities) -> str:
             return "(" + " and ".join(holds(each, row, entities) for each in conditions) + ")"
 
 
+def filters(condition: Condition, row: str, entities: Entities) -> str:
+    """The same as ``holds`` where null means no: a plain comparison, of which the planner has statistics."""
+    match condition:
+        case Is(column, values):
+            listed = ", ".join(constant(value) for value in values)
+            return f"{row}.{quote(column)} in ({listed})"
+        case Above(column, limit):
+            return f"{row}.{quote(column)} > {limit}"
+        case AtMost(column, limit):
+            return f"{row}.{quote(column)} <= {limit}"
+        case All(conditions):
+            return "(" + " and ".join(filters(each, row, entities) for each in conditions) + ")"
+    return holds(condition, row, entities)
+
+
+def is_of_one_row(condition: Condition) -> bool:
+    """Whether ``condition`` looks at the record alone, so that an index can be made of it."""
+    if isinstance(condition, All):
+        return all(is_of_one_row(each) for each in condition.conditions)
+    return not isinstance(condition, Refers)
+
+
 def constant(value: Any) -> str:
     """A value of a rule as an SQL constant."""
     if isinstance(value, bool):

@@ -15,6 +15,10 @@ from perfectcatch.store.pool import Connection, Pool
 SAMPLE = 300
 _LONGEST_PATH = 200  # it is part of a key, and an index entry holds at most 2,704 bytes
 
+_SAMPLE = """with chosen as (
+  select ord from plan where kind in ('n', 'c') order by mod(st_id, 31), ord limit %s
+), sample as (select i.doc from chosen join incoming i using (ord))"""
+
 _EXPECTED = {
     Type.BIGINT: {"number"},
     Type.INTEGER: {"number"},
@@ -48,26 +52,26 @@ def expected_kinds(entity: Entity) -> dict[str, set[str]]:
 async def note(connection: Connection, tenant_id: int, entity: Entity) -> None:
     """Report unknown fields and unexpected kinds among this batch's new and changed records."""
     found = await connection.execute(
-        """
-        with sample as (
-          select i.doc from plan p join incoming i using (ord)
-          where p.kind in ('n', 'c') order by mod(p.st_id, 31), p.ord limit %s
-        )
-        select f.key, jsonb_typeof(f.value), count(*), left(min(f.value::text), 200)
-        from sample, jsonb_each(sample.doc) f group by 1, 2
+        f"""
+        {_SAMPLE}
+        select f.key, jsonb_typeof(f.value), count(*) from sample, jsonb_each(sample.doc) f group by 1, 2
         """,
         (SAMPLE,),
     )
     known = entity.known_fields
     kinds = expected_kinds(entity)
-    rows = []
-    for key, kind, times, example in await found.fetchall():
+    strange: list[tuple[str, str, str, str, int]] = []
+    for key, kind, times in await found.fetchall():
         if key not in known:
-            path = key[:_LONGEST_PATH]
-            rows.append((path, "new_field", f"a {kind} that the documents do not name", example, times))
+            strange.append((key, kind, "new_field", f"a {kind} that the documents do not name", times))
         elif kind != "null" and kind not in kinds.get(key, {kind}):
             expected = " or ".join(sorted(kinds[key]))
-            rows.append((key, "other_kind", f"{kind} where {expected} was expected", example, times))
+            strange.append((key, kind, "other_kind", f"{kind} where {expected} was expected", times))
+    examples = await _examples(connection) if strange else {}
+    rows = [
+        (key[:_LONGEST_PATH], what, detail, examples[key, kind], times)
+        for key, kind, what, detail, times in strange
+    ]
     if rows:
         async with connection.cursor() as cursor:
             await cursor.executemany(
@@ -83,6 +87,19 @@ async def note(connection: Connection, tenant_id: int, entity: Entity) -> None:
                     for key, kind, detail, example, times in rows
                 ],
             )
+
+
+async def _examples(connection: Connection) -> dict[tuple[str, str], str]:
+    """A value of each field and kind in the sample: only taken when there is something to report."""
+    found = await connection.execute(
+        f"""
+        {_SAMPLE}
+        select f.key, jsonb_typeof(f.value), left(min(f.value::text), 200)
+        from sample, jsonb_each(sample.doc) f group by 1, 2
+        """,
+        (SAMPLE,),
+    )
+    return {(key, kind): example for key, kind, example in await found.fetchall()}
 
 
 async def reported(pool: Pool, tenant_id: int) -> list[dict[str, Any]]:

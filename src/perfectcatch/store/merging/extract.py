@@ -6,7 +6,8 @@ an SQL expression of type jsonb.
 
 PostgreSQL reads more into a text than the vendor means: ``now`` and ``01/02/2026`` are moments to it, ``nan``
 and ``inf`` are numbers. What has not the form of a moment or a number is made unreadable before the cast, so
-that it raises: 0.3 us a number and 0.5 us a moment, and the text is taken out of the document only once.
+that it raises. A pattern with many steps is dear in PostgreSQL (1.8 us for a day), because its automaton is
+built anew for each value, so what is plainly a moment of our century is told by LIKE first (0.1 us).
 """
 
 from collections.abc import Iterable
@@ -26,6 +27,9 @@ LAST_DAY: Final = "9999-12-30"
 _NUMBERS: Final = (Type.MONEY, Type.NUMBER, Type.DOUBLE)
 _NUMBER: Final = r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?$"
 _DAY: Final = r"\d{4}-\d\d-\d\d"
+# What fits this and can be read as a moment begins with a day: every character was tried in every place.
+# Only a doubled hyphen (2026-01--2) passes, and means the same. \x25 is a percent sign, see ``literal``.
+_PLAINLY: Final = r"E'2___-__-__T__:__:__\x25'"
 _SPAN: Final = r"-?(\d+ -?)?\d+:[0-9:.]+$"
 
 
@@ -107,13 +111,18 @@ def _only(pattern: str, text: str, otherwise: str) -> str:
 
 
 def _moment(raw: str) -> str:
-    written = _only(_DAY, f"nullif({raw}, '')", "no ISO time")
+    written = _plainly(raw, raw, f"nullif({raw}, '')", "no ISO time")
     return _within(f"{written}::timestamptz", f"{FIRST_DAY} 00:00Z", f"{LAST_DAY} 00:00Z")
 
 
 def _day(raw: str) -> str:
-    written = _only(_DAY, f"left(nullif({raw}, ''), 10)", "no ISO day")
+    day = f"left({raw}, 10)"
+    written = _plainly(raw, day, f"nullif({day}, '')", "no ISO day")
     return _within(f"{written}::date", FIRST_DAY, LAST_DAY)
+
+
+def _plainly(raw: str, value: str, any_value: str, otherwise: str) -> str:
+    return f"case when {raw} like {_PLAINLY} then {value} else {_only(_DAY, any_value, otherwise)} end"
 
 
 def _within(value: str, first: str, last: str) -> str:

@@ -221,8 +221,8 @@ async def _plan(connection: Connection, batch: Batch, merge: Merge) -> Counter[s
     """Decide what to do with each record; how many there are of each kind."""
     values = batch.values
     await connection.execute(merge.lock, values)
-    await connection.execute(merge.classify, values)
-    kinds = await _kinds(connection)
+    cursor = await connection.execute(merge.classify, values)
+    kinds: Counter[str] = Counter(dict(await cursor.fetchall()))
     if kinds["c"]:
         await connection.execute(merge.compare, values)
         kinds = await _kinds(connection)
@@ -238,6 +238,8 @@ async def _write(
 ) -> None:
     """Write rows, history, what depends on them, and events."""
     values = batch.values
+    events = merge.past if batch.historical else merge.live
+    heard = _Heard(connection, batch, outcome)
     came_back = 0
     if kinds["s"]:
         await connection.execute(merge.respell, values)
@@ -250,14 +252,32 @@ async def _write(
             await connection.execute(statement, values)
         outcome.deactivated = await _number(connection, merge.switched_off, values)
     if kinds["n"]:
-        await connection.execute(merge.insert, values)
-        if merge.own_look_ups:
-            await connection.execute(merge.own_look_ups, values)
+        await _insert(connection, batch, merge, heard)
     if kinds["n"] or kinds["c"]:
         for statement in (*merge.children_in, *merge.owners_look_ups, *merge.links):
             await connection.execute(statement, values)
-        await _write_events(connection, batch, merge, outcome, new=kinds["n"] + came_back, changed=kinds["c"])
+        if came_back and events.of_unseen:
+            await heard.events_of(events.of_unseen)
+        if kinds["c"] and events.of_changed:
+            await heard.events_of(events.of_changed)
+        await announce(connection, batch.tenant_id, sorted(heard.news))
         await drift.note(connection, batch.tenant_id, batch.entity)
+
+
+async def _insert(connection: Connection, batch: Batch, merge: Merge, heard: "_Heard") -> None:
+    """Insert the new records with their events.
+
+    In a first load no event of theirs can be there, unless somebody removed rows by hand: that is found out
+    by the unique index, and the search for each of them is left out.
+    """
+    if batch.historical and merge.insert_unheard:
+        try:
+            async with connection.transaction():
+                await heard.events_of(merge.insert_unheard)
+        except psycopg.errors.UniqueViolation:
+            await heard.events_of(merge.past.insert)
+    else:
+        await heard.events_of((merge.past if batch.historical else merge.live).insert)
 
 
 def _same_version(entity: Entity) -> str:
@@ -272,26 +292,20 @@ async def _settle(connection: Connection, merge: Merge, values: dict[str, Any]) 
         raise Unsettled(missing)
 
 
-async def _write_events(
-    connection: Connection, batch: Batch, merge: Merge, outcome: Outcome, *, new: int, changed: int
-) -> None:
-    """Write the transitions of the batch and tell listeners of those that are news."""
-    past = batch.historical
-    statements: list[str] = []
-    if new:
-        statements += merge.past_events_of_new if past else merge.events_of_new
-    if changed:
-        statements += merge.past_events_of_changed if past else merge.events_of_changed
-    news: list[int] = []
-    for statement in statements:
-        cursor = await connection.execute(statement, batch.values)
-        for event_id, event_type, historical in await cursor.fetchall():
-            if historical:
-                outcome.past_events[event_type] += 1
-            else:
-                outcome.events[event_type] += 1
-                news.append(event_id)
-    await announce(connection, batch.tenant_id, news)
+@dataclass(slots=True)
+class _Heard:
+    """Runs the statements that write events, counts them, and keeps the ids of those that are news."""
+
+    connection: Connection
+    batch: Batch
+    outcome: Outcome
+    news: list[int] = field(default_factory=list)
+
+    async def events_of(self, statement: str) -> None:
+        cursor = await self.connection.execute(statement, self.batch.values)
+        for event_type, historical, number, ids in await cursor.fetchall() if cursor.description else ():
+            (self.outcome.past_events if historical else self.outcome.events)[event_type] += number
+            self.news += [] if historical else ids
 
 
 async def announce(connection: Connection, tenant_id: int, event_ids: Sequence[int]) -> None:
@@ -349,19 +363,22 @@ async def _number(connection: Connection, query: str, values: dict[str, Any]) ->
     return int(row[0]) if row else 0
 
 
-async def newest(pool: Pool, tenant_id: int, entity: Entity) -> datetime | None:
+async def newest(
+    pool: Pool, tenant_id: int, entity: Entity, *, until: datetime | None = None
+) -> datetime | None:
     """The latest vendor time that is stored of ``entity``, in this century.
 
-    A time that lies ahead is a mistake of the vendor's, or of one of the clocks; a cursor that followed it
-    would see nothing more until then.
+    A time that lies ahead is a mistake of the vendor's; a cursor that followed it would see nothing more
+    until then. What lies ahead is for the vendor's clock to say (``until``); where it does not, a day beyond
+    the database's clock, which may itself be wrong, is the limit.
     """
     async with pool.connection() as connection:
         found = await connection.execute(
             f"""
             select max(st_modified_on) from {qualified(entity.table)} where tenant_id = %s
-              and st_modified_on between '2000-01-01' and now()
+              and st_modified_on between '2000-01-01' and coalesce(%s, now() + interval '1 day')
             """,
-            (tenant_id,),
+            (tenant_id, until),
         )
         row = await found.fetchone()
         return row[0] if row else None

@@ -15,10 +15,11 @@ Parameters: ``tenant``, ``run``, and for events of later reads ``past_before``.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from perfectcatch.model.entity import Child, Entity, Link, LookedUp, Type
-from perfectcatch.store.merging import detect, extract, recall
+from perfectcatch.model.entity import Child, Entity
+from perfectcatch.store.merging import extract, look_ups, recall, transitions
 from perfectcatch.store.merging.extract import literal
-from perfectcatch.store.names import EVENT_CHANNEL, EVENTS, HISTORY, beside, qualified, quote
+from perfectcatch.store.merging.transitions import record_json
+from perfectcatch.store.names import EVENT_CHANNEL, HISTORY, beside, qualified, quote
 
 SESSION_TABLES = """
 create temp table if not exists incoming (ord integer, hash bytea, doc jsonb) on commit delete rows;
@@ -36,6 +37,15 @@ COPY_IN = "copy incoming (ord, hash, doc) from stdin (format binary)"
 
 
 @dataclass(frozen=True, slots=True)
+class Events:
+    """The statements that write events, live or historical ones; each gives what ``transitions`` says."""
+
+    insert: str  # new rows and their events; gives nothing where no event can come of it
+    of_unseen: str | None
+    of_changed: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Merge:
     """The statements for one entity, in the order of their use."""
 
@@ -45,20 +55,17 @@ class Merge:
     remember: str
     keep_history: str
     recall: str
-    insert: str
     update: str
     respell: str
+    switched_off: str
     children_out: tuple[str, ...]
+    live: Events
+    past: Events
+    insert_unheard: str | None  # ``past.insert`` for records of which no event can be there yet
     children_in: tuple[str, ...]
-    own_look_ups: str | None
     owners_look_ups: tuple[str, ...]
     links: tuple[str, ...]
     unsettled: tuple[tuple[str, str], ...]
-    switched_off: str
-    events_of_new: tuple[str, ...]
-    events_of_changed: tuple[str, ...]
-    past_events_of_new: tuple[str, ...]
-    past_events_of_changed: tuple[str, ...]
 
 
 def merge_of(entity: Entity, entities: Mapping[str, Entity]) -> Merge:
@@ -69,6 +76,10 @@ def merge_of(entity: Entity, entities: Mapping[str, Entity]) -> Merge:
         for column in owner.looked_up
         if column.entity == entity.name
     ]
+    insert = _insert(entity, entities)
+    unheard = None
+    if transitions.are_distinct(entity):
+        unheard = transitions.of_new(entity, entities, insert, historical=True, expects_none=True)
     return Merge(
         lock=_lock(entity, [owner for owner, _ in owners]),
         classify=_classify(entity),
@@ -76,20 +87,25 @@ def merge_of(entity: Entity, entities: Mapping[str, Entity]) -> Merge:
         remember=_remember(entity),
         keep_history=_keep_history(entity),
         recall=recall.statement_of(entity),
-        insert=_insert(entity),
         update=_update(entity),
         respell=_respell(entity),
-        children_out=tuple(_child_out(entity, child) for child in entity.children),
-        children_in=tuple(_child_in(entity, child) for child in entity.children),
-        own_look_ups=_own_look_ups(entity, entities),
-        owners_look_ups=tuple(_owner_look_up(entity, owner, column) for owner, column in owners),
-        links=tuple(statement for link in entity.links for statement in _link(entity, link)),
-        unsettled=tuple(_unsettled(entity, name, entities) for name in entity.settles),
         switched_off=_switched_off(entity),
-        events_of_new=_events(entity, entities, known=False, historical=False),
-        events_of_changed=_events(entity, entities, known=True, historical=False),
-        past_events_of_new=_events(entity, entities, known=False, historical=True),
-        past_events_of_changed=_events(entity, entities, known=True, historical=True),
+        children_out=tuple(_child_out(entity, child) for child in entity.children),
+        live=_events(entity, entities, insert, historical=False),
+        past=_events(entity, entities, insert, historical=True),
+        insert_unheard=unheard,
+        children_in=tuple(_child_in(entity, child) for child in entity.children),
+        owners_look_ups=tuple(look_ups.of_owner(entity, owner, column) for owner, column in owners),
+        links=tuple(statement for link in entity.links for statement in look_ups.of_link(entity, link)),
+        unsettled=tuple(_unsettled(entity, name, entities) for name in entity.settles),
+    )
+
+
+def _events(entity: Entity, entities: Mapping[str, Entity], insert: str, *, historical: bool) -> Events:
+    return Events(
+        insert=transitions.of_new(entity, entities, insert, historical=historical),
+        of_unseen=transitions.of_unseen(entity, entities, historical=historical),
+        of_changed=transitions.of_changed(entity, entities, historical=historical),
     )
 
 
@@ -114,6 +130,7 @@ def _classify(entity: Entity) -> str:
     table = qualified(entity.table)
     gone = extract.says_deleted(entity, "doc")
     return f"""
+with planned as (
 insert into plan (ord, st_id, modified, gone, hash, kind)
 select distinct on (r.st_id) r.ord, r.st_id, r.modified, r.gone, r.hash,
   case
@@ -128,7 +145,9 @@ from (
   from incoming
 ) r
 left join {table} m on m.tenant_id = %(tenant)s and m.st_id = r.st_id
-order by r.st_id, r.modified desc nulls last, r.ord desc"""
+order by r.st_id, r.modified desc nulls last, r.ord desc
+returning kind)
+select kind::text, count(*) from planned group by kind"""
 
 
 def _compare(entity: Entity) -> str:
@@ -138,14 +157,6 @@ update plan p set kind = 's'
 from {qualified(entity.table)} m, incoming i
 where p.kind = 'c' and i.ord = p.ord and m.tenant_id = %(tenant)s and m.st_id = p.st_id
   and m.full_data = i.doc and (m.deleted_at is null or p.gone)"""
-
-
-def record_json(entity: Entity, row: str) -> str:
-    """Every typed column of ``row`` as one JSON object, the document itself left out."""
-    names = [quote(column.name) for column in entity.columns if column.type is not Type.WORDS]
-    names += ["st_created_on", "st_modified_on", "active", "deleted_at"]
-    listed = ", ".join(f"{row}.{name}" for name in names)
-    return f"(select to_jsonb(columns_of) from (select {listed}) columns_of)"
 
 
 def _remember(entity: Entity) -> str:
@@ -180,12 +191,14 @@ def since(entity: Entity) -> str:
     m.st_modified_on, m.st_created_on, m.local_synced_at)"""
 
 
-def _insert(entity: Entity) -> str:
+def _insert(entity: Entity, entities: Mapping[str, Entity]) -> str:
     pairs = extract.columns_of(entity, "i.doc")
+    pairs += look_ups.columns_of_new(entity, entities, "%(tenant)s", "p.st_id")
     names = ", ".join(name for name, _ in pairs)
     values = ",\n  ".join(value for _, value in pairs)
     return f"""
-insert into {qualified(entity.table)} (tenant_id, st_id, {names}, deleted_at, content_hash, full_data)
+insert into {qualified(entity.table)} as m
+  (tenant_id, st_id, {names}, deleted_at, content_hash, full_data)
 select %(tenant)s, p.st_id, {values},
   case when p.gone then coalesce(p.modified, now()) end, p.hash, i.doc
 from plan p join incoming i using (ord) where p.kind = 'n' order by p.st_id"""
@@ -230,133 +243,7 @@ from plan p join incoming i using (ord),
 where p.kind in ('n', 'c')"""
 
 
-# Columns that come from elsewhere --------------------------------------------------------------
-
-
-def look_up_value(column: LookedUp, source: Entity, owner: str) -> str:
-    """The value of a looked-up column for the row named ``owner``."""
-    where = f"""from {qualified(source.table)} s where s.tenant_id = {owner}.tenant_id
-    and s.{quote(column.by)} = {owner}.st_id and s.deleted_at is null and s.active"""
-    if column.where_column:
-        listed = ", ".join(literal(value) for value in column.where_values)
-        where += f" and s.{quote(column.where_column)} in ({listed})"
-    if column.gather:
-        return f"(select coalesce(array_agg(distinct s.{quote(column.column)}), '{{}}') {where})"
-    order = f"s.{quote(column.order_by)}, s.st_id"
-    if column.where_column:
-        listed = ", ".join(literal(value) for value in column.where_values)
-        order = f"array_position(array[{listed}], s.{quote(column.where_column)}), {order}"
-    return f"(select s.{quote(column.column)} {where} order by {order} limit 1)"
-
-
-def _own_look_ups(entity: Entity, entities: Mapping[str, Entity]) -> str | None:
-    """Fill the looked-up columns of rows that have just been inserted."""
-    if not entity.looked_up:
-        return None
-    values = ", ".join(
-        f"{quote(column.name)} = {look_up_value(column, entities[column.entity], 'm')}"
-        for column in entity.looked_up
-    )
-    sources = sorted({qualified(entities[column.entity].table) for column in entity.looked_up})
-    present = " or ".join(
-        f"exists (select 1 from {source} any_row where any_row.tenant_id = %(tenant)s)" for source in sources
-    )
-    return f"""
-update {qualified(entity.table)} m set {values} from plan p
-where p.kind = 'n' and m.tenant_id = %(tenant)s and m.st_id = p.st_id and ({present})"""
-
-
-def _touched(entity: Entity, column: str) -> str:
-    """Values of ``column`` in changed rows of this batch, before and after."""
-    return f"""(select n.{quote(column)} as touched from plan p join {qualified(entity.table)} n
-    on n.tenant_id = %(tenant)s and n.st_id = p.st_id where p.kind in ('n', 'c')
-  union select (p.old->>{literal(column)})::bigint from plan p where p.kind = 'c')"""
-
-
-def _owner_look_up(entity: Entity, owner: Entity, column: LookedUp) -> str:
-    """Renew a column of the records that this batch's records point to."""
-    value = look_up_value(column, entity, "m")
-    return f"""
-update {qualified(owner.table)} m set {quote(column.name)} = fresh.value
-from (select m.st_id, {value} as value from {qualified(owner.table)} m
-  join {_touched(entity, column.by)} t on t.touched = m.st_id
-  where m.tenant_id = %(tenant)s) fresh
-where m.tenant_id = %(tenant)s and m.st_id = fresh.st_id
-  and m.{quote(column.name)} is distinct from fresh.value"""
-
-
-def _link(entity: Entity, link: Link) -> tuple[str, str]:
-    """Keep a link table equal to the pairs in live records."""
-    left, right = quote(link.left), quote(link.right)
-    touched = _touched(entity, link.left)
-    live = f"""select distinct s.tenant_id, s.{left}, s.{right} from {qualified(entity.table)} s
-  join {touched} t on t.touched = s.{left}
-  where s.tenant_id = %(tenant)s and s.deleted_at is null and s.active and s.{right} is not null"""
-    return (
-        f"""
-delete from {beside(link.table, entity.table)} l using {touched} t
-where l.tenant_id = %(tenant)s and l.{left} = t.touched and not exists (
-  select 1 from {qualified(entity.table)} s where s.tenant_id = l.tenant_id and s.{left} = l.{left}
-    and s.{right} = l.{right} and s.deleted_at is null and s.active)""",
-        f"""
-insert into {beside(link.table, entity.table)} (tenant_id, {left}, {right}) {live}
-on conflict do nothing""",
-    )
-
-
-# Events ----------------------------------------------------------------------------------------
-
-
-def _events(
-    entity: Entity, entities: Mapping[str, Entity], *, known: bool, historical: bool
-) -> tuple[str, ...]:
-    """Write the transitions of changed (``known``) or new rows; historical ones carry references only."""
-    rules = detect.transition_rows(entity, entities, known=known)
-    if rules is None:
-        return ()
-    table = qualified(entity.table)
-    data = references_json(entity, "n") if historical else _record_with_changes(entity)
-    past = "true" if historical else "coalesce(n.st_modified_on < %(past_before)s, false)"
-    before = f"cross join lateral jsonb_populate_record(null::{table}, p.old) o" if known else ""
-    return (
-        f"""
-insert into {EVENTS} (tenant_id, event_type, entity, st_id, version, occurred_at, historical, data, run_id)
-select %(tenant)s, e.event_type, e.entity, e.st_id, {version("n")} || e.suffix,
-  coalesce(e.at, n.st_modified_on, clock_timestamp()), {past}, {data}, %(run)s
-from plan p join {table} n on n.tenant_id = %(tenant)s and n.st_id = p.st_id
-{before}
-cross join lateral (values
-    {rules}
-  ) e(event_type, fired, at, entity, st_id, suffix)
-where {"p.kind = 'c' and not p.unseen" if known else "(p.kind = 'n' or p.unseen)"}
-  and n.deleted_at is null and e.fired and e.st_id is not null
-order by {"n.st_id" if historical else "n.st_modified_on, n.st_id"}
-on conflict do nothing
-returning id, event_type, historical""",
-    )
-
-
-def version(row: str) -> str:
-    """What makes a transition the same one: the vendor's version of the record and our count of it."""
-    moment = f"to_char({row}.st_modified_on at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
-    return f"coalesce({moment}, 'undated') || '/' || {row}.revision"
-
-
-def references_json(entity: Entity, row: str) -> str:
-    """The ids that a record points to: all that a historical event carries."""
-    names = [quote(column.name) for column in entity.vendor_columns if column.references]
-    if not names:
-        return "'{}'::jsonb"
-    listed = ", ".join(f"{row}.{name}" for name in names)
-    return f"(select to_jsonb(columns_of) from (select {listed}) columns_of)"
-
-
-def _record_with_changes(entity: Entity) -> str:
-    """The record's columns, and under ``changed`` the earlier values of those that differ."""
-    return f"""(select j.value || jsonb_build_object('changed', coalesce((
-      select jsonb_object_agg(was.key, was.value) from jsonb_each(p.old) was
-      where was.value is distinct from j.value->was.key), '{{}}'::jsonb))
-    from (select {record_json(entity, "n")} as value offset 0) j)"""
+# What else a merge asks for --------------------------------------------------------------------
 
 
 def _unsettled(entity: Entity, name: str, entities: Mapping[str, Entity]) -> tuple[str, str]:

@@ -31,7 +31,9 @@ from sqlalchemy.types import TypeEngine
 
 from perfectcatch.model import entity as words
 from perfectcatch.model.entity import Child, Entity, Link, Type
-from perfectcatch.store.names import PUBLIC, split
+from perfectcatch.model.event import Exists
+from perfectcatch.store.merging import detect
+from perfectcatch.store.names import PUBLIC, quote, split
 from perfectcatch.store.schema.tables import MOMENT, NAMING
 
 SQL_TYPES: Final[dict[Type, TypeEngine[Any]]] = {
@@ -99,7 +101,20 @@ def _entity_table(entity: Entity, metadata: MetaData) -> Table:
     for column in entity.columns:
         if column.index:
             _index(table, column.name, column.type)
+    _index_what_falls_due(table, entity)
     return table
+
+
+def _index_what_falls_due(table: Table, entity: Entity) -> None:
+    """Clock rules look every few minutes, or seconds: at what is open, not at all that ever was."""
+    for rule in entity.clock_rules:
+        name = _index_name(table.name, f"{rule.column}_open")
+        if rule.holds == Exists() or not detect.is_of_one_row(rule.holds):
+            continue
+        if all(index.name != name for index in table.indexes):
+            holds = detect.filters(rule.holds, quote(table.name), {})
+            where = text(f"deleted_at is null and {holds}")
+            Index(name, table.c.tenant_id, table.c[rule.column], postgresql_where=where)
 
 
 def _declared(column: words.Column | words.Local | words.LookedUp | words.Computed) -> Column[Any]:

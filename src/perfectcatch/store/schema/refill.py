@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from perfectcatch.model.entity import Child, Column, Entity, Link, LookedUp
 from perfectcatch.store.merging import extract
-from perfectcatch.store.merging.statements import look_up_value
+from perfectcatch.store.merging.look_ups import value_of
 from perfectcatch.store.names import beside, qualified, quote
 
 
@@ -39,7 +39,7 @@ def _values(
         if isinstance(column, Column):
             yield column.name, extract.read(column, "m.full_data")
         elif isinstance(column, LookedUp):
-            yield column.name, look_up_value(column, entities[column.entity], "m")
+            yield column.name, value_of(column, entities[column.entity], "m.tenant_id", "m.st_id")
 
 
 def _rows_of(entity: Entity, child: Child) -> str:

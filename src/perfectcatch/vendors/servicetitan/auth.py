@@ -29,9 +29,12 @@ SETTING = "SERVICE_TITAN_AUTH_URL"
 RENEW_BEFORE = 60.0
 RENEW_SHARE = 0.1
 USUAL_LIFETIME = 900.0  # what the vendor documents, for an answer that does not say
-SHORTEST_LIFETIME = 30.0  # an answer that says 0 must not make a token call for every call
+SHORTEST_LIFETIME = 5.0  # an answer that says 0 must not make a token call for every call
 FIRST_PAUSE, LONGEST_PAUSE = 60.0, 600.0
-FORCED_PER_MINUTE = 3  # renewals because of a 401; with the regular one still below five a minute
+UNPROVEN = 2  # so many new tokens in a row that worked for nothing: the key is wrong, not the token
+PER_MINUTE = 10  # token calls, however often tokens end
+_MINUTE = 60.0
+_MARGIN = 1.0  # the vendor counts from when a call came in, which is later than when it was sent
 
 _RULES = retry.Rules(attempts=4, first_wait=0.5, longest_wait=10.0, total=60.0)
 _ANSWERED, _REFUSED = {200}, {400, 401, 403}
@@ -57,6 +60,7 @@ class _Answer(msgspec.Struct):
 class _Token:
     text: str
     renew_at: float
+    proven: bool = False  # some call was answered with it
 
 
 class Tokens:
@@ -81,6 +85,7 @@ class Tokens:
         self._token: _Token | None = None
         self._flight: asyncio.Task[_Token] | None = None
         self._fetches: deque[float] = deque()
+        self._unproven = 0
         self._refusal: CredentialsRejected | None = None
         self._refused_until = 0.0
         self._pause = 0.0
@@ -100,19 +105,25 @@ class Tokens:
         # Shielded: one caller that gives up must not take the token from the others.
         return (await asyncio.shield(self._flight)).text
 
+    def accepted(self, text: str) -> None:
+        """Take note that a call was let in with the token ``text``."""
+        if self._token is not None and self._token.text == text:
+            self._token.proven, self._unproven = True, 0
+
     def invalidate(self, text: str) -> bool:
-        """Drop the token ``text`` because the vendor refused it; False when renewing again would be a storm.
+        """Drop the token ``text`` because the vendor refused it; False when a new one would not help.
 
         A token that has been replaced meanwhile is no news: twenty calls that were refused with the same one
-        renew it once.
+        renew it once. A token that worked has ended, however soon; of those that never did, two in a row say
+        that something else is wrong, and one a minute finds out whether it still is.
         """
-        if self._token is None or self._token.text != text:
+        token = self._token
+        if token is None or token.text != text:
             return True
-        now = self._clock.monotonic()
-        while self._fetches and self._fetches[0] <= now - 60:
-            self._fetches.popleft()
-        if len(self._fetches) >= FORCED_PER_MINUTE:
-            return False
+        if not token.proven:
+            self._unproven += 1
+            if self._unproven >= UNPROVEN and self._fetches[-1] > self._clock.monotonic() - _MINUTE:
+                return False
         self._token = None
         return True
 
@@ -135,6 +146,7 @@ class Tokens:
         attempt = 0
         while True:
             attempt += 1
+            await self._pace()
             try:
                 return await self._fetch(attempt)
             except (VendorUnavailable, RateLimited) as problem:
@@ -143,6 +155,14 @@ class Tokens:
                 if wait is None:
                     raise
                 await self._clock.sleep(wait)
+
+    async def _pace(self) -> None:
+        """Wait while the token calls of the last minute are as many as may be."""
+        now = self._clock.monotonic()
+        while self._fetches and self._fetches[0] <= now - _MINUTE:
+            self._fetches.popleft()
+        if len(self._fetches) >= PER_MINUTE:
+            await self._clock.sleep(self._fetches[0] + _MINUTE + _MARGIN - now)
 
     async def _fetch(self, attempt: int) -> _Token:
         with self._breaker.guard(f"tokens of {self._credentials.tenant_id}") as verdict:

@@ -4,6 +4,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -182,6 +183,10 @@ class Client(RecordSource):
             found.broken.extend(page.broken)
             found = replace(found, requests=found.requests + page.requests)
         return found
+
+    def vendor_time(self) -> datetime | None:
+        """What time it is at the vendor, by its own clock; None before the first answer."""
+        return self._transport.vendor_time()
 
     # What the sync asks for --------------------------------------------------------------------
 

@@ -129,6 +129,7 @@ def _check_text(body: bytes) -> None:
 
 _OPEN_OBJECT = ord("{")
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+_LOOSE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[^,\s]+', re.DOTALL)
 _DATA_FOLLOWS = re.compile(rb"\s*:\s*\[")
 _IN_ENVELOPE, _IN_DATA = 1, 2
 
@@ -193,5 +194,5 @@ def _find_data(body: bytes) -> tuple[int, list[tuple[int, int]], int] | None:
 
 def _loose(body: bytes, first: int, after: int) -> Iterator[tuple[int, int]]:
     """What lies between two records apart from the comma: values that are no objects."""
-    for found in re.finditer(rb"[^,\s]+", body[first:after]):
+    for found in _LOOSE.finditer(body[first:after]):
         yield first + found.start(), first + found.end()

@@ -8,6 +8,7 @@ after the other, five calls each.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -35,6 +36,7 @@ Answer = TypeVar("Answer")
 BACKGROUND = retry.Rules(attempts=6, total=600.0)
 BACKFILL = "backfill"  # the lane of calls that may take half of the background's share
 BACKFILL_SHARE = 0.5
+REPLAYS = 3  # of an attempt, each with a newer token
 INTERACTIVE = retry.Rules(attempts=4, longest_wait=5.0, total=30.0)
 
 
@@ -106,6 +108,7 @@ class Transport:
         self._draw = draw
         self.breaker = breaker or Breaker(clock)
         self.requests = 0
+        self._dated: tuple[str, float] | None = None  # the vendor's Date, and when it came
         self.tokens = Tokens(
             credentials,
             auth_url=web_address("SERVICE_TITAN_AUTH_URL", auth_url),
@@ -133,8 +136,7 @@ class Transport:
         """
         rules = self._rules[interactive]
         started = self._clock.monotonic()
-        attempt = sent = 0
-        replayed = False
+        attempt = sent = replays = 0
         while True:
             token = await self._ready(call, interactive=interactive)
             sent += 1
@@ -142,18 +144,22 @@ class Transport:
             try:
                 return await self._attempt(call, read, token, attempt + 1, whole_bytes), sent
             except _TokenRefusedError:
-                if replayed or not self.tokens.invalidate(token):
+                if not self.tokens.invalidate(token):
                     cause = self._key_sentence()
                     raise CredentialsRejected(f"{call.endpoint.name}: {cause}", cause=cause) from None
-                replayed = True
-                continue
+                replays += 1
+                if replays <= REPLAYS:
+                    continue
+                failure = VendorUnavailable(
+                    f"{call.endpoint.name}: ServiceTitan refuses tokens (401) that worked a moment ago"
+                )
             except RateLimited as limited:
                 failure = limited
             except VendorUnavailable as unavailable:
                 if call.endpoint.writes and not isinstance(unavailable, NotSent | Resting):
                     raise _outcome_unknown(call, unavailable) from unavailable
                 failure = unavailable
-            attempt, replayed = attempt + 1, False
+            attempt, replays = attempt + 1, 0
             elapsed = self._clock.monotonic() - started
             wait = retry.next_wait(attempt, elapsed, rules, told=failure.after_seconds, draw=self._draw)
             if isinstance(failure, RateLimited):
@@ -194,7 +200,7 @@ class Transport:
                 response = await self._send_one(call.endpoint.name, request, attempt)
                 if response.rest is not None and response.status >= FIRST_ERROR:
                     await response.rest.aclose()
-                answer = self._judge(call.endpoint, response, read)
+                answer = self._judge(call.endpoint, response, read, token)
             except RateLimited:
                 raise  # neither good nor bad: it slows the budget instead
             except VendorUnavailable as unavailable:
@@ -206,15 +212,28 @@ class Transport:
             verdict.succeeded()
             return answer
 
-    def _judge(self, endpoint: Endpoint, response: Response, read: Callable[[Response], Answer]) -> Answer:
+    def _judge(
+        self, endpoint: Endpoint, response: Response, read: Callable[[Response], Answer], token: str
+    ) -> Answer:
         if response.status == UNAUTHORIZED:
             raise _TokenRefusedError
+        if response.status < FIRST_ERROR:
+            self.tokens.accepted(token)
         problem = refusal(endpoint, response)
         if problem is None:
             return read(response)
         if isinstance(problem, Retry):
-            problem.after_seconds = retry.retry_after(response.headers.get("Retry-After"), self._clock.now())
+            now = retry.http_date(response.headers.get("Date")) or self._clock.now()
+            problem.after_seconds = retry.retry_after(response.headers.get("Retry-After"), now)
         raise problem
+
+    def vendor_time(self) -> datetime | None:
+        """What time it is at the vendor, by the Date of its last answer; None before there was one."""
+        if self._dated is None:
+            return None
+        said, came_at = self._dated
+        moment = retry.http_date(said)
+        return moment and moment + timedelta(seconds=self._clock.monotonic() - came_at)
 
     def _request(self, call: Call, token: str, whole_bytes: int | None) -> Request:
         headers = {
@@ -244,6 +263,8 @@ class Transport:
         response: Response | None = None
         try:
             response = await self._http.send(request)
+            if dated := response.headers.get("Date"):
+                self._dated = dated, self._clock.monotonic()
             return response
         finally:
             if self._on_request is not None:

@@ -82,6 +82,7 @@ class Faults:
         ]
         if first is not None and first.fault.kind.instead is not None:
             answer = first.fault.kind.instead(first)
+            answer.operation, answer.collection = asked.operation or None, asked.collection
         else:
             answer = otherwise()
         for strike in strikes:

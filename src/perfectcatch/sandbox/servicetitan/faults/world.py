@@ -23,7 +23,7 @@ def shift(strike: Strike) -> None:
         return
     gone = lot.sample(ids, strike["delete"])
     for record_id in gone:
-        table.remove(record_id)
+        tenant.remove(asked.collection, record_id)
         strike.fault.touch(record_id, "deleted")
     for record_id in lot.sample(sorted(table.rows, key=str), strike["modify"]):
         row = table.rows[record_id]

@@ -4,9 +4,8 @@ import json
 import signal
 from urllib.parse import parse_qs
 
-from acceptance.test_gaps import execute
-
 from acceptance.conftest import Product, Sandbox
+from acceptance.test_gaps_command import execute
 from acceptance.test_sync_commands import said, wait_for_requests
 from perfectcatch.sync.gaps.look import written
 
