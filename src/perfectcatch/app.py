@@ -253,6 +253,8 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
     from perfectcatch.gateway.monitor.hub import open_hub
     from perfectcatch.store.jobs.queue import open_jobs
     from perfectcatch.sync import requests
+    from perfectcatch.sync.one import read_whole
+    from perfectcatch.vendors.servicetitan.related import OF_CUSTOMER
 
     clock = SystemClock()
     require(settings, *CREDENTIALS)
@@ -268,6 +270,9 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
         jobs = await stack.enter_async_context(open_jobs(conninfo_of(pool), connections=2))
         requests.declare(jobs)
         webhooks = webhooks_of(settings)
+        engine = Engine(
+            pool=pool, source=source, entities=BY_NAME, clock=clock, zone=settings.service_titan_timezone
+        )
         yield Gateway(
             pool=pool,
             reads=reads,
@@ -281,6 +286,7 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
             zone=settings.service_titan_timezone,
             jobs=jobs,
             webhooks={webhooks.name: webhooks},
+            read_customer=lambda st_id: read_whole(engine, BY_NAME["customers"], st_id, OF_CUSTOMER),
             hub=await stack.enter_async_context(
                 open_hub(pool, source.tenant_id, clock, poll_seconds=settings.event_poll_interval_ms / 1000)
             ),

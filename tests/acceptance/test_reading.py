@@ -122,3 +122,20 @@ def test_a_company_is_read_over_http(product: Product, sandbox: Sandbox):
         assert api.ask("/db/jobs/1?field=x")[0] == 422
         api.key = "pck_0_0"
         assert api.ask("/db/customers")[0] == 401
+
+
+def test_a_customer_is_read_on_demand(product: Product, sandbox: Sandbox):
+    """Nothing was read before: the customer comes with everything around it."""
+    with serving(product) as api:
+        # The pass-through tells which customers there are.
+        st_id = api.get("/st/crm/customers?pageSize=1")["data"][0]["id"]
+        assert api.ask(f"/db/customers/{st_id}")[0] == 404
+        status, found = api.ask(f"/db/customers/{st_id}/enrich", method="POST")
+        assert (status, found["complete"], found["customer"]["st_id"]) == (200, True, st_id)
+        brought = {part["entity"]: part["created"] for part in found["parts"]}
+        assert brought["customers"] == 1
+        assert brought["locations"] >= 1
+        assert len(api.get(f"/db/locations?customer_id={st_id}")["data"]) == brought["locations"]
+        again = api.get(f"/db/customers/{st_id}/enrich")
+        assert {part["created"] + part["updated"] for part in again["parts"]} == {0}
+        assert api.ask("/db/customers/1/enrich", method="POST")[0] == 404

@@ -27,6 +27,7 @@ from perfectcatch.store.presence import Presence
 from perfectcatch.store.reading.freshness import Freshness
 from perfectcatch.store.reading.reads import open_reads
 from perfectcatch.sync import requests
+from perfectcatch.sync.one import Whole
 from perfectcatch.vendors.servicetitan.entities import BY_NAME, ENTITIES
 
 TENANT, OTHER = 5, 6
@@ -133,6 +134,10 @@ def _foreign(value: Any) -> Any:
     return value
 
 
+async def _nobody(st_id: int) -> Whole:
+    raise AssertionError(st_id)
+
+
 @cache
 def _app(*, shared: bool) -> FastAPI:
     """One for the server that everybody reads, one for those that come and go: to make one takes a while."""
@@ -164,6 +169,7 @@ async def open_office(url: str, *, tenant: int = TENANT, source: Any = None) -> 
             hub=cast(Hub, NoVendor()),
             jobs=jobs,
             webhooks={},
+            read_customer=_nobody,
         )
         app = _app(shared=tenant == TENANT)
         app.state.gateway = gateway

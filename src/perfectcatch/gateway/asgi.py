@@ -12,6 +12,7 @@ from perfectcatch.errors import PerfectCatchError
 from perfectcatch.gateway import (
     database,
     document,
+    enriching,
     health,
     metrics,
     mirror,
@@ -43,6 +44,7 @@ ROUTERS = (
     webhooks.router,
     database.router,
     upserts.router,
+    enriching.router,
     records.router,
     scheduling.router,
     slots.router,

@@ -1,6 +1,6 @@
 """What every route works with, composed once per process by ``app``."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -20,6 +20,7 @@ from perfectcatch.store.presence import Presence
 from perfectcatch.store.reading.freshness import Freshness
 from perfectcatch.store.reading.reads import Reads
 from perfectcatch.store.reading.records import Finders
+from perfectcatch.sync.one import Whole
 
 LISTS_SECONDS: Final = 60.0
 
@@ -45,6 +46,7 @@ class Gateway:
     hub: Hub
     jobs: Jobs
     webhooks: Mapping[str, WebhookSource]
+    read_customer: Callable[[int], Awaitable[Whole]]  # from the vendor, with everything around
     finders: Finders = field(default_factory=Finders)
     lists: Cache[Any] = field(init=False)  # short lists that many ask for again and again
 
