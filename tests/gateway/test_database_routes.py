@@ -227,7 +227,7 @@ async def test_nothing_of_another_company_is_answered(library: Office):
     document = (await library.http.get("/openapi.json")).json()
     asked = 0
     for path, methods in document["paths"].items():
-        if "get" not in methods or not path.startswith(OURS):
+        if "get" not in methods or not path.startswith(OURS) or path.endswith("/enrich"):
             continue
         name = path.split("/")[2].replace("-", "_") if path.startswith("/db/") else "customers"
         st_id = str(fixture(name)["id"]) if "{st_id}" in path else ""
