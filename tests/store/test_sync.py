@@ -477,13 +477,13 @@ async def test_credentials_that_are_refused_end_the_run(pool: Pool, vendor: Vend
     work = engine(pool, vendor, side_by_side=1)
     report = await work.run_entities([UNITS, CUSTOMERS, JOBS])
     assert [(each.entity, each.status) for each in report.entities] == [
+        ("customers", "failed"),  # in a first load the largest begins
         ("units", "failed"),
-        ("customers", "failed"),
         ("jobs", "failed"),
     ]
     assert (report.status, report.exit_status, report.single_cause) == ("failed", 2, "the key is wrong")
     assert await rows(pool, "select module from servicetitan.st_sync_log") == [
-        ("units",)
+        ("customers",)
     ]  # nobody else asked
     vendor.refusal = None
     assert (await work.run_entities([UNITS, CUSTOMERS, JOBS])).exit_status == 0
