@@ -84,7 +84,7 @@ def _goes_on(feed: Feed, page: Page, seen: set[str | None], *, again: bool) -> N
         return
     raise VendorLoop(
         f"The feed {feed.endpoint} promises more but does not go on: it answers {what}. The place is kept as "
-        "it was before this read, and the next run tries from there; if this stays, tell ServiceTitan."
+        "it was before this read, and the next run tries from there; if this stays, tell the vendor."
     )
 
 

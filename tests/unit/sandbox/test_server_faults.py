@@ -31,7 +31,7 @@ def records() -> list[tuple[str, Any]]:
 
 @pytest.fixture
 def who(records: list[tuple[str, Any]]) -> Caller:
-    who = caller(export_page_size=25, token_seconds=86_400, tokens_per_minute=1000, records=records)
+    who = caller(export_page_size=100, token_seconds=86_400, tokens_per_minute=1000, records=records)
     who.clock.advance(901)
     return who
 

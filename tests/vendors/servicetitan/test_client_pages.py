@@ -89,6 +89,12 @@ def test_the_slow_way_knows_data_by_its_place() -> None:
     assert [broken.raw for broken in found.broken] == [b'{"data":[1,{"x":2}],"n":NaN}']
 
 
+def test_the_slow_way_leaves_a_text_in_one_piece() -> None:
+    found = read_page("x", b'{"data":["a text, of \\"words\\"",{"n":NaN},{"id":1}],"hasMore":false}')
+    assert [broken.raw for broken in found.broken] == [b'"a text, of \\"words\\""', b'{"n":NaN}']
+    assert ids(found) == [1]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -32,7 +32,7 @@ async def test_the_token_request_is_a_form(client: Client, lab: Lab) -> None:
     assert lab.api[0].headers["ST-App-Key"] == "canary-app-key"
 
 
-@pytest.mark.parametrize(("lifetime", "renewed_after"), [(900, 840), (100, 90), (0, 27)])
+@pytest.mark.parametrize(("lifetime", "renewed_after"), [(900, 840), (100, 90), (10, 9), (0, 27)])
 async def test_it_is_renewed_before_it_ends(
     bench: Bench, client: Client, lab: Lab, lifetime: float, renewed_after: float
 ) -> None:

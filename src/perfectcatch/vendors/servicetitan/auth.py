@@ -29,7 +29,8 @@ SETTING = "SERVICE_TITAN_AUTH_URL"
 RENEW_BEFORE = 60.0
 RENEW_SHARE = 0.1
 USUAL_LIFETIME = 900.0  # what the vendor documents, for an answer that does not say
-SHORTEST_LIFETIME = 5.0  # an answer that says 0 must not make a token call for every call
+SHORTEST_LIFETIME = 5.0
+ASSUMED_LIFETIME = 30.0  # of one that says less: it must not make a token call for every call
 FIRST_PAUSE, LONGEST_PAUSE = 60.0, 600.0
 UNPROVEN = 2  # so many new tokens in a row that worked for nothing: the key is wrong, not the token
 PER_MINUTE = 10  # token calls, however often tokens end
@@ -182,7 +183,7 @@ class Tokens:
             verdict.succeeded()
         self._refusal, self._pause = None, 0.0
         said = USUAL_LIFETIME if answer.expires_in is None else answer.expires_in
-        lifetime = max(said, SHORTEST_LIFETIME)
+        lifetime = said if said >= SHORTEST_LIFETIME else ASSUMED_LIFETIME
         return _Token(answer.access_token, asked_at + lifetime - min(RENEW_BEFORE, lifetime * RENEW_SHARE))
 
     def _request(self) -> Request:
