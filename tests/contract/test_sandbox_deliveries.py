@@ -94,7 +94,7 @@ async def test_a_slow_answer_is_whole(asker: Asker) -> None:
 
 async def test_a_drip_looks_alive_and_ends_at_the_total_deadline(asker: Asker) -> None:
     await asker.fault("drip", piece=100, pause=0.05)
-    with pytest.raises(VendorUnavailable, match="did not finish its answer within 1 s"):
+    with pytest.raises(VendorUnavailable, match=r"did not finish its answer within \d+ s"):
         await asker.get(total_seconds=1.0)
 
 
