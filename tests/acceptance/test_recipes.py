@@ -150,7 +150,7 @@ def test_what_the_page_about_operating_says(product: Product, sandbox: Sandbox) 
     sandbox.post("edit", collection="jpm.jobs", id=job, changes={"customerId": "nobody"})
     [jobs] = succeed(product, "sync", "run", "jobs")
     assert jobs["quarantined"] == 1
-    assert product.run("sync", "run", "jobs", SERVICE_TITAN_APP_KEY="wrong").returncode == 1
+    assert product.run("sync", "run", "jobs", SERVICE_TITAN_APP_KEY="wrong").returncode == 2
     assert product.run("sync", "gaps", "jobs").returncode == 0
     run_page(product, "operate.md", {})
 
