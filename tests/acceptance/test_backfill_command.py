@@ -26,7 +26,7 @@ def test_a_killed_backfill_goes_on_and_the_sync_keeps_its_pace(product: Product,
     assert product.run("sync", "full", "--json").returncode == 0
     execute(product, "delete from servicetitan.st_jobs")
     execute(product, "delete from automation.events")
-    running = product.start("sync", "backfill", "jobs", *SPAN, SERVICE_TITAN_RATE_LIMIT="3")
+    running = product.start("sync", "backfill", "jobs", *SPAN, SERVICE_TITAN_RATE_LIMIT="2")
     wait_for_requests(sandbox, 5, running)
     report = json.loads(product.run("sync", "incremental", "--json").stdout)
     assert {row["status"] for row in report} == {"succeeded"}  # none waited for it, or was left out
