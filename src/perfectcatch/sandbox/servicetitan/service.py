@@ -92,7 +92,7 @@ class Service:
                 token=path == TOKEN_PATH,
                 faults=struck,
                 served=answer.served,
-                headers=tuple(headers or ()),
+                headers=tuple(sorted(name.lower() for name in headers or ())),
             )
         )
         self.webhooks.flush()
