@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from convergence import oracle
 from convergence.company import KEPT, Company
-from convergence.wire import FAULTS, HastyClock, Wire, client
+from convergence.wire import FAULTS, GARBLING, HastyClock, Wire, client
 from databases import new_database
 from perfectcatch.model.entity import Entity
 from perfectcatch.store.holds import open_holds
@@ -90,7 +90,7 @@ class Histories(RuleBasedStateMachine):
         self.tenant_id = self.company.service.options.tenant_id
         self.stack = AsyncExitStack()
         self.announced: Counter[int] = Counter()
-        self.garbled = False  # records came so broken that only a full read brings them again
+        self.garbled = True  # records may come so broken that only a full read brings them again
         self.runner.run(self._open())
 
     async def _open(self) -> None:
@@ -108,8 +108,9 @@ class Histories(RuleBasedStateMachine):
 
     # What happens -------------------------------------------------------------------------------
 
-    @initialize(loaded=st.booleans())
-    def begin(self, loaded: bool) -> None:
+    @initialize(loaded=st.booleans(), garbled=st.booleans())
+    def begin(self, loaded: bool, garbled: bool) -> None:
+        self.garbled = garbled
         if loaded:
             self.runner.run(self.engines[0].run("full"))
 
@@ -138,10 +139,10 @@ class Histories(RuleBasedStateMachine):
     ) -> None:
         """Runs side by side; the vendor changes between pages and fails now and then."""
         self.steps["changes between pages"] += len(changes)
+        faults = [fault for fault in faults if self.garbled or fault[0] not in GARBLING]
         self.steps["faults"] += len(faults)
         self.wire.meanwhile += [partial(self.company.change, *change) for change in changes]
         self.wire.faults += faults
-        self.garbled = self.garbled or any(fault in ("unreadable", "nameless") for fault, _ in faults)
         self.runner.run(self._read(batch))
         self.look()
 

@@ -101,6 +101,8 @@ FAULTS: Final = (
     "again", "shuffled", "old", "stale", "stale", "stale", "unreadable", "nameless", "endless",
 )  # fmt: skip
 
+GARBLING: Final = ("unreadable", "nameless")  # the feed has passed what was not understood
+
 
 def _with_earlier(body: bytes, first_shown: list[Body], draw: Random) -> bytes:
     """The page, and among its records some as they were once."""

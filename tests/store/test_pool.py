@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import AsyncExitStack
 from urllib.parse import parse_qs, quote, urlsplit
 
 import psycopg
@@ -365,3 +366,17 @@ def test_an_address_is_written_as_it_was_read(password: str, tail: str) -> None:
     assert conninfo_to_dict(parse(address.url(database="other")).conninfo)["dbname"] == "other"
     without = conninfo_to_dict(parse(address.url(password=False)).conninfo)
     assert without == {k: v for k, v in conninfo_to_dict(address.conninfo).items() if k != "password"}
+
+
+async def test_when_every_idle_connection_is_gone_the_next_borrower_hardly_waits(fresh_database: str) -> None:
+    async with open_pool(fresh_database, max_size=8) as pool:
+        async with AsyncExitStack() as held:
+            for _ in range(8):
+                await held.enter_async_context(pool.connection())
+        async with await psycopg.AsyncConnection.connect(fresh_database, autocommit=True) as other:
+            await other.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where datname = current_database() and pid <> pg_backend_pid()"
+            )
+        async with asyncio.timeout(10), pool.connection() as connection:
+            await connection.execute("select 1")

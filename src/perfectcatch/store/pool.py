@@ -114,6 +114,10 @@ async def open_pool(
     address = parse(url, setting=setting)
     await _try(address, application_name, setting)
     given = conninfo_to_dict(address.conninfo)
+
+    async def alive(connection: Connection) -> None:
+        await _alive(pool, connection)
+
     pool = Pool(
         make_conninfo("", **{**_CONNECTION, **given}),
         connection_class=AsyncConnection[TupleRow],
@@ -122,7 +126,7 @@ async def open_pool(
         max_size=max_size,
         timeout=wait_seconds,
         configure=partial(_configure, session=session),
-        check=_alive,
+        check=alive,
         reset=_restore,
         name=application_name,
         open=False,
@@ -263,15 +267,20 @@ async def _restore(connection: Connection) -> None:
         await connection.set_autocommit(True)
 
 
-async def _alive(connection: Connection) -> None:
+async def _alive(pool: Pool, connection: Connection) -> None:
     """Refuse a connection that the server closed, without a round trip for one that is well.
 
-    Nothing is to be read from an idle connection but the end of it, or a notice.
+    Nothing is to be read from an idle connection but the end of it, or a notice. Where one is gone the others
+    are looked at too: the pool would try them one by one, and wait 1, 2, 4, 8, 16 seconds between them.
     """
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     if poll.poll(0):
-        await AsyncConnectionPool.check_connection(connection)
+        try:
+            await AsyncConnectionPool.check_connection(connection)
+        except psycopg.Error:
+            await pool.check()
+            raise
 
 
 async def _try(address: Address, application_name: str, setting: str) -> None:
