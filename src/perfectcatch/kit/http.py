@@ -267,19 +267,20 @@ class Rest:
 async def _gather(pieces: AsyncGenerator[bytes], whole: int | None) -> tuple[bytes, bool]:
     """The body up to ``whole`` bytes and a piece, and whether that is all of it.
 
-    BytesIO hands its buffer over without the copy that a join makes.
+    BytesIO hands its buffer over without the copy that a join makes. It is closed whatever happens: the traceback of
+    a bomb would otherwise keep it beside the one of the next attempt.
     """
     first = await anext(pieces, b"")
     if not first:
         return b"", True
-    body = io.BytesIO()
-    body.write(first)
-    while whole is None or body.tell() <= whole:
-        piece = await anext(pieces, b"")
-        if not piece:
-            return body.getvalue(), True
-        body.write(piece)
-    return body.getvalue(), False
+    with io.BytesIO() as body:
+        body.write(first)
+        while whole is None or body.tell() <= whole:
+            piece = await anext(pieces, b"")
+            if not piece:
+                return body.getvalue(), True
+            body.write(piece)
+        return body.getvalue(), False
 
 
 @lru_cache(maxsize=64)

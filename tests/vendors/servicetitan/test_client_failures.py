@@ -196,7 +196,7 @@ async def test_a_backfill_keeps_within_half_of_the_background(bench: Bench, lab:
         for _ in range(41):
             await client.list_page("crm.customers.list", 0, 1, {})
         assert spy.asked[:2] == [("backfill:4711", False), ("servicetitan:4711", False)]
-        assert bench.clock.monotonic() - began == pytest.approx(40 / (50 * 0.8 * 0.5), abs=0.11)
+        assert bench.clock.monotonic() - began == pytest.approx(40 / (50 * 0.9 * 0.5), abs=0.11)
         lab.say(says(None, 429, Retry_After="20"))
         await client.list_page("crm.customers.list", 0, 1, {})
         assert spy.slowed == [("servicetitan:4711", 20.5)]
