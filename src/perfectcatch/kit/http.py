@@ -267,8 +267,8 @@ class Rest:
 async def _gather(pieces: AsyncGenerator[bytes], whole: int | None) -> tuple[bytes, bool]:
     """The body up to ``whole`` bytes and a piece, and whether that is all of it.
 
-    BytesIO hands its buffer over without the copy that a join makes. It is closed whatever happens: the traceback of
-    a bomb would otherwise keep it beside the one of the next attempt.
+    BytesIO hands its buffer over without the copy that a join makes. It is closed whatever happens: the
+    traceback of a bomb would otherwise keep it beside the one of the next attempt.
     """
     first = await anext(pieces, b"")
     if not first:

@@ -1,0 +1,1 @@
+"""Messages to people: one gate that decides, sends at most once, and keeps the reason."""

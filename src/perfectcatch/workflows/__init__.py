@@ -1,0 +1,1 @@
+"""Workflows: definitions as data, run durably, one step after the other."""
