@@ -28,7 +28,7 @@ def export(call: Call) -> Answer:
     table = tenant.table(call.route.collection)
     rows, last, more = _take(table, place, _END if recent else unsettled, options.export_page_size, wanted)
     if not more and recent and options.repeat_recent:
-        last = max(place, _first_from(table, unsettled, last))
+        last = _first_from(table, unsettled, last)  # may lie on an earlier page of this reading
     data = join(rows, view(tenant, call.route, table))
     head = b'{"hasMore":%s,"continueFrom":"%s","data":[' % (
         b"true" if more else b"false",
