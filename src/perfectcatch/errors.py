@@ -113,6 +113,14 @@ class BadArgument(Refused):
     """An argument names nothing or has no usable value."""
 
 
+class BadWorkflow(Refused):
+    """The definition of a workflow has no meaning, or one that it must not have."""
+
+
+class Undecidable(Refused):
+    """An expression has no value with these records: something that it compares is not there."""
+
+
 class NothingKnown(Refused):
     """What was asked about is not in the database."""
 

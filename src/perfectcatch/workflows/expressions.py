@@ -1,0 +1,180 @@
+"""Conditions of workflows: the Common Expression Language, compiled once, over plain values.
+
+An expression reads what it is given and nothing else: it has no clock, no input or output, and no loop but
+over the lists it is given, whose length is bounded here. Only the fields that an expression names are handed
+to it: a whole customer costs half a millisecond to hand over, three fields a few microseconds.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import cel
+
+from perfectcatch.errors import BadWorkflow, Undecidable
+
+LONGEST: Final = 2_000  # characters
+DEEPEST: Final = 24  # brackets in brackets
+MACROS: Final = ("exists", "exists_one", "all", "filter", "map")
+MOST_LOOPS: Final = 6  # in one expression
+LONGEST_LIST: Final = 200
+_DEEPEST_VALUE: Final = 8
+
+_TEXT: Final = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'')
+_CHAIN: Final = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\s*\(?")
+_COMPARED: Final = re.compile(r"\s*[!=]=\s*null\b")
+_BOUND: Final = re.compile(rf"\.(?:{'|'.join(MACROS)})\(\s*([A-Za-z_]\w*)\s*,")
+_WORDS: Final = {"true", "false", "null", "in"}
+FUNCTIONS: Final = frozenset(
+    {"size", "has", "string", "int", "double", "uint", "bool", "timestamp", "duration", "type", "max", "min"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A compiled expression. ``paths``: the fields it reads, such as ("estimate", "total")."""
+
+    text: str
+    program: cel.Program
+    paths: tuple[tuple[str, ...], ...]
+    bound: frozenset[str]  # names that stand for an element of a list
+
+
+@lru_cache(maxsize=4096)
+def compiled(text: str) -> Expression:
+    """Compile ``text``. Raises BadWorkflow for what is no expression or too large."""
+    bare = _TEXT.sub("''", text)
+    if len(text) > LONGEST or _depth(bare) > DEEPEST:
+        raise BadWorkflow(f"The expression {_short(text)} is too large: split it into several conditions.")
+    if len(_BOUND.findall(bare)) > MOST_LOOPS:
+        raise BadWorkflow(f"The expression {_short(text)} has more than {MOST_LOOPS} loops over lists.")
+    try:
+        program = cel.compile(text)
+    except ValueError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BadWorkflow(f"{_short(text)} is no expression: {reason}") from None
+    bound = frozenset(_BOUND.findall(bare))
+    return Expression(text, program, tuple(sorted(set(_paths(bare, bound)))), bound)
+
+
+def evaluate(text: str, records: Mapping[str, Any]) -> Any:
+    """The value of ``text`` with ``records``. Raises BadWorkflow, and Undecidable where there is none."""
+    expression = compiled(text)
+    given = _given(expression, records)
+    try:
+        return expression.program.execute(given)
+    except (TypeError, KeyError, IndexError, ValueError, RuntimeError, ArithmeticError) as error:
+        raise Undecidable(f"{_short(text)} has no value here: {_reason(error)}") from None
+
+
+def holds(text: str | None, records: Mapping[str, Any]) -> bool:
+    """Whether the condition is true; without a text it is. Raises as ``evaluate``."""
+    if text is None:
+        return True
+    value = evaluate(text, records)
+    if not isinstance(value, bool):
+        raise Undecidable(f"{_short(text)} is {value!r:.40}, neither true nor false.")
+    return value
+
+
+def moment(text: str, records: Mapping[str, Any]) -> datetime:
+    """The moment that ``text`` names. Raises as ``evaluate``; Undecidable for anything but a moment."""
+    value = evaluate(text, records)
+    if not isinstance(value, datetime):
+        raise Undecidable(f"{_short(text)} is {value!r:.40}, no moment.")
+    return value
+
+
+def _given(expression: Expression, records: Mapping[str, Any]) -> dict[str, Any]:
+    zone = zone_of(records)
+    given: dict[str, Any] = {}
+    for path in expression.paths:
+        here, there = given, records.get(path[0])
+        for name, following in pairwise(path):
+            if not isinstance(there, Mapping):
+                break
+            here = here.setdefault(name, {})
+            there = there.get(following)
+        else:
+            here[path[-1]] = plain(there, zone)
+            continue
+        here.setdefault(name, plain(there, zone))  # not a mapping: as it is, most often null
+    return given
+
+
+def zone_of(records: Mapping[str, Any]) -> ZoneInfo:
+    """The company's time zone."""
+    return _zone(str((records.get("company") or {}).get("zone") or "UTC"))
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def plain(value: Any, zone: ZoneInfo, depth: int = 0) -> Any:
+    """``value`` as the language knows it: numbers, texts, moments, lists and maps of bounded size.
+
+    A calendar day is its first moment in ``zone``.
+    """
+    match value:
+        case None | bool() | int() | float() | str() | timedelta():
+            return value
+        case datetime():
+            return value.astimezone(UTC)
+        case Decimal():
+            return float(value)
+        case date():
+            return datetime.combine(value, time(), zone).astimezone(UTC)
+        case Mapping():
+            if depth > _DEEPEST_VALUE:
+                return None
+            return {str(name): plain(inner, zone, depth + 1) for name, inner in value.items()}
+        case Sequence():
+            return [plain(inner, zone, depth + 1) for inner in value[:LONGEST_LIST]]
+    return str(value)
+
+
+def _paths(bare: str, bound: frozenset[str]) -> Iterator[tuple[str, ...]]:
+    chains = []
+    for found in _CHAIN.finditer(bare):
+        written = found[0].rstrip()
+        names = written.removesuffix("(").rstrip().split(".")
+        if written.endswith("("):
+            names = names[:-1]  # the last name is a function or a method
+        elif _COMPARED.match(bare, found.end()):
+            names.append("id")  # whether it is there at all: no need for all of it
+        if names and names[0] not in bound and names[0] not in _WORDS:
+            chains.append(tuple(names))
+    for chain in chains:  # where the whole of something is read, its parts are read with it
+        if not any(len(other) < len(chain) and chain[: len(other)] == other for other in chains):
+            yield chain
+
+
+def _depth(bare: str) -> int:
+    depth = deepest = 0
+    for character in bare:
+        if character in "([{?":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in ")]}:":
+            depth -= 1
+    return deepest
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:77] + "...")  # noqa: PLR2004 - a line of a terminal
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"there is no {error.args[0]}"
+    if isinstance(error, TypeError):
+        return "it compares things of different kinds, or something that is not there"
+    return " ".join(str(error).split())[:160]
