@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from perfectcatch.model.messaging import Channel, Purpose
 
@@ -95,10 +95,8 @@ class Step:
     outcomes: Mapping[str, str] = field(default_factory=dict)
     does: str = ""
 
-    @property
-    def acts(self) -> bool:
-        """Whether the step has an effect outside of the instance: then stop rules are checked before it."""
-        return True
+    # Whether it has an effect outside of the instance: then stop rules are checked before it.
+    acts: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +119,7 @@ class Wait(Step):
     where: Expression | None = None
     if_past: str | None = None
 
-    @property
-    def acts(self) -> bool:
-        """A wait acts on nobody."""
-        return False
+    acts: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,10 +137,7 @@ class Branch(Step):
 
     choices: tuple[Choice, ...]
 
-    @property
-    def acts(self) -> bool:
-        """A branch acts on nobody."""
-        return False
+    acts: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,10 +243,7 @@ class Stop(Step):
 
     sentence: str = "The last step is done."
 
-    @property
-    def acts(self) -> bool:
-        """The end acts on nobody."""
-        return False
+    acts: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
