@@ -97,5 +97,6 @@ class Facts:
     hold: Hold | None = None
     sent_by_workflow: int = 0  # within the rules' ``blast_window``, of all recipients
     released_until: int = 0  # a person let the workflow go on up to this many in the window
+    released: bool = False  # a person let this very message go on: holds do not count
     first_asked: datetime | None = None  # None: now
     can_unsubscribe: bool = True  # a public address, a key and a postal address for the footer of emails

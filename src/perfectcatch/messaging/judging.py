@@ -57,6 +57,13 @@ def judge(intent: Intent, facts: Facts, rules: Rules, now: datetime) -> Decision
 # The rules ---------------------------------------------------------------------------------------
 
 
+def _expired(intent: Intent, _: Facts, __: Rules, now: datetime) -> Decision | None:
+    expires = expiry(intent)
+    if expires is None or now < expires:
+        return None
+    return _never("expired", f"since {expires:%Y-%m-%d %H:%M} UTC it is of no use")
+
+
 def _channel(_: Intent, facts: Facts, __: Rules, ___: datetime) -> Decision | None:
     if facts.connected:
         return None
@@ -176,7 +183,7 @@ def _household(intent: Intent, facts: Facts, rules: Rules, now: datetime) -> Dec
 
 
 def _doubtful(intent: Intent, facts: Facts, _: Rules, __: datetime) -> Decision | None:
-    if facts.doubtful_since is None or intent.data.get("reply"):
+    if facts.doubtful_since is None or facts.released or intent.data.get("reply"):
         return None
     return _held(
         "doubtful_opt_out",
@@ -221,19 +228,20 @@ def _budget(intent: Intent, facts: Facts, rules: Rules, now: datetime) -> Decisi
 
 
 def _hold(intent: Intent, facts: Facts, _: Rules, __: datetime) -> Decision | None:
-    if facts.hold is None or intent.data.get("reply"):
+    if facts.hold is None or facts.released or intent.data.get("reply"):
         return None
     return _held(facts.hold.reason, facts.hold.sentence)
 
 
 def _blast(intent: Intent, facts: Facts, rules: Rules, _: datetime) -> Decision | None:
     most = max(rules.blast_limit, facts.released_until)
-    if intent.workflow is None or facts.sent_by_workflow < most:
+    if intent.workflow is None or facts.released or facts.sent_by_workflow < most:
         return None
     return _held("blast", f"{intent.workflow} has sent {facts.sent_by_workflow} messages: a person decides")
 
 
 RULES: Final[tuple[Rule, ...]] = (
+    _expired,
     _channel,
     _address,
     _opt_out,
@@ -249,6 +257,13 @@ RULES: Final[tuple[Rule, ...]] = (
     _hold,
     _blast,
 )
+
+
+def expiry(intent: Intent) -> datetime | None:
+    """After which the message is of no use."""
+    given = intent.data.get("expires_at")
+    found = datetime.fromisoformat(given) if isinstance(given, str) else given
+    return found if isinstance(found, datetime) else None
 
 
 def what_of(intent: Intent) -> str | None:
@@ -276,10 +291,8 @@ def _in_time(intent: Intent, facts: Facts, rules: Rules, now: datetime, decision
     """A deferral that comes too late is none."""
     if decision.until is None:
         return decision
-    expires = intent.data.get("expires_at")
-    if isinstance(expires, str):
-        expires = datetime.fromisoformat(expires)
-    if isinstance(expires, datetime) and decision.until >= expires:
+    expires = expiry(intent)
+    if expires is not None and decision.until >= expires:
         return _never(
             decision.reason, f"at {expires:%Y-%m-%d %H:%M} UTC it is of no use; {decision.sentence}"
         )

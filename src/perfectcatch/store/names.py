@@ -51,7 +51,16 @@ WEBHOOKS: Final = qualified(f"{AUTOMATION}.webhooks")
 API_KEYS: Final = qualified(f"{AUTOMATION}.api_keys")
 IDEMPOTENCY_KEYS: Final = qualified(f"{AUTOMATION}.idempotency_keys")
 AUDIT_LOG: Final = qualified(f"{AUTOMATION}.audit_log")
+MESSAGES: Final = qualified(f"{AUTOMATION}.messaging_log")
+CONSENTS: Final = qualified(f"{AUTOMATION}.messaging_consents")
+OPT_OUTS: Final = qualified(f"{AUTOMATION}.messaging_opt_outs")
+ADDRESSES: Final = qualified(f"{AUTOMATION}.messaging_addresses")
+MESSAGE_HOLDS: Final = qualified(f"{AUTOMATION}.messaging_holds")
+RECEIVED: Final = qualified(f"{AUTOMATION}.messaging_received")
+TEMPLATES: Final = qualified(f"{AUTOMATION}.messaging_templates")
+MESSAGE_RULES: Final = qualified(f"{AUTOMATION}.messaging_rules")
 
 EVENT_CHANNEL: Final = "perfectcatch_events"  # one note a transaction, sent when it commits
 PROGRESS_CHANNEL: Final = "perfectcatch_progress"
 WEBHOOK_CHANNEL: Final = "perfectcatch_webhooks"
+MESSAGE_CHANNEL: Final = "perfectcatch_messages"  # a message was released, or a person was heard

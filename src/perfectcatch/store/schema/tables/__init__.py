@@ -1,6 +1,6 @@
 """Our own tables, room by room; numbered migrations create them, ``check`` proves that both agree."""
 
-from perfectcatch.store.schema.tables import access, inbound, scheduling, sync
+from perfectcatch.store.schema.tables import access, inbound, messaging, scheduling, sync
 from perfectcatch.store.schema.tables.base import MOMENT, NAMING, metadata
 from perfectcatch.store.schema.tables.sync import mirror_migrations
 
@@ -9,6 +9,7 @@ __all__ = [
     "NAMING",
     "access",
     "inbound",
+    "messaging",
     "metadata",
     "mirror_migrations",
     "scheduling",

@@ -1,0 +1,1 @@
+"""Messages to people as rows: each one, and what the decisions about them go by."""

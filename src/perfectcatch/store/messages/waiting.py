@@ -1,0 +1,101 @@
+"""Messages that wait: for a moment, or for a person who lets them go on or gives them up."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from perfectcatch.store.messages.log import Message, of, tell
+from perfectcatch.store.names import MESSAGES
+from perfectcatch.store.pool import Connection, Pool
+
+_WHICH: Final = """
+  and (%(id)s::bigint is null or id = %(id)s)
+  and (%(workflow)s::text is null or workflow = %(workflow)s)
+  and (%(channel)s::text is null or channel = %(channel)s)
+"""
+
+
+async def due(
+    pool: Pool, tenant_id: int, *, now: datetime, limit: int = 100, of_instances: bool = False
+) -> list[Message]:
+    """Deferred messages whose time has come and that nobody holds: those of no workflow instance, or all."""
+    only = "" if of_instances else "and instance_id is null"
+    async with pool.connection() as connection:
+        return await of(
+            connection,
+            f"status = 'deferred' and not held and until <= %(now)s {only} "
+            "order by until, id limit %(limit)s",
+            {"tenant": tenant_id, "now": now, "limit": limit},
+        )
+
+
+async def release(
+    connection: Connection,
+    tenant_id: int,
+    *,
+    by: str,
+    now: datetime,
+    message_id: int | None = None,
+    workflow: str | None = None,
+    channel: str | None = None,
+) -> list[int]:
+    """Let held messages go on: one, those of a workflow, or those of a channel. They are decided again."""
+    return await _change(
+        connection,
+        """
+        held = false, until = %(now)s, released_by = case when %(id)s::bigint is null then released_by
+          else %(by)s end,
+        sentence = 'Released by ' || %(by)s || ': it is decided again.', updated_at = %(now)s
+        """,
+        "held",
+        {
+            "tenant": tenant_id,
+            "id": message_id,
+            "workflow": workflow,
+            "channel": channel,
+            "by": by,
+            "now": now,
+        },
+    )
+
+
+async def cancel(
+    connection: Connection,
+    tenant_id: int,
+    *,
+    by: str,
+    now: datetime,
+    message_id: int | None = None,
+    workflow: str | None = None,
+    channel: str | None = None,
+) -> list[int]:
+    """Give up deferred messages for good: one, or the held ones of a workflow or a channel."""
+    return await _change(
+        connection,
+        """
+        status = 'suppressed', reason = 'cancelled', held = false, until = null,
+        sentence = 'Not sent: cancelled by ' || %(by)s || '.', decided_at = %(now)s, updated_at = %(now)s
+        """,
+        "(held or %(id)s::bigint is not null)",
+        {
+            "tenant": tenant_id,
+            "id": message_id,
+            "workflow": workflow,
+            "channel": channel,
+            "by": by,
+            "now": now,
+        },
+    )
+
+
+async def _change(connection: Connection, what: str, where: str, values: dict[str, Any]) -> list[int]:
+    changed = await connection.execute(
+        f"""
+        update {MESSAGES} set {what}
+        where tenant_id = %(tenant)s and status = 'deferred' and {where} {_WHICH} returning id
+        """,
+        values,
+    )
+    ids = [int(row[0]) for row in await changed.fetchall()]
+    for each in ids:
+        await tell(connection, each)
+    return ids
