@@ -21,9 +21,9 @@ from perfectcatch.model.messaging import (
     Status,
     Text,
 )
-from perfectcatch.store.messages import people
 from perfectcatch.store.merging import mirror
 from perfectcatch.store.merging.mirror import Batch
+from perfectcatch.store.messages import people
 from perfectcatch.store.pool import Pool, transaction
 from perfectcatch.vendors.servicetitan.entities import BY_NAME
 
@@ -185,7 +185,5 @@ def open_counter(pool: Pool, *, tenant: int, start: datetime = NOON) -> Counter:
         public_url="https://office.example",
         secret="s" * 40,
     )
-    desk = Desk(
-        pool=pool, tenant_id=tenant, clock=clock, company=company, messenger=carrier, mailer=carrier
-    )
+    desk = Desk(pool=pool, tenant_id=tenant, clock=clock, company=company, messenger=carrier, mailer=carrier)
     return Counter(desk, clock, carrier)
