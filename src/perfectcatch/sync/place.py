@@ -9,6 +9,7 @@ from uuid import UUID
 from perfectcatch.model.entity import Entity, Feed, Source
 from perfectcatch.store import state
 from perfectcatch.store.pool import Connection, Pool
+from perfectcatch.sync.trail import Trail
 
 # A resumed read cannot tell what was stored by others since it began and is gone again: the next read that
 # begins anew finds it. So last night's read, if it is unfinished, is not what tonight's goes on with.
@@ -19,9 +20,10 @@ CHECKPOINT_LIFE = timedelta(hours=20)
 class Place:
     """Where the reading of an entity stands.
 
-    ``tokens``: of each feed, the continuation from which the next incremental read goes on. ``modified``: the
-    vendor time from which lists are asked for changes. ``done``: of an unfinished full read, the feeds that
-    are read to the end, with their tokens; ``position``: how far the feed after them has come.
+    ``tokens``: of each feed, the continuation from which the next incremental read goes on; ``trails``: where
+    it stood some minutes ago. ``modified``: the vendor time from which lists are asked for changes. ``done``:
+    of an unfinished full read, the feeds that are read to the end, with their tokens; ``position``: how far
+    the feed after them has come.
     """
 
     entity: Entity
@@ -30,6 +32,7 @@ class Place:
     sweep_id: UUID
     started_at: datetime
     tokens: dict[str, str | None] = field(default_factory=dict)
+    trails: dict[str, Trail] = field(default_factory=dict)
     modified: datetime | None = None
     done: dict[str, str | None] = field(default_factory=dict)
     position: str | None = None
@@ -45,12 +48,20 @@ class Place:
         """The position from which to read ``feed`` now."""
         if self.full:
             return self.position
-        return self.tokens.get(feed_key(feed))
+        key, trail = feed_key(feed), self.trails.get(feed_key(feed))
+        if trail is None or (mark := trail.start(self.started_at)) is None:
+            return self.tokens.get(key)
+        self.trails[key] = trail.began(self.started_at)
+        return mark.token
 
-    def finished(self, feed: Feed, position: str | None) -> None:
-        """``feed`` is read to its end."""
-        self.done[feed_key(feed)] = position
+    def finished(self, feed: Feed, position: str | None, *, last_page: str | None, now: datetime) -> None:
+        """``feed`` is read to its end at ``now``; its last page began at ``last_page``."""
+        key = feed_key(feed)
+        self.done[key] = position
         self.position = None
+        if feed.source is Source.EXPORT:
+            trail = self.trails.get(key, Trail())
+            self.trails[key] = trail.ended(position, now, last_page=last_page)
 
     async def keep_page(self, connection: Connection, tenant_id: int, feed: Feed, position: str) -> None:
         """Keep that the pages of ``feed`` up to ``position`` are stored, in their transaction."""
@@ -93,7 +104,11 @@ class Place:
             await state.forget(connection, tenant_id, key(self.entity, "checkpoint"))
 
     def _cursor(self, tokens: dict[str, str | None]) -> dict[str, Any]:
-        return {"tokens": tokens, "modified": self.modified.isoformat() if self.modified else None}
+        return {
+            "tokens": tokens,
+            "modified": self.modified.isoformat() if self.modified else None,
+            "trails": {key: trail.written() for key, trail in self.trails.items()},
+        }
 
 
 async def find_place(
@@ -113,6 +128,7 @@ async def find_place(
         sweep_id=run_id,
         started_at=now,
         tokens=dict(cursor.get("tokens") or {}),
+        trails={key: Trail.read(value) for key, value in (cursor.get("trails") or {}).items()},
         modified=_moment(cursor.get("modified")),
         kept=cursor,
     )

@@ -43,7 +43,7 @@ async def read_entity(work: Work) -> None:
 
 
 async def _read(work: Work, feed: Feed) -> None:
-    start = position = work.place.begins_at(feed)
+    start = position = last_page = work.place.begins_at(feed)
     since = None if work.place.full else work.place.modified
     steps = feeds.read(work.context.source, work.entity, feed, position=position, since=since)
     try:
@@ -51,14 +51,15 @@ async def _read(work: Work, feed: Feed) -> None:
             async for step in opened:
                 work.report.requests += step.page.requests
                 await _store(work, feed, step)
-                position = step.position or position
+                last_page, position = position, step.position or position
     except VendorLoop:
         if position != start:
             async with transaction(work.context.pool) as connection:
                 await runs.still_ours(connection, work.context.tenant_id, work.log_id)
                 await work.place.go_back(connection, work.context.tenant_id)
         raise
-    work.place.finished(feed, position)
+    now = await runs.database_clock(work.context.pool)
+    work.place.finished(feed, position, last_page=last_page, now=now)
 
 
 async def _store(work: Work, feed: Feed, step: feeds.Step) -> None:
