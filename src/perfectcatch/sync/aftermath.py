@@ -10,6 +10,7 @@ from perfectcatch.store.merging import merged, mirror, quarantine, sweep
 from perfectcatch.store.merging.mirror import Batch, Document, Outcome, Unsettled
 from perfectcatch.store.merging.sweep import Missing
 from perfectcatch.store.pool import Connection
+from perfectcatch.sync.form import formed
 from perfectcatch.sync.place import key
 from perfectcatch.sync.report import HELD
 from perfectcatch.sync.work import Work
@@ -86,9 +87,11 @@ async def _unknown_to_vendor(work: Work, ids: Sequence[int]) -> list[int]:
     return gone
 
 
-async def _one(work: Work, entity: Entity, st_id: int) -> bytes | None:
+async def _one(work: Work, entity: Entity, st_id: int) -> Document | None:
+    endpoint, source = entity.reads_one or "", work.context.source
     work.report.requests += 1
-    return await work.context.source.one(entity.reads_one or "", st_id)
+    record = await source.one(endpoint, st_id)
+    return record if record is None else formed(record, source.form(endpoint))
 
 
 async def follow_merges(work: Work) -> None:

@@ -8,12 +8,11 @@ import msgspec
 
 from perfectcatch.model.entity import Entity, Feed, Inactive, Source
 from perfectcatch.model.source import BrokenRecord, Form, Listing, Page, RecordSource
+from perfectcatch.sync.form import formed
 from perfectcatch.sync.gaps.search import Window
 
 IDS_PER_REQUEST = 50  # the vendor's limit, and short enough for any URL
 Document = bytes | memoryview
-
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(slots=True)
@@ -196,21 +195,6 @@ def number_of(record: Document) -> int | None:
         return msgspec.convert(msgspec.json.decode(record).get("id"), int, strict=False)
     except (msgspec.MsgspecError, AttributeError):
         return None
-
-
-def formed(record: Document, form: Form) -> Document:
-    """``record`` in the form of the feed; every value stays as the vendor wrote it."""
-    if not form.adds and not form.drops:
-        return record
-    try:
-        fields = _fields.decode(record)
-    except msgspec.MsgspecError:
-        return record
-    for name in form.drops:
-        fields.pop(name, None)
-    for name, value in form.adds:
-        fields.setdefault(name, msgspec.Raw(msgspec.json.encode(value)))
-    return msgspec.json.encode(fields)
 
 
 def _sight(page: Page, form: Form) -> Sight:
