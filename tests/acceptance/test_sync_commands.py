@@ -118,7 +118,7 @@ def test_a_hard_deletion_and_a_merge_are_found(product: Product, sandbox: Sandbo
     sandbox.post("delete", collection="crm.customers_contacts", id=contact, hard=True)
     [(lost,), (kept,)] = product.rows(
         "select st_id from servicetitan.st_customers where active and merged_to_id is null "
-        "and st_id <> %s order by st_id limit 2",
+        "and st_id <> %s and st_id in (select customer_id from servicetitan.st_jobs) order by st_id limit 2",
         customer,
     )
     sandbox.post("merge", **{"from": lost, "to": kept})
@@ -138,6 +138,10 @@ def test_a_hard_deletion_and_a_merge_are_found(product: Product, sandbox: Sandbo
     ) == [(kept,)]
     assert product.rows(
         "select count(*) from automation.events where event_type = 'customer_merged' and not historical"
+    ) == [(1,)]
+    # The jobs were read one by one before their feed brought them: that is one new version, not two.
+    assert product.rows(
+        "select distinct count(*) from servicetitan.record_history where entity = 'jobs' group by st_id"
     ) == [(1,)]
     assert_equal(product, sandbox)
 
