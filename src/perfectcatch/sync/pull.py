@@ -74,6 +74,9 @@ async def _store(work: Work, feed: Feed, step: feeds.Step) -> None:
         await settle(work, unsettled.entities)
         outcome = await work.merge(page.records, page.broken, keep)
     work.note(outcome)
+    if work.place.first_load and 0 < outcome.created == work.report.outcome.created:
+        # Without statistics all indexes look alike, and the next pages look links up through a wrong one.
+        await mirror.learn(work.context.pool, work.entity)
     work.context.progress.page(work.entity.name, work.report.outcome)
 
 
