@@ -68,6 +68,14 @@ def test_a1_a_bad_day_of_the_vendor(labs: Labs, company: Company, stall: float) 
     assert_events_once(lab.product)
 
 
+def test_a_failed_read_tells_what_it_cost(labs: Labs) -> None:
+    lab = labs(*SMALL.words(*PLENTY))
+    lab.fault("5xx", on="crm.customers", share=1.0, status=503)
+    before = lab.mark()
+    [row] = lab.sync("run", "customers", fails=True).values()
+    assert row["requests"] == _pages(lab, before, "customers") > 1
+
+
 @pytest.mark.parametrize(("company", "pages"), sizes((SMALL, 15), (LARGE, 200)))
 def test_a4_a_killed_read_asks_for_little_again(labs: Labs, company: Company, pages: int) -> None:
     size = max(1, len(labs(*company.words()).ids("jpm.appointments")) // pages)

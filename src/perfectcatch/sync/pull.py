@@ -8,6 +8,7 @@ import structlog
 
 from perfectcatch.errors import PerfectCatchError, VendorLoop, VendorUnavailable
 from perfectcatch.kit.finishing import finish, last_words
+from perfectcatch.kit.tally import counted
 from perfectcatch.model.entity import Entity, Feed
 from perfectcatch.store import runs
 from perfectcatch.store.merging import merged, mirror, quarantine, sweep
@@ -212,11 +213,12 @@ async def _under_a_line(context: Context, entity: Entity, report: EntityReport, 
     )
     status: str | None = "interrupted"
     try:
-        with plain_errors():
+        with plain_errors(), counted() as cost:
             await read_entity(Work(context, entity, place, report, log_id))
         status = None
     except PerfectCatchError as error:
         status = None
+        report.requests = max(report.requests, cost.requests)  # those that brought no page as well
         report.fails(error)
     except Exception as error:
         status, report.error = FAILED, f"Something is wrong with the program: {error!r}."

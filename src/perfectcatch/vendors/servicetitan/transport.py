@@ -26,6 +26,7 @@ from perfectcatch.kit.breaker import Breaker
 from perfectcatch.kit.clock import Clock
 from perfectcatch.kit.http import Http, NotSent, Request, Response
 from perfectcatch.kit.limits import Budget, Rate
+from perfectcatch.kit.tally import count
 from perfectcatch.model.call import Call
 from perfectcatch.model.endpoint import Endpoint, Kind
 from perfectcatch.vendors.servicetitan.auth import Credentials, Tokens
@@ -197,6 +198,7 @@ class Transport:
         with self.breaker.guard(self._circuit(call)) as verdict:
             try:
                 request = self._request(call, token, whole_bytes)
+                count()
                 response = await self._send_one(call.endpoint.name, request, attempt)
                 if response.rest is not None and response.status >= FIRST_ERROR:
                     await response.rest.aclose()
