@@ -73,7 +73,7 @@ def test_a_failed_read_tells_what_it_cost(labs: Labs) -> None:
     lab.fault("5xx", on="crm.customers", share=1.0, status=503)
     before = lab.mark()
     [row] = lab.sync("run", "customers", fails=True).values()
-    assert row["requests"] == _pages(lab, before, "customers") > 1
+    assert row["requests"] == _pages(lab, before, "customers") > 1, row
 
 
 @pytest.mark.parametrize(("company", "pages"), sizes((SMALL, 15), (LARGE, 200)))

@@ -153,14 +153,14 @@ select kind::text, count(*) from planned group by kind"""
 def _compare(entity: Entity) -> str:
     """The same document with its keys in another order is no change.
 
-    ``is not distinct from``, because equality may be hashed: without statistics on the temporary tables the
-    planner then at times reads and unpacks every document of the mirror (23 s instead of 0.1 s).
+    The documents of a pair are compared only once it is known to be one: in a nested loop PostgreSQL else
+    compares every document of the page with every other (20 s instead of 0.1 s for 500 estimates).
     """
     return f"""
 update plan p set kind = 's'
 from {qualified(entity.table)} m, incoming i
 where p.kind = 'c' and i.ord = p.ord and m.tenant_id = %(tenant)s and m.st_id = p.st_id
-  and m.full_data is not distinct from i.doc and (m.deleted_at is null or p.gone)"""
+  and case when i.ord = p.ord then m.full_data = i.doc end and (m.deleted_at is null or p.gone)"""
 
 
 def _remember(entity: Entity) -> str:
