@@ -70,10 +70,11 @@ def test_a1_a_bad_day_of_the_vendor(labs: Labs, company: Company, stall: float) 
 
 def test_a_failed_read_tells_what_it_cost(labs: Labs) -> None:
     lab = labs(*SMALL.words(*PLENTY))
+    lab.sync("run", "customers")
     lab.fault("5xx", on="crm.customers", share=1.0, status=503)
     before = lab.mark()
     [row] = lab.sync("run", "customers", fails=True).values()
-    assert row["requests"] == _pages(lab, before, "customers") > 1, row
+    assert row["requests"] == _pages(lab, before, "customers") > 1
 
 
 @pytest.mark.parametrize(("company", "pages"), sizes((SMALL, 15), (LARGE, 200)))
