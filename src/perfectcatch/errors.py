@@ -121,6 +121,14 @@ class Undecidable(Refused):
     """An expression has no value with these records: something that it compares is not there."""
 
 
+class BadTemplate(Refused):
+    """The template of a message cannot be read."""
+
+
+class BrokenMerge(Refused):
+    """A message lacks a value: it would read as nobody wants to be written to."""
+
+
 class NothingKnown(Refused):
     """What was asked about is not in the database."""
 

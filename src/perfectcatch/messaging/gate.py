@@ -65,7 +65,8 @@ class _Decided:
 async def send(desk: Desk, intent: Intent) -> Decision:
     """Decide about ``intent`` and, if it may go, hand it to its vendor, once for ever by its key.
 
-    A key that was decided before gets its decision again. A deferred one that is due is decided anew.
+    A key that was decided before gets its decision again. A deferred one is decided anew when it is due, and
+    a held one whenever it is asked for.
     """
     decided = await run_in_transaction(desk.pool, partial(_decide, desk, intent, uuid4()), clock=desk.clock)
     return await _hand_over(desk, intent, decided) if decided.go else decided.decision
@@ -182,8 +183,10 @@ async def _decide(desk: Desk, intent: Intent, attempt: UUID, connection: Connect
 
 
 def _is_due(message: Message, now: datetime) -> bool:
-    deferred = message.status == Status.DEFERRED and not message.held
-    return deferred and message.until is not None and message.until <= now
+    """Whether it may be decided anew; a held one may: what holds it still does until a person decides."""
+    if message.status != Status.DEFERRED:
+        return False
+    return message.held or (message.until is not None and message.until <= now)
 
 
 async def _hold_workflow(

@@ -1,5 +1,6 @@
 """The facts of the present, read in the transaction that decides."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -62,9 +63,7 @@ async def all_facts(
         trouble=trouble or await known.trouble(connection, tenant, intent.channel, to),
         person=_person(customer_id, customer) if customer and customer_id is not None else None,
         places=await _places(connection, tenant, intent, customer_id, to),
-        opt_outs=tuple(
-            _opt_out(row, rules) for row in await known.opt_outs(connection, tenant, addresses, customers)
-        ),
+        opt_outs=await opt_outs_of(connection, desk, rules, addresses, customers),
         consent=Consent(**consent) if consent else None,
         doubtful_since=await known.doubtful(connection, tenant, to, customers),
         sends=tuple(_send(row) for row in sends if not row["reply"]),
@@ -81,15 +80,23 @@ async def opted_out(desk: Desk, intent: Intent, to: str) -> bool:
     """Whether the recipient has opted out by now."""
     async with desk.pool.connection() as connection:
         rules = await rules_in_force(connection, desk)
-        customers, addresses = [], [to]
+        customers: list[int] = []
+        addresses = [to]
         if intent.customer_id is not None:
             customer = await known.customer(connection, desk.tenant_id, intent.customer_id, to)
             customers, addresses = customer.family, [to, *customer.addresses]
-        rows = await known.opt_outs(connection, desk.tenant_id, addresses, customers)
-    found = [_opt_out(row, rules) for row in rows]
+        found = await opt_outs_of(connection, desk, rules, addresses, customers)
     return not intent.data.get("confirms_opt_out") and any(
         each.channel in (None, intent.channel) and each.purpose in (None, intent.purpose) for each in found
     )
+
+
+async def opt_outs_of(
+    connection: Connection, desk: Desk, rules: Rules, addresses: Sequence[str], customers: Sequence[int]
+) -> tuple[OptOut, ...]:
+    """Opt-outs in force, as far as the rules say that they reach."""
+    rows = await known.opt_outs(connection, desk.tenant_id, addresses, customers)
+    return tuple(_opt_out(row, rules) for row in rows)
 
 
 async def _blast(

@@ -1,5 +1,6 @@
 """Messages that wait: for a moment, or for a person who lets them go on or gives them up."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -82,6 +83,33 @@ async def cancel(
             "workflow": workflow,
             "channel": channel,
             "by": by,
+            "now": now,
+        },
+    )
+
+
+async def wake(
+    connection: Connection,
+    tenant_id: int,
+    *,
+    reason: str,
+    address: str,
+    customer_ids: Sequence[int],
+    now: datetime,
+) -> list[int]:
+    """A person has decided what held messages to this address or these customers: they are due again."""
+    return await _change(
+        connection,
+        "held = false, until = %(now)s, updated_at = %(now)s",
+        "held and reason = %(reason)s and (address = %(to)s or customer_id = any(%(customers)s))",
+        {
+            "tenant": tenant_id,
+            "id": None,
+            "workflow": None,
+            "channel": None,
+            "reason": reason,
+            "to": address,
+            "customers": list(customer_ids),
             "now": now,
         },
     )
