@@ -27,7 +27,9 @@ async def together(counter: Counter, intents: list[Intent]) -> list[Decision]:
 
 
 async def hold_of(counter: Counter, name: str = "rehash") -> int:
-    query = "select id from automation.messaging_holds where tenant_id = %s and name = %s and decided_at is null"
+    query = """
+        select id from automation.messaging_holds where tenant_id = %s and name = %s and decided_at is null
+    """
     [(hold_id,)] = await counter.rows(query, counter.tenant, name)
     return int(hold_id)
 
