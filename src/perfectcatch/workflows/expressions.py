@@ -26,7 +26,7 @@ MOST_LOOPS: Final = 6  # in one expression
 LONGEST_LIST: Final = 200
 _DEEPEST_VALUE: Final = 8
 
-_TEXT: Final = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'')
+_TEXT: Final = re.compile(r"""(?<!\w)[rRbB]{0,2}(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""")
 _CHAIN: Final = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\s*\(?")
 _COMPARED: Final = re.compile(r"\s*[!=]=\s*null\b")
 _BOUND: Final = re.compile(rf"\.(?:{'|'.join(MACROS)})\(\s*([A-Za-z_]\w*)\s*,")

@@ -1,0 +1,287 @@
+"""Rows of customers out of the mirror and its history: as they are, and as they were at any moment."""
+
+import bisect
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from perfectcatch.model.entity import Entity
+from perfectcatch.store.merging import extract
+from perfectcatch.store.names import HISTORY, qualified, quote
+from perfectcatch.store.pool import Connection, Pool
+from perfectcatch.workflows.past import rewound
+from perfectcatch.workflows.readings import NAMES, READINGS, Reading
+
+Row = Mapping[str, Any]
+Key = tuple[str, int]
+Entities = Mapping[str, Entity]
+
+MOST: Final = 300  # newest records of one kind for one customer, when the present is read
+_COMMON: Final = ("st_id", "st_created_on", "st_modified_on", "active", "deleted_at")
+
+
+class Bundle:
+    """Rows of a few customers at one moment, by entity and id."""
+
+    def __init__(self, rows: Mapping[str, Mapping[int, Row]], *, approximate: bool = False) -> None:
+        self.rows = rows
+        self.approximate = approximate  # some row was older than every version that we know
+        self._indexes: dict[tuple[str, str], dict[Any, list[Row]]] = {}
+
+    def get(self, entity: str, st_id: int | None) -> Row | None:
+        """The record, deleted or not."""
+        return None if st_id is None else self.rows.get(entity, {}).get(st_id)
+
+    def of(self, entity: str, column: str, value: Any) -> Sequence[Row]:
+        """Records that are there and have ``value`` in ``column``, the newest first."""
+        if value is None:
+            return ()
+        index = self._indexes.get((entity, column))
+        if index is None:
+            index = defaultdict(list)
+            rows = self.rows.get(entity, {}).values()
+            for row in sorted(rows, key=lambda row: row["st_id"], reverse=True):
+                if row["deleted_at"] is None:
+                    index[row[column]].append(row)
+            self._indexes[entity, column] = index
+        return index.get(value, ())
+
+    def keys(self) -> set[Key]:
+        """Entity and id of every record."""
+        return {(entity, st_id) for entity, rows in self.rows.items() for st_id in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What ids of the company's own lists mean."""
+
+    rows: Mapping[str, Mapping[int, Row]] = field(default_factory=dict)
+
+    def of(self, entity: str, st_id: int | None, column: str = "name") -> str | None:
+        """The name, None where there is none."""
+        row = self.rows.get(entity, {}).get(st_id) if st_id is not None else None
+        value = row.get(column) if row else None
+        return None if value is None else str(value)
+
+
+async def names(connection: Connection, tenant_id: int, entities: Entities) -> Names:
+    """Read the company's own lists."""
+    found: dict[str, dict[int, Row]] = {}
+    for entity, columns in NAMES.items():
+        if entity in entities:
+            listed = ", ".join(map(quote, columns))
+            cursor = await connection.execute(
+                f"select st_id, {listed} from {qualified(entities[entity].table)} where tenant_id = %s",
+                (tenant_id,),
+            )
+            found[entity] = {
+                row[0]: dict(zip(columns, row[1:], strict=True)) for row in await cursor.fetchall()
+            }
+    return Names(found)
+
+
+async def owners(
+    connection: Connection, tenant_id: int, entities: Entities, keys: Iterable[Key]
+) -> dict[Key, int]:
+    """Whose record each is, where it is somebody's."""
+    wanted: dict[str, list[int]] = defaultdict(list)
+    for entity, st_id in keys:
+        wanted[entity].append(st_id)
+    found: dict[Key, int] = {}
+    for entity, ids in wanted.items():
+        if entity not in READINGS or entity not in entities:
+            continue
+        reading = READINGS[entity]
+        cursor = await connection.execute(
+            f"select m.st_id, {_owner(reading)} from {_from(reading, entities)}"
+            " where m.tenant_id = %(tenant)s and m.st_id = any(%(ids)s)",
+            {"tenant": tenant_id, "ids": ids},
+        )
+        found |= {(entity, st_id): owner for st_id, owner in await cursor.fetchall() if owner is not None}
+    return found
+
+
+async def present(
+    connection: Connection,
+    tenant_id: int,
+    entities: Entities,
+    customer_id: int | None,
+    also: Iterable[Key] = (),
+) -> Bundle:
+    """What the mirror has now of a customer, and ``also``, such as the call of somebody unknown."""
+    rows: dict[str, dict[int, Row]] = {}
+    own: dict[str, list[int]] = defaultdict(list)
+    for entity, st_id in also:
+        own[entity].append(st_id)
+    for entity, reading in READINGS.items():
+        if entity not in entities or (customer_id is None and entity not in own):
+            continue
+        columns = _names(reading)
+        cursor = await connection.execute(
+            f"select {', '.join(f'm.{quote(name)}' for name in columns)} from {_from(reading, entities)}"
+            f" where m.tenant_id = %(tenant)s and ({_owner(reading)} = %(customer)s"
+            " or m.st_id = any(%(own)s))"
+            f" order by m.st_id desc limit {MOST}",
+            {"tenant": tenant_id, "customer": customer_id, "own": own.get(entity, [])},
+        )
+        rows[entity] = {
+            row[0]: dict(zip(columns, row, strict=True)) | _computed(entity, columns, row)
+            for row in await cursor.fetchall()
+        }
+    return Bundle(rows)
+
+
+# The past ----------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Known:
+    """Versions of one record, oldest first."""
+
+    since: list[datetime] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+
+    def at(self, entity: str, moment: datetime) -> tuple[Row | None, bool]:
+        """The row as it was, and whether it is made from a later version."""
+        place = bisect.bisect_right(self.since, moment) - 1
+        row = self.rows[max(place, 0)]
+        created = row["st_created_on"]
+        if place < 0 and (created is None or created > moment):
+            return None, False
+        if row["deleted_at"] is not None and row["deleted_at"] > moment:
+            row = {**row, "deleted_at": None}
+        if place >= 0:
+            return row, False
+        return rewound(entity, row, moment), True
+
+
+class Past:
+    """Every known version of the records of some customers."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[int, _Known]] = defaultdict(dict)
+        self._of: dict[int, set[Key]] = defaultdict(set)
+        self.owner: dict[Key, int] = {}
+
+    def add(self, entity: str, st_id: int, since: datetime, row: Row) -> None:
+        """One more version; they come in the order of time."""
+        known = self._known[entity].setdefault(st_id, _Known())
+        known.since.append(since)
+        known.rows.append(row)
+
+    def belongs(self, key: Key, customer_id: int | None) -> None:
+        """Say whose record it is."""
+        if customer_id is not None:
+            self.owner[key] = customer_id
+            self._of[customer_id].add(key)
+
+    def customers(self) -> list[int]:
+        """Whose records are known."""
+        return list(self._of)
+
+    def at(self, customer_id: int | None, moment: datetime, also: Iterable[Key] = ()) -> Bundle:
+        """What was there of a customer at ``moment``."""
+        rows: dict[str, dict[int, Row]] = defaultdict(dict)
+        approximate = False
+        for entity, st_id in {*(self._of.get(customer_id, ()) if customer_id is not None else ()), *also}:
+            known = self._known.get(entity, {}).get(st_id)
+            if known is not None:
+                row, guessed = known.at(entity, moment)
+                approximate = approximate or guessed
+                if row is not None:
+                    rows[entity][st_id] = row
+        return Bundle(rows, approximate=approximate)
+
+
+async def past(
+    connection: Connection,
+    tenant_id: int,
+    entities: Entities,
+    customers: Sequence[int],
+    also: Iterable[Key] = (),
+) -> Past:
+    """Every version of the records of ``customers`` that we know, and of ``also``."""
+    known = Past()
+    own: dict[str, list[int]] = defaultdict(list)
+    for entity, st_id in also:
+        own[entity].append(st_id)
+    for entity, reading in READINGS.items():
+        if entity not in entities:
+            continue
+        columns = _names(reading)
+        values = {"tenant": tenant_id, "customers": list(customers), "own": own.get(entity, [])}
+        rows = await connection.execute(_versions(reading, entities), values | {"entity": entity})
+        for owner, since, *row in await rows.fetchall():
+            read = dict(zip(columns, row, strict=True)) | _computed(entity, columns, row)
+            known.add(entity, row[0], since, read)
+            known.belongs((entity, row[0]), owner)
+    return known
+
+
+def _versions(reading: Reading, entities: Entities) -> str:
+    """Versions in the order of time. The owner is today's: a record that changed hands went with its past."""
+    entity = entities[reading.entity]
+    columns = _names(reading)
+    read = {quote(column.name): extract.read(column, "h.full_data") for column in entity.vendor_columns}
+    read |= {
+        "st_id": "h.st_id",
+        "st_created_on": extract.moment_of(entity.created, "h.full_data"),
+        "st_modified_on": "h.st_modified_on",
+        "active": extract.active_of(entity, "h.full_data"),
+        "deleted_at": "h.deleted_at",
+    }
+    now = ", ".join(f"m.{quote(name)}" for name in columns)
+    then = ", ".join(read.get(quote(name)) or read[name] for name in columns)
+    return f"""
+with mine as materialized (
+  select {_owner(reading)} as owner, m.st_id from {_from(reading, entities)}
+  where m.tenant_id = %(tenant)s and ({_owner(reading)} = any(%(customers)s) or m.st_id = any(%(own)s))
+), old as materialized (
+  select mine.owner, h.valid_from, h.valid_to, {then}
+  from mine join {HISTORY} h on h.tenant_id = %(tenant)s and h.entity = %(entity)s and h.st_id = mine.st_id
+  where h.full_data is not null
+), ended as (select st_id, max(valid_to) as at from old group by st_id)
+select owner, valid_from, {", ".join(quote(name) for name in columns)} from old
+union all
+select mine.owner, coalesce(ended.at, m.st_modified_on, m.st_created_on, m.local_synced_at), {now}
+from mine join {qualified(entity.table)} m on m.tenant_id = %(tenant)s and m.st_id = mine.st_id
+left join ended on ended.st_id = m.st_id
+order by 2"""
+
+
+def _names(reading: Reading) -> tuple[str, ...]:
+    return (*_COMMON, *reading.columns)
+
+
+def _from(reading: Reading, entities: Entities) -> str:
+    source = f"{qualified(entities[reading.entity].table)} m"
+    if reading.through is not None:
+        between = qualified(entities[reading.through].table)
+        source += (
+            f" left join {between} b on b.tenant_id = m.tenant_id and b.st_id = m.{quote(reading.owner)}"
+        )
+    return source
+
+
+def _owner(reading: Reading) -> str:
+    return f"m.{quote(reading.owner)}" if reading.through is None else "b.customer_id"
+
+
+def _computed(entity: str, columns: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
+    if entity != "estimates":
+        return {}
+    values = dict(zip(columns, row, strict=True))
+    subtotal = values["subtotal"]
+    return {"total": None if subtotal is None else subtotal + (values["tax"] or 0)}
+
+
+async def bundle_for(
+    pool: Pool, tenant_id: int, entities: Entities, key: Key, customer_id: int | None = None
+) -> tuple[int | None, Bundle]:
+    """The customer that a record belongs to, and everything of theirs as it is now."""
+    async with pool.connection() as connection:
+        if customer_id is None:
+            customer_id = (await owners(connection, tenant_id, entities, [key])).get(key)
+        return customer_id, await present(connection, tenant_id, entities, customer_id, [key])

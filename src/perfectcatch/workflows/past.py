@@ -1,0 +1,92 @@
+"""A record before the oldest version that we know: what its own moments tell about then.
+
+A first load brings records as they are today. An estimate that was sold in May was open in April: its own
+``sold_on`` says so. What no moment tells stays as it is in the oldest version, and whoever shows the result
+says that it is approximate.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+Row = Mapping[str, Any]
+
+
+def rewound(entity: str, row: Row, moment: datetime) -> Row:
+    """``row``, the oldest known version, as it was at the earlier ``moment`` as far as it tells."""
+    change = _REWINDS.get(entity)
+    return row if change is None else {**row, **change(row, moment)}
+
+
+def _estimate(row: Row, moment: datetime) -> Row:
+    if row["status"] == "Open":
+        return {}
+    decided = row["sold_on"] if row["status"] == "Sold" else row["st_modified_on"]
+    if decided is None or decided <= moment:
+        return {}
+    return {"status": "Open", "sold_on": None, "sold_by_id": None}
+
+
+def _job(row: Row, moment: datetime) -> Row:
+    done, changed = row["st_completed_on"], row["st_modified_on"]
+    if row["job_status"] == "Completed" and done is not None and done > moment:
+        return {"job_status": "Scheduled", "st_completed_on": None}
+    if row["job_status"] == "Canceled" and changed is not None and changed > moment:
+        return {"job_status": "Scheduled"}
+    return {}
+
+
+def _appointment(row: Row, moment: datetime) -> Row:
+    over, changed = row["end_time"], row["st_modified_on"]
+    if row["status"] in ("Done", "Working") and over is not None and over > moment:
+        return {"status": "Scheduled"}
+    if row["status"] == "Canceled" and changed is not None and changed > moment:
+        return {"status": "Scheduled"}
+    return {}
+
+
+def _invoice(row: Row, moment: datetime) -> Row:
+    paid = row["paid_on"]
+    if paid is not None and paid > moment and (row["balance"] or Decimal()) <= 0:
+        return {"paid_on": None, "balance": row["total"]}
+    return {}
+
+
+def _membership(row: Row, moment: datetime) -> Row:
+    ends, cancelled = row["to_date"], row["cancellation_date"]
+    changes: dict[str, Any] = {}
+    if row["status"] == "Expired" and ends is not None and ends > moment.date() - timedelta(days=1):
+        changes["status"] = "Active"
+    if row["status"] == "Canceled" and cancelled is not None and cancelled > moment.date():
+        changes |= {"status": "Active", "cancellation_date": None}
+    if row["renewed_by_id"] is not None and ends is not None and ends > moment.date():
+        changes["renewed_by_id"] = None
+    return changes
+
+
+def _open(row: Row, moment: datetime) -> Row:
+    changed = row["st_modified_on"]
+    if changed is None or changed <= moment or row["status"] in ("Open", "New"):
+        return {}
+    return {"status": "New" if "source" in row else "Open"}
+
+
+def _merged(row: Row, moment: datetime) -> Row:
+    changed = row["st_modified_on"]
+    if row["merged_to_id"] is not None and changed is not None and changed > moment:
+        return {"merged_to_id": None, "active": True}
+    return {}
+
+
+_REWINDS: Final[Mapping[str, Callable[[Row, datetime], Row]]] = {
+    "customers": _merged,
+    "locations": _merged,
+    "estimates": _estimate,
+    "jobs": _job,
+    "appointments": _appointment,
+    "invoices": _invoice,
+    "memberships": _membership,
+    "leads": _open,
+    "bookings": _open,
+}

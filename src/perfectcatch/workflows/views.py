@@ -1,0 +1,303 @@
+"""Rows as people name them: a record with what it leads to, at one moment."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from perfectcatch.messaging.numbers import place_of_address
+from perfectcatch.workflows import wording
+from perfectcatch.workflows.bundle import Bundle, Names, Row
+from perfectcatch.workflows.readings import READINGS
+
+MOST_LISTED: Final = 100  # of each kind in a list
+_TOUCHABLE: Final = ("MobilePhone", "Phone")
+UNDER_WAY: Final = ("Scheduled", "Dispatched", "InProgress", "Hold", "Working")
+_COMPLAINT: Final = "complaint"
+# A role is the record that a start is about, or one that it leads to. Each is None where there is none.
+ROLES: Final = {
+    "job": "jobs",
+    "appointment": "appointments",
+    "assignment": "appointment_assignments",
+    "estimate": "estimates",
+    "invoice": "invoices",
+    "payment": "payments",
+    "membership": "memberships",
+    "recurring_service": "recurring_services",
+    "equipment": "installed_equipment",
+    "call": "calls",
+    "lead": "leads",
+    "booking": "bookings",
+    "note": "job_notes",
+}
+_PAYER_FIRST: Final = ("invoices", "payments", "memberships")
+
+
+class View:
+    """Rows as people name them, at one moment."""
+
+    def __init__(self, bundle: Bundle, names: Names, now: datetime, zone: ZoneInfo) -> None:
+        self.bundle = bundle
+        self.names = names
+        self.now = now
+        self.zone = zone
+
+    def record(self, role: str, row: Row | None) -> dict[str, Any] | None:
+        """The record of ``role``, with what it leads to."""
+        if row is None:
+            return None
+        shown = _plain(ROLES[role], row)
+        more = getattr(self, f"_{role}", None)
+        return shown if more is None else shown | more(row)
+
+    def customer(self, row: Row | None) -> dict[str, Any] | None:
+        """The customer, with lists of what they have."""
+        if row is None:
+            return None
+        st_id = row["st_id"]
+        jobs = self.bundle.of("jobs", "customer_id", st_id)
+        done = [job["st_completed_on"] for job in jobs if job["job_status"] == "Completed"]
+        tags = self._tags(row)
+        recall = any(job["recall_for_id"] is not None and job["job_status"] in UNDER_WAY for job in jobs)
+        memberships = self.bundle.of("memberships", "customer_id", st_id)
+        residential = row["customer_type"] != "Commercial"
+        return _plain("customers", row) | {
+            "first_name": row["first_name"] if residential else None,
+            "tags": tags,
+            "phone": self._phone("customer_contacts", "customer_id", st_id),
+            "email": self._email("customer_contacts", "customer_id", st_id),
+            "is_member": any(each["status"] == "Active" for each in memberships),
+            "jobs_done": len(done),
+            "last_job_at": max(filter(None, done), default=None),
+            "complaint_open": recall or any(_COMPLAINT in tag.lower() for tag in tags),
+            "jobs": [self._short("jobs", job) for job in jobs[:MOST_LISTED]],
+            "upcoming": list(self._upcoming(jobs)),
+            "estimates": [self._short("estimates", each) for each in self._mine("estimates", st_id)],
+            "invoices": [self._short("invoices", each) for each in self._mine("invoices", st_id)],
+            "memberships": [self._short("memberships", each) for each in memberships[:MOST_LISTED]],
+            "calls": [self._short("calls", each) for each in self._mine("calls", st_id)],
+            "equipment": [
+                self._short("installed_equipment", each) for each in self._mine("installed_equipment", st_id)
+            ],
+        }
+
+    def location(self, row: Row | None) -> dict[str, Any] | None:
+        """The place, with its time zone where it has one only."""
+        if row is None:
+            return None
+        zones = place_of_address(row["state"], row["zip"]).zones
+        return _plain("locations", row) | {
+            "tags": self._tags(row),
+            "zone": zones[0] if len(zones) == 1 else None,
+            "street": row["address_line1"],
+        }
+
+    def technician(self, roles: Mapping[str, Row | None]) -> dict[str, Any] | None:
+        """Who goes or went: of the assignment, else the first of the visit, else the first of the job."""
+        assignment, visit, job = roles["assignment"], roles["appointment"], roles["job"]
+        found: Sequence[Row] = [assignment] if assignment is not None else ()
+        if not found and visit is not None:
+            found = self.bundle.of("appointment_assignments", "appointment_id", visit["st_id"])
+        if not found and job is not None:
+            found = self.bundle.of("appointment_assignments", "job_id", job["st_id"])
+        if not found:
+            return None
+        first = min(found, key=lambda each: (each["assigned_on"] is None, each["assigned_on"], each["st_id"]))
+        name = self.names.of("technicians", first["technician_id"]) or first["technician_name"]
+        return {
+            "id": first["technician_id"],
+            "name": name,
+            "first_name": wording.first_name(name),
+            "phone": self.names.of("technicians", first["technician_id"], "phone"),
+            "email": self.names.of("technicians", first["technician_id"], "email"),
+        }
+
+    def contact(
+        self, entity: str, customer: Row | None, location: Row | None, roles: Mapping[str, Row | None]
+    ) -> dict[str, Any]:
+        """Whom to write to: at the place first, or who pays first; or what an enquiry itself names."""
+        lead, call = roles["lead"], roles["call"]
+        payer = ("customer_contacts", "customer_id", customer["st_id"]) if customer else None
+        place = ("location_contacts", "location_id", location["st_id"]) if location else None
+        order = (payer, place) if entity in _PAYER_FIRST else (place, payer)
+        phones = [self._phone(*each) for each in order if each]
+        emails = [self._email(*each) for each in order if each]
+        if lead is not None:
+            phones, emails = [lead["phone"], *phones], [lead["email"], *emails]
+        if call is not None:
+            phones = [call["from_number"], *phones]
+        name = customer["name"] if customer else (lead["customer_name"] if lead else None)
+        residential = customer is not None and customer["customer_type"] != "Commercial"
+        first = customer["first_name"] if residential and customer else None
+        return {
+            "phone": next(filter(None, phones), None),
+            "email": next(filter(None, emails), None),
+            "name": name,
+            "first_name": first if customer else wording.first_name(name),
+        }
+
+    # Roles with more than their columns -----------------------------------------------------------
+
+    def _job(self, row: Row) -> dict[str, Any]:
+        unit = self.names.of("business_units", row["business_unit_id"])
+        estimates = self.bundle.of("estimates", "job_id", row["st_id"])
+        return {
+            "type": self.names.of("job_types", row["job_type_id"]),
+            "class": self.names.of("job_types", row["job_type_id"], "job_class"),
+            "business_unit": unit,
+            "campaign": self.names.of("campaigns", row["campaign_id"]),
+            "is_install": "install" in (unit or "").lower(),
+            "is_recall": row["recall_for_id"] is not None,
+            "is_warranty": row["warranty_id"] is not None,
+            "tags": self._tags(row),
+            "estimates": [self._short("estimates", each) for each in estimates[:MOST_LISTED]],
+            "had_recall": self._had_recall(row),
+        }
+
+    def _had_recall(self, row: Row) -> bool:
+        recalls = self.bundle.of("jobs", "recall_for_id", row["st_id"])
+        return any(each["st_created_on"] is not None for each in recalls)
+
+    def _appointment(self, row: Row) -> dict[str, Any]:
+        begins = row["arrival_window_start"] or row["start_time"]
+        ends = row["arrival_window_end"] or row["end_time"]
+        others = self.bundle.of("appointment_assignments", "appointment_id", row["st_id"])
+        return {
+            "day": wording.day(begins, self.zone),
+            "window": wording.window(begins, ends, self.zone),
+            "begins": begins,
+            "technicians": [each["technician_name"] for each in others],
+        }
+
+    def _estimate(self, row: Row) -> dict[str, Any]:
+        siblings = [each for each in self._options(row) if each["st_id"] != row["st_id"]]
+        every = [row, *siblings]
+        sold = [each["total"] or 0 for each in every if each["status"] == "Sold"]
+        offered = [each["total"] or 0 for each in every if each["status"] == "Open"]
+        value = max(sold or offered or [row["total"] or 0])
+        return {
+            "deleted": row["deleted_at"] is not None,
+            "siblings": [self._short("estimates", each) for each in siblings[:MOST_LISTED]],
+            "opportunity": f"job-{row['job_id']}"
+            if row["job_id"] is not None
+            else f"estimate-{row['st_id']}",
+            "is_first_option": row["st_id"] == min(each["st_id"] for each in every),
+            "options": len(every),
+            "value": value,
+            "amount": wording.money(value),
+        }
+
+    def _options(self, row: Row) -> Sequence[Row]:
+        """Estimates of one job are options of one decision."""
+        return self.bundle.of("estimates", "job_id", row["job_id"]) if row["job_id"] is not None else ()
+
+    def _invoice(self, row: Row) -> dict[str, Any]:
+        due = row["due_date"]
+        today = self.now.astimezone(self.zone).date()
+        return {
+            "amount": wording.money(row["balance"]),
+            "due": wording.date_of(due),
+            "days_overdue": None if due is None else (today - due).days,
+        }
+
+    def _membership(self, row: Row) -> dict[str, Any]:
+        ends = row["to_date"]
+        today = self.now.astimezone(self.zone).date()
+        return {
+            "type": self.names.of("membership_types", row["membership_type_id"]),
+            "ends": wording.date_of(ends),
+            "days_left": None if ends is None else (ends - today).days,
+            "renews_by_itself": row["payment_method_id"] is not None and row["billing_frequency"] is not None,
+        }
+
+    def _recurring_service(self, row: Row) -> dict[str, Any]:
+        return {"type": self.names.of("recurring_service_types", row["recurring_service_type_id"])}
+
+    def _call(self, row: Row) -> dict[str, Any]:
+        number = row["from_number"]
+        others = self.bundle.of("calls", "from_number", number) if number else ()
+        return {
+            "seconds": row["duration_seconds"],
+            "other_calls": [self._short("calls", each) for each in others if each["st_id"] != row["st_id"]],
+            "voicemail": row["voicemail_path"] is not None,
+            "answered": row["call_type"] != "Abandoned" and row["voicemail_path"] is None,
+        }
+
+    def _lead(self, row: Row) -> dict[str, Any]:
+        return {
+            "type": self.names.of("job_types", row["job_type_id"]),
+            "campaign": self.names.of("campaigns", row["campaign_id"]),
+        }
+
+    def _booking(self, row: Row) -> dict[str, Any]:
+        return {
+            "type": self.names.of("job_types", row["job_type_id"]),
+            "campaign": self.names.of("campaigns", row["campaign_id"]),
+        }
+
+    # Parts ----------------------------------------------------------------------------------------
+
+    def _mine(self, entity: str, customer_id: int) -> Sequence[Row]:
+        return self.bundle.of(entity, "customer_id", customer_id)[:MOST_LISTED]
+
+    def _upcoming(self, jobs: Iterable[Row]) -> Iterator[dict[str, Any]]:
+        for job in jobs:
+            if job["job_status"] in ("Completed", "Canceled"):
+                continue
+            for visit in self.bundle.of("appointments", "job_id", job["st_id"]):
+                start = visit["start_time"]
+                if visit["status"] in UNDER_WAY and start is not None and start >= self.now:
+                    yield {
+                        "id": visit["st_id"],
+                        "job_id": job["st_id"],
+                        "location_id": job["location_id"],
+                        "start_time": start,
+                        "status": visit["status"],
+                    }
+
+    def _short(self, entity: str, row: Row) -> dict[str, Any]:
+        shown = {name: row.get(name) for name in SHORT[entity]}
+        return shown | {"id": row["st_id"], "created_on": row["st_created_on"]}
+
+    def _tags(self, row: Row) -> list[str]:
+        found = [self.names.of("tag_types", each) for each in row["tag_type_ids"] or ()]
+        return [each for each in found if each is not None]
+
+    def _phone(self, entity: str, by: str, st_id: int) -> str | None:
+        """The first number that takes texts: a mobile one before another, none whose owner wants no texts."""
+        for kind in _TOUCHABLE:
+            for row in reversed(self.bundle.of(entity, by, st_id)):
+                if row["contact_type"] == kind and row["phone"] and not row["do_not_text"]:
+                    return str(row["phone"])
+        return None
+
+    def _email(self, entity: str, by: str, st_id: int) -> str | None:
+        rows = reversed(self.bundle.of(entity, by, st_id))
+        return next((row["email"] for row in rows if row["contact_type"] == "Email" and row["email"]), None)
+
+
+# What lists show of a record.
+SHORT: Final = {
+    "jobs": (
+        "job_status", "location_id", "st_completed_on", "recall_for_id", "total", "summary",
+        "created_from_estimate_id"
+    ),
+    "estimates": ("status", "total", "sold_on", "job_id", "location_id", "name", "st_modified_on"),
+    "invoices": ("balance", "total", "due_date", "job_id", "reference_number"),
+    "memberships": ("status", "location_id", "from_date", "to_date"),
+    "calls": ("direction", "call_type", "duration_seconds", "from_number", "to_number"),
+    "installed_equipment": ("name", "equipment_type", "location_id", "installed_on", "status"),
+}  # fmt: skip
+
+
+def _plain(entity: str, row: Row) -> dict[str, Any]:
+    shown = {name: row[name] for name in READINGS[entity].columns}
+    if "total" in row:
+        shown["total"] = row["total"]
+    return shown | {
+        "id": row["st_id"],
+        "created_on": row["st_created_on"],
+        "modified_on": row["st_modified_on"],
+        "active": row["active"],
+        "deleted": row["deleted_at"] is not None,
+    }
