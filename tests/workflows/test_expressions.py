@@ -46,14 +46,14 @@ RECORDS = {
         ("'estimate.total' == 'estimate.total'", True),
     ],
 )
-def test_values(text, value):
+def test_values(text: str, value: object):
     assert evaluate(text, RECORDS) == value
 
 
 @pytest.mark.parametrize(
     "text", ["customer.active", "estimate.sold_on < now", "estimate.status > 3", "size(settings.nothing) > 0"]
 )
-def test_what_is_not_there_decides_nothing(text):
+def test_what_is_not_there_decides_nothing(text: str):
     with pytest.raises(Undecidable):
         holds(text, RECORDS)
 
@@ -73,13 +73,13 @@ def test_a_condition_is_true_or_false():
         " && ".join(["happened.exists(h, h.type == 'x')"] * 7),
     ],
 )
-def test_what_is_refused(text):
+def test_what_is_refused(text: str):
     with pytest.raises(BadWorkflow):
         compiled(text)
 
 
 @pytest.mark.parametrize("text", ["open('/etc/passwd')", "__import__('os')", "now()", "env('HOME')"])
-def test_nothing_of_the_machine_is_at_hand(text):
+def test_nothing_of_the_machine_is_at_hand(text: str):
     with pytest.raises(Undecidable):
         evaluate(text, RECORDS)
 
