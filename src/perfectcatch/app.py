@@ -32,6 +32,7 @@ from perfectcatch.vendors.servicetitan.transport import rates
 
 if TYPE_CHECKING:
     from perfectcatch.gateway.context import Gateway
+    from perfectcatch.messaging.desk import Desk
     from perfectcatch.model.passing import Offer
     from perfectcatch.vendors.servicetitan.webhooks import Webhooks
 
@@ -245,6 +246,23 @@ def webhooks_of(settings: Settings) -> "Webhooks":
     )
 
 
+def desk_of(settings: Settings, pool: Pool, tenant_id: int, clock: Clock) -> "Desk":
+    """What messages to people are sent with; a channel without a vendor is not connected."""
+    from perfectcatch.messaging.desk import (  # here, because telephone numbers take long to import
+        Company,
+        Desk,
+    )
+
+    company = Company(
+        name=settings.company_name or "",
+        postal_address=settings.company_postal_address or "",
+        phone=settings.company_phone or "",
+        public_url=str(settings.public_base_url or ""),
+        secret=settings.secret_key.get_secret_value() if settings.secret_key else "",
+    )
+    return Desk(pool=pool, tenant_id=tenant_id, clock=clock, company=company)
+
+
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
     """Everything that the API server needs."""
@@ -286,6 +304,7 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
             zone=settings.service_titan_timezone,
             jobs=jobs,
             webhooks={webhooks.name: webhooks},
+            desk=desk_of(settings, pool, source.tenant_id, clock),
             read_customer=lambda st_id: read_whole(engine, BY_NAME["customers"], st_id, OF_CUSTOMER),
             hub=await stack.enter_async_context(
                 open_hub(pool, source.tenant_id, clock, poll_seconds=settings.event_poll_interval_ms / 1000)

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +17,9 @@ from perfectcatch.gateway.asgi import make_app
 from perfectcatch.gateway.context import Gateway
 from perfectcatch.gateway.monitor.hub import Hub
 from perfectcatch.kit.clock import FakeClock
+from perfectcatch.messaging.desk import Company, Desk
 from perfectcatch.model.entity import Entity
+from perfectcatch.model.messaging import Mail, Receipt, Received, Status, Text
 from perfectcatch.model.passing import Offer
 from perfectcatch.store import keys
 from perfectcatch.store.jobs.queue import open_jobs
@@ -47,6 +50,23 @@ class NoVendor:
         raise AssertionError(message)
 
 
+class Carrier:
+    """A vendor that takes every text and every email."""
+
+    def __init__(self) -> None:
+        self.taken: list[Text | Mail] = []
+
+    async def send(self, message: Any) -> Receipt:
+        self.taken.append(message)
+        return Receipt(vendor_id=f"V{message.reference}", status=Status.SENT)
+
+    async def find(self, message: Any, *, since: datetime) -> Receipt | None:
+        return None
+
+    async def received(self, *, since: datetime) -> list[Received]:
+        return []
+
+
 @dataclass
 class Office:
     """A client with a key for everything, and what is behind the server."""
@@ -57,6 +77,7 @@ class Office:
     gateway: Gateway
     clock: FakeClock
     tenant: int
+    carrier: Carrier
 
     async def get(self, path: str, status: int = 200, **headers: str) -> Any:
         answer = await self.http.get(path, headers=headers)
@@ -146,8 +167,11 @@ def _app(*, shared: bool) -> FastAPI:
 
 
 @asynccontextmanager
-async def open_office(url: str, *, tenant: int = TENANT, source: Any = None) -> AsyncIterator[Office]:
-    time = FakeClock()
+async def open_office(
+    url: str, *, tenant: int = TENANT, source: Any = None, start: datetime | None = None
+) -> AsyncIterator[Office]:
+    time = FakeClock(start or FakeClock().now())
+    carrier = Carrier()
     async with (
         open_pool(url, max_size=6) as pool,
         open_reads(url, max_size=4, application="test") as reads,
@@ -170,6 +194,19 @@ async def open_office(url: str, *, tenant: int = TENANT, source: Any = None) -> 
             jobs=jobs,
             webhooks={},
             read_customer=_nobody,
+            desk=Desk(
+                pool=pool,
+                tenant_id=tenant,
+                clock=time,
+                company=Company(
+                    name="Perfect Air",
+                    postal_address="1 Main Street, Denver CO 80202",
+                    public_url="https://office.example",
+                    secret="s" * 40,
+                ),
+                messenger=carrier,
+                mailer=carrier,
+            ),
         )
         app = _app(shared=tenant == TENANT)
         app.state.gateway = gateway
@@ -179,4 +216,4 @@ async def open_office(url: str, *, tenant: int = TENANT, source: Any = None) -> 
             base_url="http://office",
             headers={"Authorization": f"Bearer {text}"},
         ) as http:
-            yield Office(app, http, pool, gateway, time, tenant)
+            yield Office(app, http, pool, gateway, time, tenant, carrier)

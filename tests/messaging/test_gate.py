@@ -196,3 +196,54 @@ async def test_a_text_is_not_kept_into_the_night(counter: Counter):
     assert counter.carrier.texts[0].valid_for == 3600
     await counter.send(data={"expires_at": counter.clock.now() + timedelta(minutes=10)})
     assert counter.carrier.texts[1].valid_for == 600
+
+
+async def test_ten_workflows_aim_at_one_person(counter: Counter):
+    """On two numbers and by email, in one hour: the budget holds, and every skip has its reason."""
+    customer = await counter.customer(7, mobile(), mobile("+13035550143"), email())
+    for channel, address in (("sms", NUMBER), ("sms", "+13035550143"), ("email", "ann@example.com")):
+        await counter.agree(address, channel)
+    intents = [
+        counter.intent(
+            purpose=purpose,
+            customer_id=customer,
+            workflow=f"workflow {number}",
+            channel=channel,
+            recipient=recipient,
+            subject="Hello",
+        )
+        for number in range(10)
+        for purpose, channel, recipient in (
+            (Purpose.MARKETING, Channel.SMS, (NUMBER, "+13035550143")[number % 2]),
+            (Purpose.MARKETING, Channel.EMAIL, "ann@example.com"),
+            (Purpose.SERVICE, Channel.SMS, (NUMBER, "+13035550143")[number % 2]),
+        )
+    ]
+    decisions = await asyncio.gather(*(gate.send(counter.desk, each) for each in intents))
+    went = [each for each, decision in zip(intents, decisions, strict=True) if decision.status is Status.SENT]
+    assert len([each for each in went if each.purpose is Purpose.MARKETING]) == 1
+    assert len([each for each in went if each.channel is Channel.SMS]) == 6
+    rows = await counter.log("status, reason, sentence")
+    assert len(rows) == 30
+    reasons = {reason for status, reason, _ in rows if status != "sent"}
+    assert reasons <= {"budget_day", "budget_texts"}
+    assert all("of" in sentence for status, _, sentence in rows if status != "sent")
+
+
+async def test_marketing_mail_has_its_footer_and_both_headers(counter: Counter):
+    await counter.agree("ann@example.com", "email")
+    mail = {"channel": Channel.EMAIL, "recipient": "Ann@Example.com", "subject": "Tune-up"}
+    await counter.send(**mail, purpose=Purpose.MARKETING, html="<html><body><p>Hi</p></body></html>")
+    await counter.send(**mail)
+    marketing, service = counter.carrier.mails
+    link = marketing.headers["List-Unsubscribe"].strip("<>")
+    assert link.startswith("https://office.example/unsubscribe/")
+    assert marketing.headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    for part in (marketing.text, marketing.html):
+        assert "1 Main Street, Denver CO 80202" in part
+        assert link in part
+    assert marketing.html.endswith("</body></html>")
+    assert service.headers == {}
+    assert "1 Main Street" in service.text
+    assert "unsubscribe" not in service.text.lower()
+    assert marketing.to == "ann@example.com"

@@ -14,6 +14,9 @@ from perfectcatch.gateway import (
     document,
     enriching,
     health,
+    message_people,
+    message_words,
+    messages,
     metrics,
     mirror,
     operations,
@@ -24,6 +27,7 @@ from perfectcatch.gateway import (
     shapes,
     slots,
     sync,
+    unsubscribing,
     upserts,
     webhooks,
 )
@@ -49,6 +53,10 @@ ROUTERS = (
     scheduling.router,
     slots.router,
     pricebook.router,
+    messages.router,
+    message_people.router,
+    message_words.router,
+    unsubscribing.router,
 )
 
 

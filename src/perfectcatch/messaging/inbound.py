@@ -19,7 +19,6 @@ from perfectcatch.model.messaging import Channel, Decision, Intent, Purpose, Rec
 from perfectcatch.store.messages import known, log, people, waiting
 from perfectcatch.store.pool import Connection, run_in_transaction
 
-EVENT: Final = "message_received"
 # Words that also answer a question about a visit: the office has to look.
 _ALSO_AN_ANSWER: Final = frozenset({"cancel", "cancelar", "end", "quit", "remove"})
 
@@ -132,7 +131,6 @@ async def _take(desk: Desk, received: Received, channel: Channel, connection: Co
         connection,
         desk.tenant_id,
         received_id,
-        event_type=EVENT,
         at=received.at,
         data=_event(received, channel, sender, customers, meaning, needs_person=needs_person),
     )

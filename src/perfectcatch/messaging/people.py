@@ -124,6 +124,17 @@ async def note_address(desk: Desk, channel: Channel, address: str, *, trouble: s
     await run_in_transaction(desk.pool, work, clock=desk.clock)
 
 
+async def forget_address(desk: Desk, channel: Channel, address: str) -> bool:
+    """Take back what was noted against an address; whether there was anything."""
+    work = partial(
+        people.forget_address,
+        tenant_id=desk.tenant_id,
+        channel=channel,
+        address=address_of(channel, address),
+    )
+    return await run_in_transaction(desk.pool, work, clock=desk.clock)
+
+
 def address_of(channel: Channel, recipient: str) -> str:
     """The address normalized. Raises ``BadArgument``."""
     address, _ = normalized(channel, recipient)

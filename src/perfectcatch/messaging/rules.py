@@ -72,6 +72,8 @@ def check(name: str, value: Any) -> None:
     """Raise ``BadArgument`` if ``name`` is no rule or cannot have this value."""
     if name not in BY_NAME:
         raise BadArgument(f"There is no rule {name[:60]!r}: choose one of {', '.join(BY_NAME)}.")
+    if value is None:  # as by default
+        return
     try:
         BY_NAME[name].read(value)
     except (ValueError, InvalidOperation, TypeError) as error:

@@ -173,8 +173,11 @@ def _parsed(text: str) -> nodes.Template:
     for kind in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Macro, nodes.CallBlock):
         if tree.find(kind) is not None:
             raise BadTemplate("A template consists of fields, filters, conditions and loops over lists.")
-    if any(loop.find(nodes.For) for outer in tree.find_all(nodes.For) for loop in outer.body):
+    loops = list(tree.find_all(nodes.For))
+    if any(isinstance(inner, nodes.For) or inner.find(nodes.For) for loop in loops for inner in loop.body):
         raise BadTemplate("A loop of a template holds no other loop.")
+    if any(name.name == "self" for name in tree.find_all(nodes.Name)):
+        raise BadTemplate("A template knows nothing of itself.")
     return tree
 
 
@@ -185,7 +188,12 @@ _KEPT: Final = (
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    """Values are read and never called."""
+    """Values are read and never called; a field of a record goes before a method of its type."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, Mapping):
+            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
+        return super().getattr(obj, attribute)
 
     def is_safe_callable(self, obj: Any) -> bool:  # noqa: ARG002 - the signature of the base
         return False

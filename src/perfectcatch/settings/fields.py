@@ -164,6 +164,18 @@ class Settings(BaseSettings):
         "Encrypts what is stored of other people's access; needed in production.",
         give="at least 32 random characters",
     )
+    company_name: str | None = setting(
+        SERVICE, None, "The company as its customers know it; messages are signed with it.", give="a name"
+    )
+    company_postal_address: str | None = setting(
+        SERVICE,
+        None,
+        "Where the company gets its mail; marketing by email is not sent without it.",
+        give="an address in one line",
+    )
+    company_phone: str | None = setting(
+        SERVICE, None, "The number that customers call; the answer to HELP tells it.", give="a number"
+    )
     api_rate_limit: Annotated[float, Field(ge=0, allow_inf_nan=False)] = setting(
         SERVICE,
         100.0,

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from psycopg.rows import dict_row
 
-from perfectcatch.store.messages import waiting
+from perfectcatch.store.messages import known, waiting
 from perfectcatch.store.names import MESSAGE_HOLDS
 from perfectcatch.store.pool import Connection
 
@@ -60,3 +60,15 @@ async def decide(
     which = {hold["kind"]: hold["name"]}
     act = waiting.release if decision == "release" else waiting.cancel
     return await act(connection, tenant_id, by=by, now=now, **which)
+
+
+async def sent(connection: Connection, tenant_id: int, hold_id: int, *, since: datetime) -> int:
+    """How many messages the workflow of a hold has sent since then; 0 for a channel."""
+    found = await connection.execute(
+        f"select name from {MESSAGE_HOLDS} where tenant_id = %s and id = %s and kind = 'workflow'",
+        (tenant_id, hold_id),
+    )
+    row = await found.fetchone()
+    if row is None:
+        return 0
+    return (await known.blast(connection, tenant_id, row[0], since=since, shadow=False))[0]

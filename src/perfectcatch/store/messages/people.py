@@ -18,6 +18,7 @@ from perfectcatch.store.names import (
 )
 from perfectcatch.store.pool import Connection
 
+EVENT: Final = "message_received"
 ENTITY: Final = "messages"  # of events about messages from people; their st_id is ours
 
 
@@ -210,7 +211,6 @@ async def tell_received(
     tenant_id: int,
     received_id: int,
     *,
-    event_type: str,
     at: datetime,
     data: Mapping[str, Any],
 ) -> int:
@@ -221,7 +221,7 @@ async def tell_received(
         values (%s, %s, %s, %s, %s, %s, false, %s)
         on conflict (tenant_id, entity, st_id, event_type, version) do nothing returning id
         """,
-        (tenant_id, event_type, ENTITY, received_id, "1", at, Jsonb(dict(data))),
+        (tenant_id, EVENT, ENTITY, received_id, "1", at, Jsonb(dict(data))),
     )
     event_id = await _id(stored)
     payload = f'{{"tenant_id": {tenant_id}, "ids": [{event_id}]}}'
