@@ -220,6 +220,26 @@ def results_are_printed_by_the_command_line(source: Source) -> Iterator[str]:
             yield f"{module.path} prints"
 
 
+def messages_leave_through_the_gate(source: Source) -> Iterator[str]:
+    """Whoever holds a vendor of messages may ask it what it knows; the gate alone hands it a message."""
+    for module in source.modules.values():
+        for node in ast.walk(module.tree):
+            if not isinstance(node, ast.Attribute) or node.attr != "send":
+                continue
+            holder = ast.unparse(node.value).split(".")[-1]
+            if holder in ("messenger", "mailer") and module.name != "messaging.gate":
+                yield f"{module.path}:{node.lineno} sends a message past the gate"
+
+
+def messengers_are_known_to_the_desk(source: Source) -> Iterator[str]:
+    """Otherwise a vendor could be held under another name."""
+    for module in source.modules.values():
+        roles = {f"perfectcatch.model.messaging.{role}" for role in ("Messenger", "Mailer")}
+        known = module.room in ("app", "vendors") or module.name in ("messaging.desk", "model.messaging")
+        if roles & set(module.imports()) and not known:
+            yield f"{module.path} imports a role of those who carry messages: take a desk"
+
+
 def files_stay_short(source: Source) -> Iterator[str]:
     for path, text in source.files.items():
         lines = len(text.splitlines())
@@ -239,6 +259,8 @@ RULES = (
     vendor_calls_leave_through_one_function,
     wall_clock_is_injected,
     results_are_printed_by_the_command_line,
+    messages_leave_through_the_gate,
+    messengers_are_known_to_the_desk,
     files_stay_short,
 )
 
@@ -323,6 +345,9 @@ BREACHES = [
     (wall_clock_is_injected, "sync/a.py", "import datetime\ndatetime.datetime.now(None)"),
     (wall_clock_is_injected, "sync/a.py", "import time\ntime.time()"),
     (results_are_printed_by_the_command_line, "sync/a.py", "print('done')"),
+    (messages_leave_through_the_gate, "sync/a.py", "async def f(desk):\n    await desk.messenger.send(1)"),
+    (messages_leave_through_the_gate, "sync/a.py", "def f(desk):\n    g = desk.mailer.send"),
+    (messengers_are_known_to_the_desk, "sync/a.py", "from perfectcatch.model.messaging import Mailer"),
     (files_stay_short, "store/a.sql", "--\n" * 401),
 ]
 
