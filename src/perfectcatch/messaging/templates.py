@@ -107,7 +107,12 @@ def preview(words: Words, values: Mapping[str, Any]) -> Preview:
 def fields_of(words: Words) -> set[str]:
     """Dotted paths of the merge fields. Raises ``BadTemplate``."""
     texts = [text for text in (words.body, words.subject, words.html) if text]
-    return {path for text in texts for path in _paths(_parsed(text))}
+    return set().union(*map(_fields, texts))
+
+
+@lru_cache(maxsize=2048)
+def _fields(text: str) -> frozenset[str]:
+    return frozenset(_paths(_parsed(text)))
 
 
 # Filling in --------------------------------------------------------------------------------------

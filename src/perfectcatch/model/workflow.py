@@ -59,8 +59,9 @@ class Trigger:
 class StopRule:
     """When nothing further may happen.
 
-    Checked against fresh records before every step that acts, and when something happens with the customer.
-    ``steps`` empty: before every step. ``go``: the instance goes on at that step instead of ending.
+    Checked against fresh records before every step that acts, and when something happens.
+    ``steps`` empty: before every step. ``go``: the instance goes on there instead of ending. ``events``:
+    it cannot hold before one of these happened with the customer since the instance began.
     """
 
     name: str
@@ -68,6 +69,7 @@ class StopRule:
     sentence: str  # "The customer answered."
     steps: tuple[str, ...] = ()
     go: str | None = None
+    events: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

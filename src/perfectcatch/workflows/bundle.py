@@ -177,9 +177,10 @@ class Past:
             self.owner[key] = customer_id
             self._of[customer_id].add(key)
 
-    def customers(self) -> list[int]:
-        """Whose records are known."""
-        return list(self._of)
+    def row(self, entity: str, st_id: int, moment: datetime) -> Row | None:
+        """One record as it was at ``moment``."""
+        known = self._known.get(entity, {}).get(st_id)
+        return known.at(entity, moment)[0] if known is not None else None
 
     def at(self, customer_id: int | None, moment: datetime, also: Iterable[Key] = ()) -> Bundle:
         """What was there of a customer at ``moment``."""
@@ -233,7 +234,7 @@ def _versions(reading: Reading, entities: Entities) -> str:
         "deleted_at": "h.deleted_at",
     }
     now = ", ".join(f"m.{quote(name)}" for name in columns)
-    then = ", ".join(read.get(quote(name)) or read[name] for name in columns)
+    then = ", ".join(f"{read.get(quote(name)) or read[name]} as {quote(name)}" for name in columns)
     return f"""
 with mine as materialized (
   select {_owner(reading)} as owner, m.st_id from {_from(reading, entities)}

@@ -75,10 +75,10 @@ def may_start(definition: Definition, records: Records, earlier: Sequence[Earlie
     except Undecidable as error:
         return _skip("undecidable", str(error))
     same = [each for each in earlier if each.key == key]
-    refused = _too_soon(definition, same, now)
+    running = [each for each in same if each.running]
+    refused = _too_soon(definition, same, now) if not running else None
     if refused is not None:
         return refused
-    running = [each for each in same if each.running]
     customer = (records.get("customer") or {}).get("id")
     others = [each for each in earlier if each.running and each.customer_id == customer is not None]
     if running:
@@ -154,6 +154,8 @@ def should_stop(definition: Definition, records: Records, step: str | None = Non
     """
     for rule in definition.stop_rules:
         if rule.steps and step not in rule.steps:
+            continue
+        if rule.events and not any(each["type"] in rule.events for each in records["happened"]):
             continue
         stopped = _stopped(rule, records)
         if stopped is not None:

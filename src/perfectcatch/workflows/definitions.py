@@ -203,7 +203,7 @@ def _stop_rule(value: Any, place: str) -> StopRule:
         if value not in STANDARD:
             raise BadWorkflow(f"{place}: {value!r} is none of {', '.join(sorted(STANDARD))}.")
         return STANDARD[value]
-    said = values.mapping(value, place, frozenset({"name", "when", "sentence", "steps", "go", "rule"}))
+    said = values.mapping(value, place, frozenset({"name", "when", "sentence", "steps", "go", "rule", "on"}))
     standard = STANDARD.get(str(said.get("rule"))) if said.get("rule") else None
     if said.get("rule") and standard is None:
         raise BadWorkflow(f"{place}: {said['rule']!r} is none of {', '.join(sorted(STANDARD))}.")
@@ -216,6 +216,7 @@ def _stop_rule(value: Any, place: str) -> StopRule:
         ),
         steps=values.texts(said.get("steps"), f"{place}, steps"),
         go=values.optional(said.get("go"), f"{place}, go"),
+        events=standard.events if standard else values.texts(said.get("on"), f"{place}, on"),
     )
 
 

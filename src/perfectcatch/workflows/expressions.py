@@ -44,6 +44,7 @@ class Expression:
     program: cel.Program
     paths: tuple[tuple[str, ...], ...]
     bound: frozenset[str]  # names that stand for an element of a list
+    parts: frozenset[str] | None  # the fields that are read of elements; None: all of them
 
 
 @lru_cache(maxsize=4096)
@@ -60,7 +61,7 @@ def compiled(text: str) -> Expression:
         reason = " ".join(str(error).split())[:200]
         raise BadWorkflow(f"{_short(text)} is no expression: {reason}") from None
     bound = frozenset(_BOUND.findall(bare))
-    return Expression(text, program, tuple(sorted(set(_paths(bare, bound)))), bound)
+    return Expression(text, program, tuple(sorted(set(_paths(bare, bound)))), bound, _parts(bare, bound))
 
 
 def evaluate(text: str, records: Mapping[str, Any]) -> Any:
@@ -93,6 +94,7 @@ def moment(text: str, records: Mapping[str, Any]) -> datetime:
 
 def _given(expression: Expression, records: Mapping[str, Any]) -> dict[str, Any]:
     zone = zone_of(records)
+    parts = expression.parts
     given: dict[str, Any] = {}
     for path in expression.paths:
         here, there = given, records.get(path[0])
@@ -102,10 +104,19 @@ def _given(expression: Expression, records: Mapping[str, Any]) -> dict[str, Any]
             here = here.setdefault(name, {})
             there = there.get(following)
         else:
+            if parts is not None and isinstance(there, list):
+                there = [_part(each, parts) for each in there[:LONGEST_LIST]]
             here[path[-1]] = plain(there, zone)
             continue
         here.setdefault(name, plain(there, zone))  # not a mapping: as it is, most often null
     return given
+
+
+def _part(element: Any, parts: frozenset[str]) -> Any:
+    """An element of a list with nothing but what the expression reads of it."""
+    if not isinstance(element, Mapping):
+        return element
+    return {name: element[name] for name in parts if name in element}
 
 
 def zone_of(records: Mapping[str, Any]) -> ZoneInfo:
@@ -155,6 +166,18 @@ def _paths(bare: str, bound: frozenset[str]) -> Iterator[tuple[str, ...]]:
     for chain in chains:  # where the whole of something is read, its parts are read with it
         if not any(len(other) < len(chain) and chain[: len(other)] == other for other in chains):
             yield chain
+
+
+def _parts(bare: str, bound: frozenset[str]) -> frozenset[str] | None:
+    found = set()
+    for chain in _CHAIN.finditer(bare):
+        names = chain[0].rstrip().removesuffix("(").rstrip().split(".")
+        if names[0] in bound:
+            declared = re.match(r"\s*,", bare[chain.end() :]) is not None and len(names) == 1
+            if len(names) == 1 and not declared:
+                return None
+            found.update(names[1:2])
+    return frozenset(found) if bound else None
 
 
 def _depth(bare: str) -> int:

@@ -1,10 +1,11 @@
 """Texts of steps filled in from the records at hand: messages as intents for the gate, and all others."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from perfectcatch.errors import BadWorkflow
-from perfectcatch.messaging.templates import Rendered, Words, render
+from perfectcatch.messaging.templates import Rendered, Words, fields_of, render
 from perfectcatch.model.messaging import Channel, Intent
 from perfectcatch.model.workflow import Definition, Message, Template
 from perfectcatch.workflows import expressions
@@ -57,7 +58,8 @@ def intent(
 
 def words_of(definition: Definition, step: Message, records: Records) -> Rendered:
     """The words of a message step. Raises as ``intent``."""
-    return render(as_words(template_of(definition, step)), values(records))
+    words = as_words(template_of(definition, step))
+    return render(words, values(records, words))
 
 
 def template_of(definition: Definition, step: Message) -> Template:
@@ -82,14 +84,22 @@ def recipient(step: Message, records: Records) -> str:
     return "" if found is None else str(found)
 
 
-def values(records: Records) -> dict[str, Any]:
-    """The records as templates read them."""
-    return {**records, "zone": records["company"]["zone"]}
+def values(records: Records, words: Words) -> dict[str, Any]:
+    """The records that the words name."""
+    names = {*_names(words.body), *_names(words.subject or ""), *_names(words.html or "")}
+    return {name: records[name] for name in names if name in records} | {"zone": records["company"]["zone"]}
+
+
+@lru_cache(maxsize=2048)
+def _names(text: str) -> frozenset[str]:
+    fields = fields_of(Words(channel=Channel.EMAIL, body=text, subject="-")) if text else ()
+    return frozenset(field.split(".")[0] for field in fields)
 
 
 def text(template: str, records: Records) -> str:
     """Any other text with merge fields: a task's title, a line of chat. Raises as ``intent``."""
-    return render(Words(channel=Channel.EMAIL, body=template, subject="-"), values(records)).body
+    words = Words(channel=Channel.EMAIL, body=template, subject="-")
+    return render(words, values(records, words)).body
 
 
 def filled(value: Any, records: Records) -> Any:

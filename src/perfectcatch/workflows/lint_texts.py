@@ -130,7 +130,7 @@ def _named(expression: expressions.Expression) -> Iterator[tuple[str, ...]]:
 
 def templates_of(definition: Definition, records: Mapping[str, Any]) -> Iterator[Finding]:
     """What is wrong with messages and other texts."""
-    at_hand = filling.values(records)
+    at_hand = {**records, "zone": "UTC"}
     purposes = {step.template: step.purpose or definition.purpose for step in messages(definition)}
     for name, template in definition.templates.items():
         place = f"template {name}"

@@ -5,16 +5,15 @@ moment of the past. What names there are and what they mean is listed in ``shape
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property, lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from perfectcatch.store.events import Event
 from perfectcatch.workflows.bundle import Bundle, Names, Row
-from perfectcatch.workflows.views import MOST_LISTED, ROLES, UNDER_WAY, View
-
-_OF_ENTITY: Final = {entity: role for role, entity in ROLES.items()}
+from perfectcatch.workflows.views import MOST_LISTED, OF_ENTITY, ROLES, UNDER_WAY, View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,40 +49,134 @@ def at_hand(
     now: datetime,
     company: Company,
     beside: Beside | None = None,
-) -> dict[str, Any]:
+) -> "Records":
     """Everything by its name. ``event`` is what started the instance, whichever way it was started."""
-    beside = beside or Beside()
-    zone = ZoneInfo(company.zone)
-    roles = _roles(bundle, event)
-    location = _location(bundle, roles, event, customer_id)
-    customer = bundle.get("customers", customer_id)
-    view = View(bundle, names, now, zone)
-    records: dict[str, Any] = {role: view.record(role, row) for role, row in roles.items()}
-    records["location"] = view.location(location)
-    records["customer"] = view.customer(customer)
-    records["technician"] = view.technician(roles)
-    records["contact"] = view.contact(event.entity, customer, location, roles)
-    records["event"] = _event(event)
-    records["happening"] = _event(beside.happening) if beside.happening is not None else None
-    records["happened"] = list(_happened(bundle, beside, event))
-    records["instance"] = {
-        "id": beside.instance_id,
-        "started_at": beside.started_at or now,
-        "taken_over": beside.taken_over,
-    }
-    records["results"] = beside.results
-    records["settings"] = beside.settings
-    records["company"] = {
-        "name": company.name,
-        "phone": company.phone,
-        "postal_address": company.postal_address,
-        "website": company.website,
-        "zone": company.zone,
-    }
-    records["now"] = now
-    records["local"] = _local(now, zone)
-    records["approximate"] = bundle.approximate
-    return records
+    return Records(bundle, names, event, customer_id, now, company, beside or Beside())
+
+
+# What is at hand beside the roles.
+OTHERS: Final = (
+    "customer",
+    "location",
+    "technician",
+    "contact",
+    "event",
+    "happening",
+    "happened",
+    "instance",
+    "results",
+    "settings",
+    "company",
+    "now",
+    "local",
+    "approximate",
+)
+
+
+class Records(Mapping[str, Any]):
+    """Records by name, each put together when somebody asks for it: most conditions name two or three."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        names: Names,
+        event: Event,
+        customer_id: int | None,
+        now: datetime,
+        company: Company,
+        beside: Beside,
+    ) -> None:
+        self._bundle = bundle
+        self._event = event
+        self._customer_id = customer_id
+        self._now = now
+        self._company = company
+        self._beside = beside
+        self._zone = ZoneInfo(company.zone)
+        self._view = View(bundle, names, now, self._zone)
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            if name in ROLES:
+                self._made[name] = self._view.record(name, self._roles[name])
+            elif name in OTHERS:
+                self._made[name] = getattr(self, f"_make_{name}")()
+            else:
+                raise KeyError(name)
+        return self._made[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The record, or ``default`` for a name that stands for nothing."""
+        made = self._made
+        if name in made:
+            return made[name]
+        return self[name] if name in ROLES or name in OTHERS else default
+
+    def __iter__(self) -> Iterator[str]:
+        yield from ROLES
+        yield from OTHERS
+
+    def __len__(self) -> int:
+        return len(ROLES) + len(OTHERS)
+
+    @cached_property
+    def _roles(self) -> dict[str, Row | None]:
+        return _roles(self._bundle, self._event)
+
+    @cached_property
+    def _place(self) -> Row | None:
+        return _location(self._bundle, self._roles, self._event, self._customer_id)
+
+    @cached_property
+    def _customer(self) -> Row | None:
+        return self._bundle.get("customers", self._customer_id)
+
+    def _make_customer(self) -> Any:
+        return self._view.customer(self._customer)
+
+    def _make_location(self) -> Any:
+        return self._view.location(self._place)
+
+    def _make_technician(self) -> Any:
+        return self._view.technician(self._roles)
+
+    def _make_contact(self) -> Any:
+        return self._view.contact(self._event.entity, self._customer, self._place, self._roles)
+
+    def _make_event(self) -> Any:
+        return _event(self._event)
+
+    def _make_happening(self) -> Any:
+        return _event(self._beside.happening) if self._beside.happening is not None else None
+
+    def _make_happened(self) -> Any:
+        return list(_happened(self._bundle, self._beside, self._event))
+
+    def _make_instance(self) -> Any:
+        return {
+            "id": self._beside.instance_id,
+            "started_at": self._beside.started_at or self._now,
+            "taken_over": self._beside.taken_over,
+        }
+
+    def _make_results(self) -> Any:
+        return self._beside.results
+
+    def _make_settings(self) -> Any:
+        return self._beside.settings
+
+    def _make_company(self) -> Any:
+        return _firm(self._company)
+
+    def _make_now(self) -> Any:
+        return self._now
+
+    def _make_local(self) -> Any:
+        return local_time(self._now, self._zone)
+
+    def _make_approximate(self) -> Any:
+        return self._bundle.approximate
 
 
 # Which records ------------------------------------------------------------------------------------
@@ -91,7 +184,7 @@ def at_hand(
 
 def _roles(bundle: Bundle, event: Event) -> dict[str, Row | None]:
     roles: dict[str, Row | None] = dict.fromkeys(ROLES)
-    role = _OF_ENTITY.get(event.entity)
+    role = OF_ENTITY.get(event.entity)
     if role is not None:
         roles[role] = bundle.get(event.entity, event.st_id)
     if roles["assignment"]:
@@ -141,6 +234,11 @@ def _location(
 # What happened -----------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=64)
+def _firm(company: Company) -> dict[str, Any]:
+    return asdict(company)
+
+
 def _event(event: Event) -> dict[str, Any]:
     return {
         "type": event.event_type,
@@ -176,7 +274,8 @@ def _happened(bundle: Bundle, beside: Beside, start: Event) -> Iterator[dict[str
                 }
 
 
-def _local(now: datetime, zone: ZoneInfo) -> dict[str, Any]:
+def local_time(now: datetime, zone: ZoneInfo) -> dict[str, Any]:
+    """The moment on the company's calendar."""
     local = now.astimezone(zone)
     return {
         "date": local.date().isoformat(),

@@ -38,14 +38,16 @@ def sample(entities: Mapping[str, Entity], settings: Mapping[str, Any] | None = 
         happened=(event, _other()),
         happening=_other(),
     )
-    found = at_hand(
-        bundle, names, event, 1, now=_NOW, company=Company(name="a", phone="b", zone="UTC"), beside=beside
+    found = dict(
+        at_hand(
+            bundle, names, event, 1, now=_NOW, company=Company(name="a", phone="b", zone="UTC"), beside=beside
+        )
     )
     for role, entity in ROLES.items():  # each in turn, as the thing that a start is about
         about = Event(1, "tick", entity, 1, "1", _NOW, _NOW, historical=False, data={})
         found[role] = at_hand(bundle, names, about, 1, now=_NOW, company=Company(zone="UTC"))[role]
     for role in ("contact", "customer"):
-        found[role]["email"] = _TEXTS["email"]
+        found[role] = {**found[role], "email": _TEXTS["email"]}
     return found
 
 

@@ -15,23 +15,27 @@ def _happened(*types: str, where: str = "") -> str:
     return f"happened.exists(h, h.type in [{listed}]{f' && {where}' if where else ''})"
 
 
-_HERE = "(location == null || h.location_id == null || h.location_id == location.id)"
+_BOOKED: Final = ("job_created", "booking_converted", "lead_converted")
+_HERE: Final = "(location == null || h.location_id == null || h.location_id == location.id)"
 
 _RULES: Final = (
     StopRule(
         name="reply",
+        events=("message_received",),
         when=_happened("message_received", where="!(h.data.meaning in ['start', 'help'])"),
         sentence="The customer answered.",
     ),
     StopRule(
         name="opt_out",
+        events=("opted_out", "message_received"),
         when="happened.exists(h, h.type == 'opted_out'"
         " || (h.type == 'message_received' && h.data.meaning == 'opt_out'))",
         sentence="The customer does not want messages any more.",
     ),
     StopRule(
         name="booked",
-        when=_happened("job_created", "booking_converted", "lead_converted", where=_HERE),
+        events=_BOOKED,
+        when=_happened(*_BOOKED, where=_HERE),
         sentence="The customer has booked.",
     ),
     StopRule(
@@ -73,6 +77,7 @@ _RULES: Final = (
     ),
     StopRule(
         name="called_back",
+        events=("call_placed",),
         when=(
             "happened.exists(h, h.type == 'call_placed' && h.data.seconds != null && h.data.seconds > 30.0)"
         ),

@@ -1,7 +1,8 @@
 """Rows as people name them: a record with what it leads to, at one moment."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -30,7 +31,27 @@ ROLES: Final = {
     "booking": "bookings",
     "note": "job_notes",
 }
+OF_ENTITY: Final = {entity: role for role, entity in ROLES.items()}
 _PAYER_FIRST: Final = ("invoices", "payments", "memberships")
+
+
+class Lazy(Mapping[str, Any]):
+    """A record whose dearer fields are put together when somebody asks for them."""
+
+    def __init__(self, known: dict[str, Any], makers: Mapping[str, Callable[[], Any]]) -> None:
+        self._known = known
+        self._makers = makers
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._known:
+            self._known[name] = self._makers[name]()
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from {**self._makers, **self._known}
+
+    def __len__(self) -> int:
+        return len({**self._makers, **self._known})
 
 
 class View:
@@ -46,47 +67,39 @@ class View:
         """The record of ``role``, with what it leads to."""
         if row is None:
             return None
-        shown = _plain(ROLES[role], row)
+        shown = plain_record(ROLES[role], row)
         more = getattr(self, f"_{role}", None)
         return shown if more is None else shown | more(row)
 
-    def customer(self, row: Row | None) -> dict[str, Any] | None:
+    def customer(self, row: Row | None) -> Mapping[str, Any] | None:
         """The customer, with lists of what they have."""
         if row is None:
             return None
         st_id = row["st_id"]
-        jobs = self.bundle.of("jobs", "customer_id", st_id)
-        done = [job["st_completed_on"] for job in jobs if job["job_status"] == "Completed"]
-        tags = self._tags(row)
-        recall = any(job["recall_for_id"] is not None and job["job_status"] in UNDER_WAY for job in jobs)
-        memberships = self.bundle.of("memberships", "customer_id", st_id)
-        residential = row["customer_type"] != "Commercial"
-        return _plain("customers", row) | {
-            "first_name": row["first_name"] if residential else None,
-            "tags": tags,
-            "phone": self._phone("customer_contacts", "customer_id", st_id),
-            "email": self._email("customer_contacts", "customer_id", st_id),
-            "is_member": any(each["status"] == "Active" for each in memberships),
-            "jobs_done": len(done),
-            "last_job_at": max(filter(None, done), default=None),
-            "complaint_open": recall or any(_COMPLAINT in tag.lower() for tag in tags),
-            "jobs": [self._short("jobs", job) for job in jobs[:MOST_LISTED]],
-            "upcoming": list(self._upcoming(jobs)),
-            "estimates": [self._short("estimates", each) for each in self._mine("estimates", st_id)],
-            "invoices": [self._short("invoices", each) for each in self._mine("invoices", st_id)],
-            "memberships": [self._short("memberships", each) for each in memberships[:MOST_LISTED]],
-            "calls": [self._short("calls", each) for each in self._mine("calls", st_id)],
-            "equipment": [
-                self._short("installed_equipment", each) for each in self._mine("installed_equipment", st_id)
-            ],
+        known = plain_record("customers", row)
+        known["first_name"] = row["first_name"] if row["customer_type"] != "Commercial" else None
+        jobs = partial(self.bundle.of, "jobs", "customer_id", st_id)
+        memberships = partial(self.bundle.of, "memberships", "customer_id", st_id)
+        makers: dict[str, Callable[[], Any]] = {
+            "tags": lambda: self._tags(row),
+            "phone": lambda: self._phone("customer_contacts", "customer_id", st_id),
+            "email": lambda: self._email("customer_contacts", "customer_id", st_id),
+            "is_member": lambda: any(each["status"] == "Active" for each in memberships()),
+            "jobs_done": lambda: len(_done(jobs())),
+            "last_job_at": lambda: max(filter(None, _done(jobs())), default=None),
+            "complaint_open": lambda: self._complaint(row, jobs()),
+            "upcoming": lambda: list(self._upcoming(jobs())),
         }
+        for name, entity in _LISTS.items():
+            makers[name] = partial(self._listed, entity, st_id)
+        return Lazy(known, makers)
 
     def location(self, row: Row | None) -> dict[str, Any] | None:
         """The place, with its time zone where it has one only."""
         if row is None:
             return None
         zones = place_of_address(row["state"], row["zip"]).zones
-        return _plain("locations", row) | {
+        return plain_record("locations", row) | {
             "tags": self._tags(row),
             "zone": zones[0] if len(zones) == 1 else None,
             "street": row["address_line1"],
@@ -237,8 +250,15 @@ class View:
 
     # Parts ----------------------------------------------------------------------------------------
 
-    def _mine(self, entity: str, customer_id: int) -> Sequence[Row]:
-        return self.bundle.of(entity, "customer_id", customer_id)[:MOST_LISTED]
+    def _listed(self, entity: str, customer_id: int) -> list[dict[str, Any]]:
+        rows = self.bundle.of(entity, "customer_id", customer_id)[:MOST_LISTED]
+        return [self._short(entity, row) for row in rows]
+
+    def _complaint(self, row: Row, jobs: Sequence[Row]) -> bool:
+        """A tag says so, or something that we did has to be put right and is not yet."""
+        if any(_COMPLAINT in tag.lower() for tag in self._tags(row)):
+            return True
+        return any(job["recall_for_id"] is not None and job["job_status"] in UNDER_WAY for job in jobs)
 
     def _upcoming(self, jobs: Iterable[Row]) -> Iterator[dict[str, Any]]:
         for job in jobs:
@@ -290,7 +310,23 @@ SHORT: Final = {
 }  # fmt: skip
 
 
-def _plain(entity: str, row: Row) -> dict[str, Any]:
+def _done(jobs: Sequence[Row]) -> list[datetime | None]:
+    return [job["st_completed_on"] for job in jobs if job["job_status"] == "Completed"]
+
+
+# The customer's lists, by the names that workflows use.
+_LISTS: Final = {
+    "jobs": "jobs",
+    "estimates": "estimates",
+    "invoices": "invoices",
+    "memberships": "memberships",
+    "calls": "calls",
+    "equipment": "installed_equipment",
+}
+
+
+def plain_record(entity: str, row: Row) -> dict[str, Any]:
+    """A row by the names that workflows use."""
     shown = {name: row[name] for name in READINGS[entity].columns}
     if "total" in row:
         shown["total"] = row["total"]
