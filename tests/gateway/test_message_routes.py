@@ -287,3 +287,15 @@ async def test_a_hold_is_released_in_part_and_given_up(desk: Office):
     await desk.send("POST", f"/api/message-holds/{hold['id']}/cancel", None, 404)
     assert await all_of_them() == 4
     assert len((await desk.get("/api/message-holds"))["data"]) == 2
+
+
+async def test_a_person_stops_a_channel(desk: Office):
+    hold = await desk.send("POST", "/api/message-holds", {"kind": "channel", "name": "sms"}, 201)
+    assert (await desk.send("POST", "/api/message-holds", {"kind": "channel", "name": "sms"}, 201))[
+        "id"
+    ] is None
+    await desk.send("POST", "/api/message-holds", {"kind": "channel", "name": "fax"}, 422)
+    held = await desk.send("POST", "/api/messages", TEXT, 201)
+    assert (held["held"], held["reason"]) == (True, "person")
+    released = await desk.send("POST", f"/api/message-holds/{hold['id']}/release", None)
+    assert released["messages"] == [held["id"]]

@@ -136,3 +136,24 @@ async def test_what_is_proven_absent_is_offered_again(counter: Counter):
         message = await log.by_id(connection, counter.tenant, unknown.message_id)
     assert message is not None
     assert message.attempts == 2
+
+
+async def test_who_asks_without_a_workflow_is_guarded_too(counter: Counter):
+    counter.ruled(blast_limit=5)
+    intents = [
+        counter.intent(recipient=f"+1303555{1000 + number:04d}", asked_by="a tool") for number in range(9)
+    ]
+    decisions = await together(counter, intents)
+    assert len([each for each in decisions if each.held]) == 4
+    assert (await counter.send(asked_by="another tool")).status is Status.SENT
+    async with transaction(counter.pool) as connection:
+        released = await holds.decide(
+            connection,
+            counter.tenant,
+            await hold_of(counter, "a tool"),
+            decision="cancel",
+            by="Mary",
+            now=counter.clock.now(),
+        )
+    assert released is not None
+    assert len(released) == 4

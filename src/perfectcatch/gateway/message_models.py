@@ -124,10 +124,10 @@ class Release(Asked):
 
 
 class Hold(Told):
-    """A workflow or a channel that was stopped until a person decides."""
+    """A workflow, a caller or a channel that was stopped until a person decides."""
 
     id: int
-    kind: Literal["workflow", "channel"]
+    kind: Literal["workflow", "caller", "channel"]
     name: str
     reason: str
     sentence: str
@@ -136,6 +136,14 @@ class Hold(Told):
     decided_by: str | None
     decision: str | None
     allowed: int | None
+
+
+class HoldAsked(Asked):
+    """Stop a workflow, a caller or a channel."""
+
+    kind: Literal["workflow", "caller", "channel"]
+    name: Word = Field(description="Of a channel: sms or email.")
+    because: Annotated[str, Field(min_length=1, max_length=300)] = "a person stopped it"
 
 
 class Holds(Told):

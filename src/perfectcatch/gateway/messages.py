@@ -285,7 +285,7 @@ async def _act(gateway: Gateway, message_id: int, by: str, *, release: bool) -> 
 
 
 @router.get(
-    "/message-holds", summary="Workflows and channels that were stopped.", response_model=models.Holds,
+    "/message-holds", summary="What was stopped until a person decides.", response_model=models.Holds,
     **scoped(Scope.READ),
 )  # fmt: skip
 async def message_holds(
@@ -297,6 +297,31 @@ async def message_holds(
     """The newest first."""
     conditions = () if open is None else (f"decided_at is {'null' if open else 'not null'}",)
     return await page(request, "holds", Wanted(conditions=conditions, after=after, limit=limit))
+
+
+@router.post(
+    "/message-holds", summary="Stop a workflow, a caller or a channel.", response_model=models.Noted,
+    status_code=201, **scoped(Scope.SEND),
+)  # fmt: skip
+async def hold(request: Request, asked: models.HoldAsked) -> Response:
+    """Its messages wait until somebody releases them; `id` is null if it is stopped already."""
+    gateway = gateway_of(request)
+    if asked.kind == "channel" and asked.name not in [str(each) for each in Channel]:
+        raise BadArgument(f"There is no channel {asked.name!r}: sms or email.")
+
+    async def work(connection: Connection) -> int | None:
+        return await holds.open_hold(
+            connection,
+            gateway.tenant_id,
+            kind=asked.kind,
+            name=asked.name,
+            reason="person",
+            sentence=f"{asked.because} ({caller_of(request)})",
+            now=gateway.clock.now(),
+        )
+
+    noted = await run_in_transaction(gateway.pool, work, clock=gateway.clock)
+    return answers.json({"id": noted}, answers.live(gateway), status=201)
 
 
 @router.post(

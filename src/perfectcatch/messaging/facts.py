@@ -95,7 +95,7 @@ class Facts:
     doubtful_since: datetime | None = None  # words of theirs that may be an opt-out wait for a person
     sends: tuple[Send, ...] = ()  # of the last thirty days, the newest first
     hold: Hold | None = None
-    sent_by_workflow: int = 0  # within the rules' ``blast_window``, of all recipients
+    sent_by_workflow: int = 0  # in the ``blast_window`` to anybody; without a workflow, by who asks
     released_until: int = 0  # a person let the workflow go on up to this many in the window
     released: bool = False  # a person let this very message go on: holds do not count
     first_asked: datetime | None = None  # None: now

@@ -18,11 +18,12 @@ from perfectcatch.errors import AskPerson, OutcomeUnknown, Refused, Retry
 from perfectcatch.messaging import footers, quiet
 from perfectcatch.messaging.desk import Company, Desk
 from perfectcatch.messaging.facts import Facts
-from perfectcatch.messaging.gathering import all_facts, opted_out, parties, rules_in_force
+from perfectcatch.messaging.gathering import all_facts, opted_out, parties, rules_in_force, sender_of
 from perfectcatch.messaging.judging import ALLOWED, expiry, judge
 from perfectcatch.messaging.learning import learn
 from perfectcatch.messaging.numbers import fingerprint, normalized
 from perfectcatch.messaging.rules import Rules
+from perfectcatch.messaging.segments import segments
 from perfectcatch.model.messaging import (
     Channel,
     Decision,
@@ -143,6 +144,7 @@ async def _decide(desk: Desk, intent: Intent, attempt: UUID, connection: Connect
         address=known.to,
         body=footers.text_of(intent),
         fingerprint=fingerprint(intent.body),
+        segments=segments(footers.text_of(intent)) if intent.channel is Channel.SMS else None,
         status=decision.status,
         reason=decision.reason,
         sentence=decision.sentence,
@@ -162,8 +164,8 @@ async def _decide(desk: Desk, intent: Intent, attempt: UUID, connection: Connect
     message_id = (
         before.id if ours and before else await log.write(connection, desk.tenant_id, intent, written)
     )
-    if decision.reason == "blast" and intent.workflow is not None:
-        await _hold_workflow(connection, desk, intent.workflow, decision, now)
+    if decision.reason == "blast":
+        await _hold_sender(connection, desk, intent, decision, now)
     return _Decided(
         decision=replace(
             decision,
@@ -189,14 +191,15 @@ def _is_due(message: Message, now: datetime) -> bool:
     return message.held or (message.until is not None and message.until <= now)
 
 
-async def _hold_workflow(
-    connection: Connection, desk: Desk, workflow: str, decision: Decision, now: datetime
+async def _hold_sender(
+    connection: Connection, desk: Desk, intent: Intent, decision: Decision, now: datetime
 ) -> None:
+    sender = sender_of(intent)
     await holds.open_hold(
         connection,
         desk.tenant_id,
-        kind="workflow",
-        name=workflow,
+        kind=sender.kind,
+        name=sender.name,
         reason=decision.reason,
         sentence=decision.sentence.removeprefix("Held: ").removesuffix("."),
         now=now,

@@ -10,7 +10,7 @@ from perfectcatch.messaging.numbers import normalized, place_of_address, place_o
 from perfectcatch.messaging.rules import Rules, StopCovers
 from perfectcatch.model.messaging import Channel, Intent, Purpose
 from perfectcatch.store.messages import known, log
-from perfectcatch.store.messages.known import Customer
+from perfectcatch.store.messages.known import Customer, Sender
 from perfectcatch.store.messages.log import Message
 from perfectcatch.store.pool import Connection
 
@@ -23,6 +23,13 @@ def parties(to: str | None, *customers: int | None) -> list[str]:
     """Names of the locks of an address and of customers: a decision and an opt-out take the same ones."""
     names = [f"to {to}"] if to else []
     return names + [f"customer {each}" for each in customers if each is not None]
+
+
+def sender_of(intent: Intent) -> Sender:
+    """Who sends, as the guard counts."""
+    if intent.workflow is not None:
+        return Sender("workflow", intent.workflow)
+    return Sender("caller", intent.asked_by)
 
 
 async def rules_in_force(connection: Connection, desk: Desk) -> Rules:
@@ -56,7 +63,7 @@ async def all_facts(
         shadow=intent.shadow,
         key=f"shadow:{intent.key}" if intent.shadow else intent.key,
     )
-    hold = await known.hold(connection, tenant, intent.channel, intent.workflow)
+    hold = await known.hold(connection, tenant, intent.channel, sender_of(intent))
     sent, allowed = await _blast(connection, desk, intent, rules, now, held=hold is not None)
     return Facts(
         to=to,
@@ -103,14 +110,14 @@ async def _blast(
     connection: Connection, desk: Desk, intent: Intent, rules: Rules, now: datetime, *, held: bool
 ) -> tuple[int, int]:
     """Counted again under a lock near the limit, so that no two messages are both the last one."""
-    if intent.workflow is None or held:
+    if held or intent.data.get("reply"):
         return 0, 0
-    since = now - rules.blast_window
-    count = await known.blast(connection, desk.tenant_id, intent.workflow, since=since, shadow=intent.shadow)
+    since, sender = now - rules.blast_window, sender_of(intent)
+    count = await known.blast(connection, desk.tenant_id, sender, since=since, shadow=intent.shadow)
     if count[0] < max(rules.blast_limit, count[1]) - _LOCKED_FROM:
         return count
-    await log.lock(connection, desk.tenant_id, [f"workflow {intent.workflow}"])
-    return await known.blast(connection, desk.tenant_id, intent.workflow, since=since, shadow=intent.shadow)
+    await log.lock(connection, desk.tenant_id, [f"workflow {sender.kind} {sender.name}"])
+    return await known.blast(connection, desk.tenant_id, sender, since=since, shadow=intent.shadow)
 
 
 async def _places(

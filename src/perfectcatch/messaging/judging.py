@@ -235,9 +235,10 @@ def _hold(intent: Intent, facts: Facts, _: Rules, __: datetime) -> Decision | No
 
 def _blast(intent: Intent, facts: Facts, rules: Rules, _: datetime) -> Decision | None:
     most = max(rules.blast_limit, facts.released_until)
-    if intent.workflow is None or facts.released or facts.sent_by_workflow < most:
+    if facts.released or intent.data.get("reply") or facts.sent_by_workflow < most:
         return None
-    return _held("blast", f"{intent.workflow} has sent {facts.sent_by_workflow} messages: a person decides")
+    sender = intent.workflow or intent.asked_by
+    return _held("blast", f"{sender} has sent {facts.sent_by_workflow} messages: a person decides")
 
 
 RULES: Final[tuple[Rule, ...]] = (

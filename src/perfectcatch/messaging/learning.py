@@ -49,7 +49,7 @@ async def _keep(desk: Desk, message: Message, trouble: NotCarried, connection: C
             tenant,
             channel=message.channel,
             address=message.address,
-            trouble="unreachable",
+            trouble="landline" if "landline" in trouble.sentence.lower() else "unreachable",
             code=trouble.code,
             now=now,
         )

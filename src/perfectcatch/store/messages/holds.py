@@ -19,7 +19,7 @@ async def open_hold(
     sentence: str,
     now: datetime,
 ) -> int | None:
-    """Stop a ``workflow`` or a ``channel``; None if it is stopped already."""
+    """Stop a ``workflow``, a ``caller`` or a ``channel``; None if it is stopped already."""
     stored = await connection.execute(
         f"""
         insert into {MESSAGE_HOLDS} (tenant_id, kind, name, reason, sentence, created_at)
@@ -63,12 +63,12 @@ async def decide(
 
 
 async def sent(connection: Connection, tenant_id: int, hold_id: int, *, since: datetime) -> int:
-    """How many messages the workflow of a hold has sent since then; 0 for a channel."""
+    """How many messages the workflow or caller of a hold has sent since then; 0 for a channel."""
     found = await connection.execute(
-        f"select name from {MESSAGE_HOLDS} where tenant_id = %s and id = %s and kind = 'workflow'",
+        f"select kind, name from {MESSAGE_HOLDS} where tenant_id = %s and id = %s and kind <> 'channel'",
         (tenant_id, hold_id),
     )
     row = await found.fetchone()
     if row is None:
         return 0
-    return (await known.blast(connection, tenant_id, row[0], since=since, shadow=False))[0]
+    return (await known.blast(connection, tenant_id, known.Sender(*row), since=since, shadow=False))[0]

@@ -227,36 +227,57 @@ async def doubtful(
     return row["since"] if row else None
 
 
-async def hold(connection: Connection, tenant_id: int, channel: str, workflow: str | None) -> Row | None:
-    """What holds this channel or this workflow, the channel first."""
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends, as the guard counts: a ``workflow``, or a ``caller`` that asks without one."""
+
+    kind: str
+    name: str
+
+    @property
+    def condition(self) -> str:
+        """The messages of this sender; takes the parameter ``sender``."""
+        if self.kind == "workflow":
+            return "workflow = %(sender)s"
+        return "workflow is null and asked_by = %(sender)s"
+
+
+async def hold(connection: Connection, tenant_id: int, channel: str, sender: Sender) -> Row | None:
+    """What holds this channel or this sender, the channel first."""
     return await _row(
         connection,
         f"""
         select kind, reason, sentence, created_at as since from {MESSAGE_HOLDS}
         where tenant_id = %(tenant)s and decided_at is null
-          and ((kind = 'channel' and name = %(channel)s) or (kind = 'workflow' and name = %(workflow)s))
-        order by kind limit 1
+          and ((kind = 'channel' and name = %(channel)s) or (kind = %(kind)s and name = %(name)s))
+        order by kind = 'channel' desc limit 1
         """,
-        {"tenant": tenant_id, "channel": channel, "workflow": workflow},
+        {"tenant": tenant_id, "channel": channel, "kind": sender.kind, "name": sender.name},
     )
 
 
 async def blast(
-    connection: Connection, tenant_id: int, workflow: str, *, since: datetime, shadow: bool
+    connection: Connection, tenant_id: int, sender: Sender, *, since: datetime, shadow: bool
 ) -> tuple[int, int]:
-    """How many messages of a workflow went out since then, and how many a person has allowed."""
+    """How many messages of a sender went out since then, and how many a person has allowed."""
     row = await _row(
         connection,
         f"""
         select
-          (select count(*) from {MESSAGES} where tenant_id = %(tenant)s and workflow = %(workflow)s
-            and sent_at > %(since)s and shadow = %(shadow)s
+          (select count(*) from {MESSAGES} where tenant_id = %(tenant)s and {sender.condition}
+            and not coalesce((data->>'reply')::boolean, false) and sent_at > %(since)s and shadow = %(shadow)s
             and (status in ('sent', 'delivered', 'unknown', 'failed') or reason = 'shadow')) as sent,
           (select coalesce(max(allowed), 0) from {MESSAGE_HOLDS} where tenant_id = %(tenant)s
-            and kind = 'workflow' and name = %(workflow)s and decided_at > %(since)s
+            and kind = %(kind)s and name = %(sender)s and decided_at > %(since)s
             and decision = 'release') as allowed
         """,
-        {"tenant": tenant_id, "workflow": workflow, "since": since, "shadow": shadow},
+        {
+            "tenant": tenant_id,
+            "kind": sender.kind,
+            "sender": sender.name,
+            "since": since,
+            "shadow": shadow,
+        },
     )
     assert row is not None
     return row["sent"], row["allowed"]

@@ -86,6 +86,7 @@ class Written:
     address: str | None
     body: str
     fingerprint: str
+    segments: int | None  # as we count; a vendor's own count replaces it
     status: Status
     reason: str
     sentence: str
@@ -137,17 +138,18 @@ async def write(connection: Connection, tenant_id: int, intent: Intent, written:
     stored = await connection.execute(
         f"""
         insert into {MESSAGES} as m (tenant_id, intent_key, channel, purpose, status, reason, sentence,
-          customer_id, location_id, recipient, address, subject, body, html, fingerprint, template, workflow,
-          instance_id, step, asked_by, shadow, held, attempt, attempts, data, until, asked_at, decided_at,
-          sent_at, updated_at)
+          customer_id, location_id, recipient, address, subject, body, html, fingerprint, segments, template,
+          workflow, instance_id, step, asked_by, shadow, held, attempt, attempts, data, until, asked_at,
+          decided_at, sent_at, updated_at)
         values (%(tenant)s, %(key)s, %(channel)s, %(purpose)s, %(status)s, %(reason)s, %(sentence)s,
           %(customer)s, %(location)s, %(recipient)s, %(address)s, %(subject)s, %(body)s, %(html)s, %(print)s,
-          %(template)s, %(workflow)s, %(instance)s, %(step)s, %(asked_by)s, %(shadow)s, %(held)s, %(attempt)s,
-          %(attempts)s, %(data)s, %(until)s, %(now)s, %(now)s, %(sent_at)s, %(now)s)
+          %(segments)s, %(template)s, %(workflow)s, %(instance)s, %(step)s, %(asked_by)s, %(shadow)s,
+          %(held)s, %(attempt)s, %(attempts)s, %(data)s, %(until)s, %(now)s, %(now)s, %(sent_at)s, %(now)s)
         on conflict (tenant_id, intent_key) do update set
           status = excluded.status, reason = excluded.reason, sentence = excluded.sentence,
           address = excluded.address, subject = excluded.subject, body = excluded.body, html = excluded.html,
-          fingerprint = excluded.fingerprint, held = excluded.held, attempt = excluded.attempt,
+          fingerprint = excluded.fingerprint, segments = excluded.segments, held = excluded.held,
+          attempt = excluded.attempt,
           attempts = m.attempts + excluded.attempts, data = excluded.data, until = excluded.until,
           decided_at = excluded.decided_at, sent_at = excluded.sent_at, updated_at = excluded.updated_at
           where m.status = 'deferred'
@@ -169,6 +171,7 @@ async def write(connection: Connection, tenant_id: int, intent: Intent, written:
             "body": written.body,
             "html": intent.html,
             "print": written.fingerprint,
+            "segments": written.segments,
             "template": intent.template,
             "workflow": intent.workflow,
             "instance": intent.instance_id,

@@ -12,6 +12,7 @@ _WHICH: Final = """
   and (%(id)s::bigint is null or id = %(id)s)
   and (%(workflow)s::text is null or workflow = %(workflow)s)
   and (%(channel)s::text is null or channel = %(channel)s)
+  and (%(caller)s::text is null or (workflow is null and asked_by = %(caller)s))
 """
 
 
@@ -38,8 +39,9 @@ async def release(
     message_id: int | None = None,
     workflow: str | None = None,
     channel: str | None = None,
+    caller: str | None = None,
 ) -> list[int]:
-    """Let held messages go on: one, those of a workflow, or those of a channel. They are decided again."""
+    """Let held messages go on: one, or those of a workflow, a channel or a caller. They are decided again."""
     return await _change(
         connection,
         """
@@ -53,6 +55,7 @@ async def release(
             "id": message_id,
             "workflow": workflow,
             "channel": channel,
+            "caller": caller,
             "by": by,
             "now": now,
         },
@@ -68,8 +71,9 @@ async def cancel(
     message_id: int | None = None,
     workflow: str | None = None,
     channel: str | None = None,
+    caller: str | None = None,
 ) -> list[int]:
-    """Give up deferred messages for good: one, or the held ones of a workflow or a channel."""
+    """Give up deferred messages for good: one, or the held ones of a workflow, channel or caller."""
     return await _change(
         connection,
         """
@@ -82,6 +86,7 @@ async def cancel(
             "id": message_id,
             "workflow": workflow,
             "channel": channel,
+            "caller": caller,
             "by": by,
             "now": now,
         },
@@ -107,6 +112,7 @@ async def wake(
             "id": None,
             "workflow": None,
             "channel": None,
+            "caller": None,
             "reason": reason,
             "to": address,
             "customers": list(customer_ids),
