@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from perfectcatch.messaging.desk import Desk
     from perfectcatch.model.passing import Offer
     from perfectcatch.vendors.servicetitan.webhooks import Webhooks
+    from perfectcatch.workflows.running.workshop import Workshop
 
 CREDENTIALS = (
     "SERVICE_TITAN_CLIENT_ID",
@@ -311,6 +312,50 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
             ),
             door=Door(pool, source.tenant_id, clock, per_second=settings.api_rate_limit),
         )
+
+
+@asynccontextmanager
+async def open_workshop(
+    settings: Settings, *, application: str = "perfectcatch worker workflows"
+) -> "AsyncIterator[Workshop]":
+    """Everything that workflows run with. Tasks of its jobs are declared."""
+    from perfectcatch.kit.http import Http
+    from perfectcatch.store.jobs.queue import open_jobs
+    from perfectcatch.sync.refreshing import FreshCustomers
+    from perfectcatch.vendors.servicetitan.related import OF_CUSTOMER
+    from perfectcatch.vendors.servicetitan.writing import Operations
+    from perfectcatch.workflows.calling import AllowedHosts
+    from perfectcatch.workflows.records import Company
+    from perfectcatch.workflows.running import worker
+    from perfectcatch.workflows.running.catalogue import Catalogue
+    from perfectcatch.workflows.running.workshop import Workshop
+
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(open_engine(settings, application=application))
+        tenant_id = engine.source.tenant_id
+        hosts = [each for each in settings.workflow_allowed_hosts.split(",") if each.strip()]
+        workshop = Workshop(
+            pool=engine.pool,
+            tenant_id=tenant_id,
+            clock=engine.clock,
+            entities=BY_NAME,
+            company=Company(
+                name=settings.company_name or "",
+                phone=settings.company_phone or "",
+                postal_address=settings.company_postal_address or "",
+                zone=settings.service_titan_timezone,
+            ),
+            desk=desk_of(settings, engine.pool, tenant_id, engine.clock),
+            jobs=await stack.enter_async_context(open_jobs(conninfo_of(engine.pool))),
+            catalogue=Catalogue(engine.pool, tenant_id, engine.clock),
+            refresher=FreshCustomers(engine, BY_NAME["customers"], OF_CUSTOMER),
+            writer=Operations(
+                await stack.enter_async_context(open_source(settings, engine.pool, engine.clock))
+            ),
+            caller=AllowedHosts(await stack.enter_async_context(Http()), hosts) if hosts else None,
+        )
+        worker.declare(workshop)
+        yield workshop
 
 
 def offer() -> "Offer":

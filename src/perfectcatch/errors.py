@@ -102,6 +102,10 @@ class HeldForPerson(AskPerson):
     """A step was stopped because it looks too large to be right."""
 
 
+class NotConnected(AskPerson):
+    """Something that a workflow needs is not set up."""
+
+
 # Refused ---------------------------------------------------------------------------------------
 
 

@@ -4,9 +4,12 @@ from collections.abc import AsyncIterator
 from itertools import count
 
 import pytest
+from floor import Floor, open_floor
+from messaging.counter import open_counter
 from shop import Shop
 
 from databases import new_database
+from perfectcatch.store.jobs.queue import install, open_jobs
 from perfectcatch.store.pool import Pool, open_pool
 from perfectcatch.store.schema.migrate import migrate
 from perfectcatch.store.server.embedded import Server
@@ -32,3 +35,17 @@ async def mirror_pool(mirror_database: str) -> AsyncIterator[Pool]:
 async def shop(mirror_pool: Pool) -> Shop:
     """A shop that nobody has used."""
     return Shop(mirror_pool, next(COMPANIES))
+
+
+@pytest.fixture(scope="session")
+async def workflows_database(database: Server) -> AsyncIterator[str]:
+    async with new_database(database) as url:
+        await migrate(url, ENTITIES, install_jobs=install)
+        yield url
+
+
+@pytest.fixture
+async def floor(workflows_database: str) -> AsyncIterator[Floor]:
+    """Workflows of a company that nobody has used, run in this process."""
+    async with open_pool(workflows_database, max_size=12) as pool, open_jobs(workflows_database) as jobs:
+        yield open_floor(open_counter(pool, tenant=next(COMPANIES)), jobs)

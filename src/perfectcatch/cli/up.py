@@ -85,6 +85,7 @@ async def _work(settings: "Settings", database: "Database", *, sandbox: bool, on
     from perfectcatch.sync.report import FAILED, SUCCEEDED
 
     await migrated(settings)
+    await _workflows_are_there(settings, sandbox=sandbox)
     with watching() as progress:
         async with open_engine(settings, application="perfectcatch up", progress=progress) as engine:
             reports = [await engine.run(await _first_mode(engine))]
@@ -92,12 +93,36 @@ async def _work(settings: "Settings", database: "Database", *, sandbox: bool, on
         await _something_happens(settings)
         async with open_engine(settings, application="perfectcatch up") as engine:
             reports.append(await engine.run("incremental"))
-    _summary(reports, database, sandbox=sandbox, once=once)
+    followed = await _follow_ups(settings) if once else []
+    _summary(reports, database, followed, sandbox=sandbox, once=once)
     statuses = {report.status for report in reports}
     if FAILED in statuses or (once and statuses != {SUCCEEDED}):
         raise typer.Exit(next(report.exit_status for report in reports if report.exit_status))
     if not once:
         await _stay(settings, sandbox=sandbox)
+
+
+async def _workflows_are_there(settings: "Settings", *, sandbox: bool) -> None:
+    """The recipes that come with the product, and the place in the events from which they start something."""
+    from perfectcatch.app import open_workshop
+    from perfectcatch.workflows.running.shipping import ship
+    from perfectcatch.workflows.running.worker import settle
+
+    async with open_workshop(settings, application="perfectcatch up") as workshop:
+        await ship(workshop.pool, workshop.tenant_id, connected=workshop.connected, live=sandbox)
+        await settle(workshop)
+
+
+async def _follow_ups(settings: "Settings") -> list[dict[str, object]]:
+    """One cycle of the workflows: what events start goes on as far as it can now. A row for each state."""
+    from perfectcatch.app import open_workshop
+    from perfectcatch.store.workflows import instances
+    from perfectcatch.workflows.running.worker import cycle
+
+    async with open_workshop(settings, application="perfectcatch up") as workshop:
+        await cycle(workshop)
+        counts = await instances.counts(workshop.pool, workshop.tenant_id)
+    return [{"workflow": name, "status": status, "instances": number} for name, status, number in counts]
 
 
 async def _first_mode(engine: "Engine") -> str:
@@ -191,7 +216,15 @@ async def _tell_sandbox(settings: "Settings", what: str, **facts: object) -> Non
 # What a person sees ----------------------------------------------------------------------------
 
 
-def _summary(reports: "list[RunReport]", database: "Database", *, sandbox: bool, once: bool) -> None:
+def _summary(
+    reports: "list[RunReport]",
+    database: "Database",
+    followed: list[dict[str, object]],
+    *,
+    sandbox: bool,
+    once: bool,
+) -> None:
+    from perfectcatch.cli.output import table
     from perfectcatch.cli.report import show_entities, show_events, tell_single_cause
 
     rows = [each.as_row() | {"run": report.mode} for report in reports for each in report.entities]
@@ -203,6 +236,7 @@ def _summary(reports: "list[RunReport]", database: "Database", *, sandbox: bool,
                 "entities": rows,
                 "events": dict(live),
                 "historical_events": dict(past),
+                "workflows": followed,
                 "database": database.shown,
             }
         )
@@ -214,6 +248,9 @@ def _summary(reports: "list[RunReport]", database: "Database", *, sandbox: bool,
             report, title=f"\nRead ServiceTitan ({report.mode}, {report.duration_ms / 1000:.1f} seconds):"
         )
     show_events(live, past)
+    if followed:
+        print("\nWorkflows that began:")
+        table(followed, {"workflow": "workflow", "status": "status", "instances": "instances"})
     print(f"\nThe database: {database.shown}")
     if database.embedded and once:
         print("It was started for this cycle and has ended with it; without --once it stays up.")
@@ -238,6 +275,7 @@ async def _stay(settings: "Settings", *, sandbox: bool) -> None:
     ours = [sys.executable, "-m", "perfectcatch"]
     programs = [
         Program(name="worker sync", argv=[*ours, "worker", "sync"], env=environment),
+        Program(name="worker workflows", argv=[*ours, "worker", "workflows"], env=environment),
         Program(name="serve", argv=[*ours, "serve"], env=environment),
     ]
     supervisor = Supervisor(programs, SystemClock(), lines=sys.stderr)

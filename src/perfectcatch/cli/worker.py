@@ -20,6 +20,29 @@ def sync() -> None:
     run_command(_sync())
 
 
+@app.command()
+def workflows() -> None:
+    """Turn events into workflows: follow-ups, waits, messages; start as many as you like."""
+    run_command(_workflows())
+
+
+async def _workflows() -> None:
+    from perfectcatch.app import open_workshop
+    from perfectcatch.cli.start import prepared
+    from perfectcatch.workflows.running.shipping import ship
+    from perfectcatch.workflows.running.worker import work
+
+    settings = prepared()
+    async with open_workshop(settings) as workshop:
+        await ship(workshop.pool, workshop.tenant_id, connected=workshop.connected)
+        await work(
+            workshop,
+            poll_seconds=settings.event_poll_interval_ms / 1000,
+            heartbeat_file=settings.heartbeat_file.with_name(f"{settings.heartbeat_file.name}-workflows"),
+        )
+    sys.stderr.flush()
+
+
 async def _sync() -> None:
     import asyncio
     from dataclasses import replace

@@ -188,6 +188,12 @@ class Settings(BaseSettings):
         "How often events are looked for when no word of them came, in milliseconds: only the fallback.",
         give="a whole number from 100",
     )
+    workflow_allowed_hosts: str = setting(
+        SERVICE,
+        "",
+        "Hosts that HTTP steps of workflows may call, with commas between; none without.",
+        give="host names with commas between",
+    )
     environment: Annotated[Literal["development", "production"], Word] = setting(
         SERVICE, "development", "What this installation is for.", give="development or production"
     )

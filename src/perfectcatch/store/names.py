@@ -59,8 +59,19 @@ MESSAGE_HOLDS: Final = qualified(f"{AUTOMATION}.messaging_holds")
 RECEIVED: Final = qualified(f"{AUTOMATION}.messaging_received")
 TEMPLATES: Final = qualified(f"{AUTOMATION}.messaging_templates")
 MESSAGE_RULES: Final = qualified(f"{AUTOMATION}.messaging_rules")
+DEFINITIONS: Final = qualified(f"{AUTOMATION}.workflow_definitions")
+INSTANCES: Final = qualified(f"{AUTOMATION}.workflow_instances")
+STARTS: Final = qualified(f"{AUTOMATION}.workflow_starts")
+EXECUTIONS: Final = qualified(f"{AUTOMATION}.workflow_step_executions")
+TIMERS: Final = qualified(f"{AUTOMATION}.workflow_timers")
+DEAD_LETTERS: Final = qualified(f"{AUTOMATION}.workflow_dead_letters")
+TASKS: Final = qualified(f"{AUTOMATION}.tasks")
+APPROVALS: Final = qualified(f"{AUTOMATION}.approvals")
 
 EVENT_CHANNEL: Final = "perfectcatch_events"  # one note a transaction, sent when it commits
 PROGRESS_CHANNEL: Final = "perfectcatch_progress"
 WEBHOOK_CHANNEL: Final = "perfectcatch_webhooks"
+WORKFLOW_CHANNEL: Final = (
+    "perfectcatch_workflows"  # a definition changed, or a timer is due before the others
+)
 MESSAGE_CHANNEL: Final = "perfectcatch_messages"  # a message was released, or a person was heard

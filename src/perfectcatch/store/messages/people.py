@@ -230,6 +230,20 @@ async def tell_received(
     return event_id
 
 
+async def heard_from(
+    connection: Connection, tenant_id: int, customer_id: int, since: datetime
+) -> set[tuple[str, int]]:
+    """Entity and id of the events of messages that came from a customer since then."""
+    rows = await connection.execute(
+        f"""
+        select id from {RECEIVED} where tenant_id = %s and customer_ids @> array[%s::bigint]
+          and stored_at >= %s
+        """,
+        (tenant_id, customer_id, since),
+    )
+    return {(ENTITY, row[0]) for row in await rows.fetchall()}
+
+
 async def decide_received(
     connection: Connection, tenant_id: int, received_id: int, *, decision: str, by: str, now: datetime
 ) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """Our own tables, room by room; numbered migrations create them, ``check`` proves that both agree."""
 
-from perfectcatch.store.schema.tables import access, inbound, messaging, scheduling, sync
+from perfectcatch.store.schema.tables import access, inbound, messaging, scheduling, sync, workflows
 from perfectcatch.store.schema.tables.base import MOMENT, NAMING, metadata
 from perfectcatch.store.schema.tables.sync import mirror_migrations
 
@@ -14,4 +14,5 @@ __all__ = [
     "mirror_migrations",
     "scheduling",
     "sync",
+    "workflows",
 ]

@@ -206,6 +206,7 @@ messaging_received: Final = Table(
     PrimaryKeyConstraint("tenant_id", "id"),
     UniqueConstraint("tenant_id", "channel", "vendor_id"),
     Index("messaging_received_sender_idx", "tenant_id", "sender", "id"),
+    Index("messaging_received_stored_idx", "tenant_id", "stored_at"),
     Index(
         "messaging_received_open_idx",
         "tenant_id",

@@ -1,0 +1,319 @@
+"""The effects of steps: one small function for each kind, by role, with a key that makes repeats harmless."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from perfectcatch.errors import BadTemplate, BrokenMerge, NotConnected, OutcomeUnknown, Refused, Undecidable
+from perfectcatch.messaging import gate
+from perfectcatch.model.messaging import Status
+from perfectcatch.model.workflow import (
+    Approval,
+    Call,
+    Crm,
+    Definition,
+    Message,
+    Mode,
+    Post,
+    Result,
+    Run,
+    Step,
+    Task,
+    Think,
+    Write,
+)
+from perfectcatch.store.pool import transaction
+from perfectcatch.store.workflows import instances, steps
+from perfectcatch.store.workflows.freshness import is_fresh
+from perfectcatch.store.workflows.instances import Instance
+from perfectcatch.workflows import filling
+from perfectcatch.workflows.running import dispatch, hand
+from perfectcatch.workflows.running.workshop import STALE, Workshop
+
+SHADOW_REASON: Final = "shadow"  # the gate's word for: it would go now
+SHADOW: Final = "Shadow mode: it would be done now."
+# What a message is decided by; a read of each has to be young.
+_LOOKED_AT: Final = ("customers", "jobs", "appointments", "estimates", "invoices", "memberships", "bookings")
+
+
+@dataclass(slots=True, kw_only=True)
+class Acting:
+    """A coming to a step whose effect has begun. ``attempt`` counts from 1."""
+
+    instance: Instance
+    definition: Definition
+    step: Step
+    occurrence: int
+    attempt: int
+    records: dict[str, Any]
+    fresh: bool
+
+    @property
+    def key(self) -> str:
+        """The same for every attempt, and for every instance of one workflow with one trigger."""
+        told = self.instance.trigger
+        place = f"{self.step.id}.{self.occurrence}"
+        return f"{self.instance.workflow}/{place}/{told['occasion']}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The effect is had."""
+
+    result: Result
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """The effect waits: until a moment, or for a person (None). The step is looked at again then."""
+
+    result: Result
+    sentence: str
+    until: datetime | None
+    status: str = instances.SLEEPING
+
+
+Outcome = Done | Later
+
+
+async def must_be_fresh(workshop: Workshop, acting: Acting) -> bool:
+    """Whether the customer has to be read anew before somebody is written to."""
+    if not isinstance(acting.step, Message) or workshop.refresher is None:
+        return False
+    if acting.instance.customer_id is None or acting.fresh:
+        return False
+    return not await is_fresh(workshop.pool, workshop.tenant_id, _LOOKED_AT, STALE)
+
+
+async def act(workshop: Workshop, acting: Acting) -> Outcome:
+    """Have the effect of a step. Raises what may be tried again, and what a person has to mend."""
+    for kind, fn in _KINDS.items():
+        if isinstance(acting.step, kind):
+            return await fn(workshop, acting, acting.step)
+    raise Refused(f"Nobody knows how to do a step of the kind {type(acting.step).__name__}.")
+
+
+# People ------------------------------------------------------------------------------------------
+
+
+async def _message(workshop: Workshop, acting: Acting, step: Message) -> Outcome:
+    instance = acting.instance
+    try:
+        intent = filling.intent(
+            acting.definition,
+            step,
+            acting.records,
+            instance_id=instance.id,
+            occurrence=acting.occurrence,
+            shadow=instance.shadow,
+        )
+    except (BrokenMerge, BadTemplate) as error:
+        return _done("suppressed", "broken_merge", str(error))
+    if not intent.recipient:
+        return _done("suppressed", "no_address", "There is nobody to write to on this channel.")
+    decision = await gate.send(workshop.desk, intent)
+    sent = decision.status is Status.DELIVERED or (instance.shadow and decision.reason == SHADOW_REASON)
+    result = Result(
+        outcome="sent" if sent else decision.status.value,
+        reason=decision.reason,
+        value={"message_id": decision.message_id},
+    )
+    if decision.status is Status.DEFERRED:
+        return Later(result=result, sentence=decision.sentence, until=decision.until)
+    return Done(result=result, sentence=decision.sentence)
+
+
+async def _task(workshop: Workshop, acting: Acting, step: Task) -> Outcome:
+    title, body = _text(step.title, acting.records), _text(step.body, acting.records)
+    if acting.instance.shadow:
+        return _done("done", "shadow", f"{SHADOW} {title}")
+    async with transaction(workshop.pool) as connection:
+        task_id = await steps.task(
+            connection,
+            workshop.tenant_id,
+            title=title,
+            body=body,
+            role=step.role,
+            urgent=step.urgent,
+            customer_id=acting.instance.customer_id,
+            instance_id=acting.instance.id,
+            step=step.id,
+            occurrence=acting.occurrence,
+            due_at=workshop.clock.now() + step.due if step.due is not None else None,
+        )
+    return _done("done", "", f"For {step.role}: {title}", {"task_id": task_id})
+
+
+async def _approval(workshop: Workshop, acting: Acting, step: Approval) -> Outcome:
+    now = workshop.clock.now()
+    question = _text(step.question, acting.records)
+    if acting.instance.shadow:
+        return _done("approved", "shadow", f"{SHADOW} A person is asked: {question}")
+    async with transaction(workshop.pool) as connection:
+        answer, until = await steps.ask(
+            connection,
+            workshop.tenant_id,
+            instance_id=acting.instance.id,
+            step=step.id,
+            occurrence=acting.occurrence,
+            question=question,
+            role=step.role,
+            until=now + step.within,
+        )
+    if answer is not None:
+        return _done(answer, "", f"A person answered: {answer}.", {"answer": answer})
+    if until <= now:
+        return _done("timeout", "", "Nobody answered in time.", {"answer": None})
+    waits = Result(outcome="asking", value=None)
+    return Later(result=waits, sentence=f"{step.role}: {question}", until=until, status=instances.ASKING)
+
+
+async def _post(workshop: Workshop, acting: Acting, step: Post) -> Outcome:
+    text = _text(step.text, acting.records)
+    if acting.instance.shadow:
+        return _done("done", "shadow", f"{SHADOW} {text}")
+    if workshop.chat is None:
+        raise NotConnected("Chat is not connected: set it up, or take the step out of the workflow.")
+    value = await workshop.chat.post(step.channel, text, key=acting.key)
+    return _done("done", "", f"{step.channel}: {text}", dict(value))
+
+
+# Systems -----------------------------------------------------------------------------------------
+
+
+async def _crm(workshop: Workshop, acting: Acting, step: Crm) -> Outcome:
+    values = _filled(step.values, acting.records)
+    if acting.instance.shadow:
+        return _done("done", "shadow", f"{SHADOW} {step.action}")
+    if workshop.crm is None:
+        return _done("refused", "not_connected", "CRM not connected.")
+    value = await workshop.crm.act(step.action, values, key=acting.key)
+    return _done("done", "", f"The CRM did: {step.action}.", dict(value))
+
+
+async def _write(workshop: Workshop, acting: Acting, step: Write) -> Outcome:
+    path, body = _filled(step.path, acting.records), _filled(step.body, acting.records)
+    if acting.instance.shadow:
+        return _done("done", "shadow", f"{SHADOW} {step.operation}")
+    if workshop.writer is None:
+        raise NotConnected("The source of the mirror cannot be written to from here.")
+    if acting.attempt > 1:
+        return _done("unknown", "outcome_unknown", f"Nobody knows whether {step.operation} was carried out.")
+    try:
+        value = await workshop.writer.write(step.operation, path, body)
+    except OutcomeUnknown as error:
+        return _done("unknown", "outcome_unknown", str(error))
+    except Refused as error:
+        return _done("refused", "refused", str(error))
+    return _done("done", "", f"{step.operation} was carried out.", _plain(value))
+
+
+async def _call(workshop: Workshop, acting: Acting, step: Call) -> Outcome:
+    url = _text(step.url, acting.records)
+    headers = {name: _text(value, acting.records) for name, value in step.headers.items()}
+    body = _filled(step.body, acting.records)
+    if acting.instance.shadow:
+        return _done("done", "shadow", f"{SHADOW} {step.method} {url}")
+    if workshop.caller is None:
+        raise NotConnected("No host is allowed to be called: set WORKFLOW_ALLOWED_HOSTS.")
+    try:
+        value = await workshop.caller.call(step.method, url, headers=headers, body=body, key=acting.key)
+    except Refused as error:
+        return _done("refused", "refused", str(error))
+    return _done("done", "", f"{step.method} {url} answered {value.get('status')}.", dict(value))
+
+
+async def _think(workshop: Workshop, acting: Acting, step: Think) -> Outcome:
+    question = _text(step.question, acting.records)
+    answer, sentence = dict(step.otherwise), "By rules alone: no AI model is connected."
+    if workshop.thinker is not None:
+        shown = {name: _plain(acting.records.get(name)) for name in step.shows}
+        try:
+            thought = await workshop.thinker.think(
+                question, schema=step.schema, data=shown, tokens=step.budget
+            )
+            answer, sentence = dict(thought), "An AI model answered."
+        except Refused as error:
+            sentence = f"By rules alone: {error}"
+    word = str(answer.get(step.decides)) if step.decides is not None else "done"
+    return _done(word, "", sentence, answer)
+
+
+async def _run(workshop: Workshop, acting: Acting, step: Run) -> Outcome:
+    instance = acting.instance
+    occasion = f"instance-{instance.id}/{step.id}.{acting.occurrence}"
+    other = await workshop.catalogue.by_name(step.workflow)
+    if other is None or other.mode is Mode.DISABLED:
+        return _done("refused", "not_enabled", f"{step.workflow} is not enabled.")
+    async with transaction(workshop.pool) as connection:
+        child_id = await dispatch.start(
+            workshop,
+            connection,
+            other,
+            hand.trigger_of(instance),
+            occasion,
+            parent_id=instance.id if step.waits else None,
+            shadow=instance.shadow,
+        )
+        child_id = child_id or await instances.started_by(
+            connection, workshop.tenant_id, step.workflow, occasion
+        )
+    if child_id is None:
+        return _done("refused", "not_started", f"{step.workflow} did not start.")
+    child = await instances.find(workshop.pool, workshop.tenant_id, child_id)
+    if step.waits and child is not None and child.is_open:
+        waits = Result(outcome="waits", value={"instance_id": child_id})
+        return Later(result=waits, sentence=f"Until instance {child_id} has ended.", until=None)
+    return _done("done", "", f"{step.workflow}: instance {child_id}.", {"instance_id": child_id})
+
+
+_Kind = Callable[[Workshop, Acting, Any], Awaitable[Outcome]]
+_KINDS: Final[Mapping[type[Step], _Kind]] = {
+    Message: _message,
+    Task: _task,
+    Approval: _approval,
+    Post: _post,
+    Crm: _crm,
+    Write: _write,
+    Call: _call,
+    Think: _think,
+    Run: _run,
+}
+
+
+# Values ------------------------------------------------------------------------------------------
+
+
+def _done(outcome: str, reason: str, sentence: str, value: Any = None) -> Done:
+    return Done(result=Result(outcome=outcome, reason=reason, value=value), sentence=sentence)
+
+
+def _text(template: str, records: Mapping[str, Any]) -> str:
+    if not template:
+        return ""
+    try:
+        return filling.text(template, records)
+    except (BrokenMerge, BadTemplate) as error:
+        raise Undecidable(str(error)) from None
+
+
+def _filled(value: Any, records: Mapping[str, Any]) -> Any:
+    try:
+        return _plain(filling.filled(value, records))
+    except (BrokenMerge, BadTemplate) as error:
+        raise Undecidable(str(error)) from None
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as JSON has it."""
+    return json.loads(json.dumps(value, default=_as_text))
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    return value.isoformat() if isinstance(value, datetime | date) else str(value)

@@ -1,0 +1,64 @@
+"""What the engine works with, composed once per process, and its jobs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from perfectcatch.kit.clock import Clock
+from perfectcatch.messaging.desk import Desk
+from perfectcatch.model.entity import Entity
+from perfectcatch.model.roles import Caller, Chat, Crm, Refresher, Thinker, Writer
+from perfectcatch.store.jobs.queue import Jobs, Order
+from perfectcatch.store.pool import Connection, Pool
+from perfectcatch.workflows.records import Company
+from perfectcatch.workflows.running.catalogue import Catalogue
+
+QUEUE: Final = "workflows"
+ADVANCE: Final = "workflows.advance"
+STALE: Final = timedelta(minutes=2)  # a mirror that is older is refreshed before somebody is written to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """Everything that an instance may need. A role that is None is not connected."""
+
+    pool: Pool
+    tenant_id: int
+    clock: Clock
+    entities: Mapping[str, Entity]
+    company: Company
+    desk: Desk
+    jobs: Jobs
+    catalogue: Catalogue
+    refresher: Refresher | None = None
+    writer: Writer | None = None
+    crm: Crm | None = None
+    chat: Chat | None = None
+    caller: Caller | None = None
+    thinker: Thinker | None = None
+
+    @property
+    def connected(self) -> frozenset[str]:
+        """What definitions may need and have, by the words of their ``needs``."""
+        roles = {"crm": self.crm, "chat": self.chat, "http": self.caller, "ai": self.thinker}
+        return frozenset(name for name, role in roles.items() if role is not None)
+
+    async def wake(
+        self,
+        instance_id: int,
+        priority: int,
+        *,
+        happening: int | None = None,
+        connection: Connection | None = None,
+    ) -> None:
+        """Have somebody look after an instance now; with ``connection`` when its transaction commits."""
+        await self.jobs.defer(order(instance_id, priority, happening), connection=connection)
+
+
+def order(instance_id: int, priority: int, happening: int | None = None) -> Order:
+    """The job for an instance; ``happening`` is the id of the event that wakes it."""
+    arguments = {"instance_id": instance_id}
+    if happening is not None:
+        arguments["happening"] = happening
+    return Order(name=ADVANCE, arguments=arguments, priority=priority, lock=f"instance {instance_id}")
