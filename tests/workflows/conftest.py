@@ -5,10 +5,10 @@ from itertools import count
 
 import pytest
 from floor import Floor, open_floor
-from messaging.counter import open_counter
 from shop import Shop
 
 from databases import new_database
+from messaging.counter import open_counter
 from perfectcatch.store.jobs.queue import install, open_jobs
 from perfectcatch.store.pool import Pool, open_pool
 from perfectcatch.store.schema.migrate import migrate

@@ -48,7 +48,7 @@ class Acting:
     step: Step
     occurrence: int
     attempt: int
-    records: dict[str, Any]
+    records: Mapping[str, Any]
     fresh: bool
 
     @property

@@ -6,6 +6,7 @@ after a crash an instance goes on behind the last step that was committed; what 
 made harmless by its key: a message by its intent, a task by its step.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -41,7 +42,7 @@ class _Walk:
     connection: Connection
     instance: Instance
     definition: Definition
-    records: dict[str, Any]
+    records: Mapping[str, Any]
     now: datetime
 
     async def save(self) -> None:

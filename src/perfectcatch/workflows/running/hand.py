@@ -32,7 +32,7 @@ async def names_of(workshop: Workshop, connection: Connection) -> Names:
 
 async def of_event(
     workshop: Workshop, connection: Connection, event: Event, settings: Mapping[str, Any]
-) -> tuple[int | None, dict[str, Any]]:
+) -> tuple[int | None, Mapping[str, Any]]:
     """The customer that an event is about, and everything at hand for a start."""
     customer_id = await owner_of(workshop, connection, event)
     bundle = await rows.present(
@@ -69,7 +69,7 @@ async def of_instance(
     instance: Instance,
     settings: Mapping[str, Any],
     happening: int | None = None,
-) -> dict[str, Any]:
+) -> Mapping[str, Any]:
     """Everything at hand for an instance; ``happening`` is the id of the event that woke it."""
     event = trigger_of(instance)
     bundle = await rows.present(
@@ -105,7 +105,7 @@ async def _at_hand(
     event: Event,
     customer_id: int | None,
     beside: Beside,
-) -> dict[str, Any]:
+) -> Mapping[str, Any]:
     return at_hand(
         bundle,
         await names_of(workshop, connection),
@@ -153,7 +153,7 @@ def trigger_of(instance: Instance) -> Event:
     )
 
 
-def told_of(event: events.Event, occasion: str) -> dict[str, Any]:
+def told_of(event: events.Event, occasion: str) -> Mapping[str, Any]:
     """What an instance keeps of its trigger. ``occasion`` names it among all triggers of a workflow."""
     return {
         "id": event.id,

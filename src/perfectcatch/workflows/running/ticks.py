@@ -1,6 +1,6 @@
 """Workflows that a clock starts: each tick once, and one tick for all that were missed."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -123,7 +123,7 @@ async def _holding(
         yield found
 
 
-def _holds(active: Active, records: dict[str, Any]) -> bool:
+def _holds(active: Active, records: Mapping[str, Any]) -> bool:
     try:
         return expressions.holds(active.definition.trigger.where, records)
     except Undecidable:
