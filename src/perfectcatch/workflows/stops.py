@@ -22,7 +22,7 @@ _RULES: Final = (
     StopRule(
         name="reply",
         events=("message_received",),
-        when=_happened("message_received", where="!(h.data.meaning in ['start', 'help'])"),
+        when=_happened("message_received", where="!(h.data.meaning in ['start', 'help', 'opt_out'])"),
         sentence="The customer answered.",
     ),
     StopRule(
