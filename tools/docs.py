@@ -28,9 +28,10 @@ from perfectcatch.model.event import (
 from perfectcatch.model.passing import Route
 from perfectcatch.settings import documents
 from perfectcatch.vendors.servicetitan.endpoints import CATALOGUE
-from perfectcatch.vendors.servicetitan.entities import ENTITIES
+from perfectcatch.vendors.servicetitan.entities import BY_NAME, ENTITIES
 from perfectcatch.vendors.servicetitan.entities.describe import describe
 from perfectcatch.vendors.servicetitan.routes import offer
+from perfectcatch.workflows.shapes import listed, sample
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,6 +46,7 @@ def pages() -> dict[str, str]:
         "docs/reference/entities.md": describe(ENTITIES),
         "docs/reference/endpoints.md": endpoints_page(),
         "docs/reference/routes.md": routes_page(),
+        "docs/reference/workflow-records.md": records_page(),
     }
 
 
@@ -249,6 +251,17 @@ def _route(route: Route) -> str:
     scope = "write" if route.endpoint.writes else "read"
     kept = f"{route.endpoint.fresh_seconds:g} s" if route.endpoint.fresh_seconds else ""
     return _row(f"`{route.key}`", f"`{route.endpoint.name}`", scope, kept)
+
+
+def records_page() -> str:
+    """What expressions and templates of workflows can name."""
+    names = sorted(listed(sample(BY_NAME)))
+    lines = [*_table("Name", "Kind"), *(_row(f"`{name}`", kind) for name, kind in names)]
+    introduction = (
+        "What conditions and texts of [workflows](../how-to/write-a-workflow.md) can name. A record that a "
+        "start does not lead to is null. Columns mean what they mean in the [entities](entities.md)."
+    )
+    return _page("Records at hand in workflows", introduction, lines)
 
 
 def main() -> int:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from perfectcatch.messaging.desk import Desk
     from perfectcatch.model.passing import Offer
     from perfectcatch.vendors.servicetitan.webhooks import Webhooks
+    from perfectcatch.workflows.records import Company as Firm
     from perfectcatch.workflows.running.workshop import Workshop
 
 CREDENTIALS = (
@@ -314,6 +315,18 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
         )
 
 
+def company_of(settings: Settings) -> "Firm":
+    """Who writes, as the words of workflows know it."""
+    from perfectcatch.workflows.records import Company as Firm
+
+    return Firm(
+        name=settings.company_name or "",
+        phone=settings.company_phone or "",
+        postal_address=settings.company_postal_address or "",
+        zone=settings.service_titan_timezone,
+    )
+
+
 @asynccontextmanager
 async def open_workshop(
     settings: Settings, *, application: str = "perfectcatch worker workflows"
@@ -325,7 +338,6 @@ async def open_workshop(
     from perfectcatch.vendors.servicetitan.related import OF_CUSTOMER
     from perfectcatch.vendors.servicetitan.writing import Operations
     from perfectcatch.workflows.calling import AllowedHosts
-    from perfectcatch.workflows.records import Company
     from perfectcatch.workflows.running import worker
     from perfectcatch.workflows.running.catalogue import Catalogue
     from perfectcatch.workflows.running.workshop import Workshop
@@ -339,12 +351,7 @@ async def open_workshop(
             tenant_id=tenant_id,
             clock=engine.clock,
             entities=BY_NAME,
-            company=Company(
-                name=settings.company_name or "",
-                phone=settings.company_phone or "",
-                postal_address=settings.company_postal_address or "",
-                zone=settings.service_titan_timezone,
-            ),
+            company=company_of(settings),
             desk=desk_of(settings, engine.pool, tenant_id, engine.clock),
             jobs=await stack.enter_async_context(open_jobs(conninfo_of(engine.pool))),
             catalogue=Catalogue(engine.pool, tenant_id, engine.clock),

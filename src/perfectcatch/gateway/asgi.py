@@ -30,6 +30,7 @@ from perfectcatch.gateway import (
     unsubscribing,
     upserts,
     webhooks,
+    workflows,
 )
 from perfectcatch.gateway.context import Gateway
 from perfectcatch.gateway.metrics import Measured
@@ -56,6 +57,7 @@ ROUTERS = (
     messages.router,
     message_people.router,
     message_words.router,
+    workflows.router,
     unsubscribing.router,
 )
 

@@ -1,0 +1,156 @@
+"""Files become definitions, strictly; what is wrong is said with its place; the linter's findings."""
+
+from datetime import time, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from shop import Shop
+
+from perfectcatch.errors import BadWorkflow, HeldForPerson
+from perfectcatch.model.workflow import Message, Mode, Wait
+from perfectcatch.vendors.servicetitan.entities import BY_NAME
+from perfectcatch.workflows import definitions, shelf
+from perfectcatch.workflows.definitions import parse, read, version_of, written
+from perfectcatch.workflows.lint import lint
+
+NUDGE = """
+name: quote-nudge
+does: Asks once.
+class: marketing
+trigger:
+  on: [estimate_created]
+  where: estimate != null && double(estimate.value) >= double(settings.least)
+key: estimate.opportunity
+again_after: 60d
+stop_rules: [sold, reply, opt_out, gone]
+settings: {least: 300}
+steps:
+  - {id: two-days, kind: wait, for: 1d12h, at: 10:00}
+  - {id: ask, kind: sms, template: ask}
+templates:
+  ask: {body: "Hi {{ contact.first_name }}, any question? {{ company.name }}. Reply STOP to end."}
+"""
+
+
+def changed(**values: Any) -> dict[str, Any]:
+    document: dict[str, Any] = dict(parse(NUDGE).document)
+    return {**document, **values}
+
+
+def test_a_file_is_read() -> None:
+    definition = parse(NUDGE)
+    wait, ask = definition.steps
+    assert isinstance(wait, Wait)
+    assert (wait.span, wait.at) == (timedelta(days=1, hours=12), time(10))
+    assert isinstance(ask, Message)
+    assert definition.trigger.events == ("estimate_created",)
+    assert [rule.name for rule in definition.stop_rules] == ["sold", "reply", "opt_out", "gone"]
+
+
+@pytest.mark.parametrize("name", sorted(definitions.shipped()))
+def test_a_recipe_that_is_written_is_read_again(name: str) -> None:
+    definition = definitions.shipped()[name]
+    assert parse(written(definition)) == definition
+
+
+def test_the_version_is_of_what_has_a_meaning() -> None:
+    one = parse(NUDGE)
+    assert version_of(changed(does="Other words.")) == one.version
+    assert version_of(changed(priority=51)) != one.version
+    assert version_of(dict(reversed(changed().items()))) == one.version
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"colour": "red"}, "unknown field 'colour'"),
+        ({"class": "spam"}, "'spam' is none of"),
+        ({"name": "Quote Nudge"}, "lower-case"),
+        ({"trigger": {"on": ["a"], "clock": "* * * * *"}}, "exactly one of"),
+        ({"trigger": {"on": ["a"], "each": "jobs"}}, "each goes with clock"),
+        ({"again_after": "soon"}, "no duration"),
+        ({"stop_rules": ["boredom"]}, "'boredom' is none of"),
+        ({"steps": []}, "1 to 100 steps"),
+        ({"steps": [{"id": "a", "kind": "dance"}]}, "none of the kinds"),
+        ({"steps": [{"id": "a", "kind": "sms"}]}, "template missing"),
+        ({"steps": [{"id": "a", "kind": "task", "title": "t", "for": "1h"}]}, "no field 'for'"),
+        ({"steps": [{"id": "a", "kind": "wait", "at": "25:00"}]}, "no time of day"),
+        ({"templates": {"ask": {"channel": "email", "body": "b"}}}, "an email needs a subject"),
+        ({"priority": 101}, "from 0 to 100"),
+    ],
+)
+def test_what_is_wrong_is_said(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadWorkflow, match=words):
+        read(changed(**change))
+
+
+@pytest.mark.parametrize(
+    "text", ["[", "a: &a [*a]", "- 1", "x" * 200_001, "!!python/object/apply:os.system [ls]"]
+)
+def test_what_is_no_file(text: str) -> None:
+    with pytest.raises(BadWorkflow):
+        parse(text)
+
+
+WAIT = {"id": "w", "kind": "wait", "for": "1h"}
+ASK = {"id": "ask", "kind": "sms", "template": "ask"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"steps": [{**ASK, "next": "nowhere"}]}, "leads to nowhere"),
+        ({"steps": [{**ASK, "template": "none"}]}, "no template none"),
+        ({"steps": [{**ASK, "next": "end"}, {**WAIT}]}, "Nothing leads to it"),
+        ({"steps": [WAIT, {**ASK, "next": "w"}]}, "goes round for ever"),
+        ({"steps": [{"id": "r", "kind": "workflow", "workflow": "quote-nudge"}, ASK]}, "start each other"),
+        ({"stop_rules": []}, "nothing stops it"),
+        ({"stop_rules": ["opt_out", "gone"]}, "Marketing needs the stop rule reply"),
+        ({"trigger": {"on": ["pigs_fly"]}}, "no event pigs_fly"),
+        ({"trigger": {"on": ["job_created"], "where": "job.colour == 'red'"}}, "job.colour"),
+        ({"trigger": {"on": ["job_created"], "where": "job.summary"}}, "true or false"),
+        ({"trigger": {"on": ["job_created"], "where": "customer.jobs.exists(job, true)"}}, "record's name"),
+        ({"trigger": {"clock": "x"}}, "clock"),
+        ({"trigger": {"on": ["message_received"]}, "again_after": None}, "write for ever"),
+        ({"key": "customer.jobs"}, "a text or a number"),
+        ({"templates": {"ask": {"body": "{{ customer.shoe_size }} STOP"}}}, "customer.shoe_size"),
+        ({"templates": {"ask": {"body": "Buy now"}}}, "how to end it"),
+        ({"needs": ["fax"]}, "no connection fax"),
+        ({"steps": [{"id": "t", "kind": "task", "title": "{{ job.colour }}"}, ASK]}, "job.colour"),
+        ({"steps": [{"id": "w", "kind": "wait", "until": "job.summary"}, ASK]}, "a moment"),
+    ],
+)
+def test_the_linter_finds_it(change: dict[str, Any], words: str) -> None:
+    found = lint(read({k: v for k, v in changed(**change).items() if v is not None}), BY_NAME)
+    assert any(each.level == "error" and words in each.sentence for each in found), found
+
+
+def test_two_workflows_that_start_each_other_by_an_event() -> None:
+    book = {"id": "b", "kind": "write", "operation": "jpm.jobs.create", "body": {}}
+    note = {"id": "n", "kind": "write", "operation": "crm.leads.create", "body": {}}
+    rest: dict[str, Any] = {"stop_rules": [], "templates": {}, "again_after": None, "key": None}
+    one = {**changed(**rest), "name": "one", "trigger": {"on": ["lead_created"]}, "steps": [book]}
+    two = {**changed(**rest), "name": "two", "trigger": {"on": ["job_created"]}, "steps": [note]}
+    first, second = (read({k: v for k, v in each.items() if v is not None}) for each in (one, two))
+    found = lint(first, BY_NAME, {"two": second})
+    assert any("one > two > one" in each.sentence for each in found), found
+
+
+async def test_a_definition_is_taken_in_and_found_again(shop: Shop) -> None:
+    await shelf.take_in(shop.pool, shop.tenant, BY_NAME, parse(NUDGE), by="a test")
+    found = (await shelf.shelf(shop.pool, shop.tenant))["quote-nudge"]
+    assert found.mode is Mode.DISABLED
+    assert found.definition == parse(NUDGE)
+    broken = read(changed(stop_rules=[]))
+    with pytest.raises(HeldForPerson, match="nothing stops it"):
+        await shelf.take_in(shop.pool, shop.tenant, BY_NAME, broken, by="a test")
+    assert (await shelf.one(shop.pool, shop.tenant, "quote-nudge")).definition == parse(NUDGE)
+
+
+def test_the_example_of_the_page_is_right() -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/write-a-workflow.md").read_text()
+    example = page.split("```yaml")[1].split("```")[0]
+    assert [each for each in lint(parse(example), BY_NAME) if each.level == "error"] == []
+    assert yaml.safe_load(example)["name"] == "quote-nudge"
