@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from perfectcatch.gateway.context import Gateway
     from perfectcatch.messaging.desk import Desk
     from perfectcatch.model.passing import Offer
+    from perfectcatch.store.jobs.queue import Jobs
     from perfectcatch.vendors.servicetitan.webhooks import Webhooks
     from perfectcatch.workflows.records import Company as Firm
     from perfectcatch.workflows.running.workshop import Workshop
@@ -289,6 +290,7 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
         )
         jobs = await stack.enter_async_context(open_jobs(conninfo_of(pool), connections=2))
         requests.declare(jobs)
+        desk = desk_of(settings, pool, source.tenant_id, clock)
         webhooks = webhooks_of(settings)
         engine = Engine(
             pool=pool, source=source, entities=BY_NAME, clock=clock, zone=settings.service_titan_timezone
@@ -306,7 +308,8 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
             zone=settings.service_titan_timezone,
             jobs=jobs,
             webhooks={webhooks.name: webhooks},
-            desk=desk_of(settings, pool, source.tenant_id, clock),
+            desk=desk,
+            workshop=workshop_of(settings, desk, jobs),
             read_customer=lambda st_id: read_whole(engine, BY_NAME["customers"], st_id, OF_CUSTOMER),
             hub=await stack.enter_async_context(
                 open_hub(pool, source.tenant_id, clock, poll_seconds=settings.event_poll_interval_ms / 1000)
@@ -327,42 +330,51 @@ def company_of(settings: Settings) -> "Firm":
     )
 
 
+def workshop_of(settings: Settings, desk: "Desk", jobs: "Jobs", **roles: Any) -> "Workshop":
+    """What workflows run with, or are changed with, on the database and the clock of ``desk``."""
+    from perfectcatch.workflows.running import worker
+    from perfectcatch.workflows.running.catalogue import Catalogue
+    from perfectcatch.workflows.running.workshop import Workshop
+
+    workshop = Workshop(
+        pool=desk.pool,
+        tenant_id=desk.tenant_id,
+        clock=desk.clock,
+        entities=BY_NAME,
+        company=company_of(settings),
+        desk=desk,
+        jobs=jobs,
+        catalogue=Catalogue(desk.pool, desk.tenant_id, desk.clock),
+        **roles,
+    )
+    worker.declare(workshop)
+    return workshop
+
+
 @asynccontextmanager
 async def open_workshop(
     settings: Settings, *, application: str = "perfectcatch worker workflows"
 ) -> "AsyncIterator[Workshop]":
-    """Everything that workflows run with. Tasks of its jobs are declared."""
+    """Everything that workflows run with."""
     from perfectcatch.kit.http import Http
     from perfectcatch.store.jobs.queue import open_jobs
     from perfectcatch.sync.refreshing import FreshCustomers
     from perfectcatch.vendors.servicetitan.related import OF_CUSTOMER
     from perfectcatch.vendors.servicetitan.writing import Operations
     from perfectcatch.workflows.calling import AllowedHosts
-    from perfectcatch.workflows.running import worker
-    from perfectcatch.workflows.running.catalogue import Catalogue
-    from perfectcatch.workflows.running.workshop import Workshop
 
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, application=application))
-        tenant_id = engine.source.tenant_id
+        client = await stack.enter_async_context(open_source(settings, engine.pool, engine.clock))
         hosts = [each for each in settings.workflow_allowed_hosts.split(",") if each.strip()]
-        workshop = Workshop(
-            pool=engine.pool,
-            tenant_id=tenant_id,
-            clock=engine.clock,
-            entities=BY_NAME,
-            company=company_of(settings),
-            desk=desk_of(settings, engine.pool, tenant_id, engine.clock),
-            jobs=await stack.enter_async_context(open_jobs(conninfo_of(engine.pool))),
-            catalogue=Catalogue(engine.pool, tenant_id, engine.clock),
+        yield workshop_of(
+            settings,
+            desk_of(settings, engine.pool, engine.source.tenant_id, engine.clock),
+            await stack.enter_async_context(open_jobs(conninfo_of(engine.pool))),
             refresher=FreshCustomers(engine, BY_NAME["customers"], OF_CUSTOMER),
-            writer=Operations(
-                await stack.enter_async_context(open_source(settings, engine.pool, engine.clock))
-            ),
+            writer=Operations(client),
             caller=AllowedHosts(await stack.enter_async_context(Http()), hosts) if hosts else None,
         )
-        worker.declare(workshop)
-        yield workshop
 
 
 def offer() -> "Offer":

@@ -32,6 +32,10 @@ from perfectcatch.store.reading.reads import open_reads
 from perfectcatch.sync import requests
 from perfectcatch.sync.one import Whole
 from perfectcatch.vendors.servicetitan.entities import BY_NAME, ENTITIES
+from perfectcatch.workflows.records import Company as AtHand
+from perfectcatch.workflows.running import worker
+from perfectcatch.workflows.running.catalogue import Catalogue
+from perfectcatch.workflows.running.workshop import Workshop
 
 TENANT, OTHER = 5, 6
 ZONE = "America/New_York"
@@ -178,6 +182,19 @@ async def open_office(
         open_jobs(conninfo_of(pool), connections=2) as jobs,
     ):
         requests.declare(jobs)
+        desk = Desk(
+            pool=pool,
+            tenant_id=tenant,
+            clock=time,
+            company=Company(
+                name="Perfect Air",
+                postal_address="1 Main Street, Denver CO 80202",
+                public_url="https://office.example",
+                secret="s" * 40,
+            ),
+            messenger=carrier,
+            mailer=carrier,
+        )
         gateway = Gateway(
             pool=pool,
             reads=reads,
@@ -194,20 +211,19 @@ async def open_office(
             jobs=jobs,
             webhooks={},
             read_customer=_nobody,
-            desk=Desk(
+            desk=desk,
+            workshop=Workshop(
                 pool=pool,
                 tenant_id=tenant,
                 clock=time,
-                company=Company(
-                    name="Perfect Air",
-                    postal_address="1 Main Street, Denver CO 80202",
-                    public_url="https://office.example",
-                    secret="s" * 40,
-                ),
-                messenger=carrier,
-                mailer=carrier,
+                entities=BY_NAME,
+                company=AtHand(name="Perfect Air", zone=ZONE),
+                desk=desk,
+                jobs=jobs,
+                catalogue=Catalogue(pool, tenant, time),
             ),
         )
+        worker.declare(gateway.workshop)
         app = _app(shared=tenant == TENANT)
         app.state.gateway = gateway
         _, text = await keys.create(pool, tenant, name="all", scopes=["admin"], per_second=0)

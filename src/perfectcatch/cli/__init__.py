@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from perfectcatch import __version__
-from perfectcatch.cli import backfill, db, key, proof, sandbox, serve, sync, up, worker, workflow
+from perfectcatch.cli import backfill, db, instances, key, proof, sandbox, serve, sync, up, worker
 from perfectcatch.cli.output import Output
 from perfectcatch.cli.running import failed
 
@@ -31,7 +31,7 @@ sync.app.command("backfills")(backfill.backfills)
 app.add_typer(sync.app, name="sync")
 app.command("serve")(serve.serve)
 app.add_typer(worker.app, name="worker")
-app.add_typer(workflow.app, name="workflow")
+app.add_typer(instances.app, name="workflow")
 app.add_typer(db.app, name="db")
 app.add_typer(key.app, name="key")
 app.add_typer(sandbox.app, name="sandbox")

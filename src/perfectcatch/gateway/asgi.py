@@ -14,6 +14,7 @@ from perfectcatch.gateway import (
     document,
     enriching,
     health,
+    instances,
     message_people,
     message_words,
     messages,
@@ -59,6 +60,7 @@ ROUTERS = (
     message_words.router,
     workflows.router,
     unsubscribing.router,
+    instances.router,
 )
 
 

@@ -22,6 +22,7 @@ from perfectcatch.store.reading.freshness import Freshness
 from perfectcatch.store.reading.reads import Reads
 from perfectcatch.store.reading.records import Finders
 from perfectcatch.sync.one import Whole
+from perfectcatch.workflows.running.workshop import Workshop
 
 LISTS_SECONDS: Final = 60.0
 
@@ -48,6 +49,7 @@ class Gateway:
     jobs: Jobs
     webhooks: Mapping[str, WebhookSource]
     desk: Desk  # what messages to people are sent with
+    workshop: Workshop  # what workflows are changed with
     read_customer: Callable[[int], Awaitable[Whole]]  # from the vendor, with everything around
     finders: Finders = field(default_factory=Finders)
     lists: Cache[Any] = field(init=False)  # short lists that many ask for again and again

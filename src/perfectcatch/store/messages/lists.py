@@ -59,9 +59,17 @@ class Wanted:
     limit: int = 100
 
 
-async def listed(reads: Reads, tenant_id: int, table: str, wanted: Wanted, as_of: datetime | None) -> bytes:
+async def listed(
+    reads: Reads,
+    tenant_id: int,
+    table: str,
+    wanted: Wanted,
+    as_of: datetime | None,
+    *,
+    tables: Mapping[str, tuple[str, str]] = _TABLES,
+) -> bytes:
     """A page of ``table``: ``{"data_as_of": ..., "data": [...], "next": ...}``."""
-    relation, columns = _TABLES[table]
+    relation, columns = tables[table]
     direction, beyond = ("desc", "<") if wanted.newest_first else ("asc", ">")
     where = ["tenant_id = %(tenant)s", *wanted.conditions]
     where += [f"{name} = %({name})s" for name, value in wanted.equal.items() if value is not None]

@@ -201,3 +201,15 @@ async def forget_attempts(connection: Connection, tenant_id: int, instance_id: i
         """,
         (tenant_id, instance_id, step),
     )
+
+
+async def task_done(connection: Connection, tenant_id: int, task_id: int, *, by: str) -> bool:
+    """Close a task; False: there is no such open one."""
+    found = await connection.execute(
+        f"""
+        update {TASKS} set status = 'done', done_at = now(), done_by = %s
+        where tenant_id = %s and id = %s and status = 'open'
+        """,
+        (by, tenant_id, task_id),
+    )
+    return found.rowcount > 0
