@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
+from perfectcatch.connections import at_work, open_desk, open_thinker, post_room_of
 from perfectcatch.errors import AlreadyRunning, BadArgument, BadSetting
 from perfectcatch.kit.clock import Clock, SystemClock
 from perfectcatch.settings import Settings, require
@@ -249,23 +250,6 @@ def webhooks_of(settings: Settings) -> "Webhooks":
     )
 
 
-def desk_of(settings: Settings, pool: Pool, tenant_id: int, clock: Clock) -> "Desk":
-    """What messages to people are sent with; a channel without a vendor is not connected."""
-    from perfectcatch.messaging.desk import (  # here, because telephone numbers take long to import
-        Company,
-        Desk,
-    )
-
-    company = Company(
-        name=settings.company_name or "",
-        postal_address=settings.company_postal_address or "",
-        phone=settings.company_phone or "",
-        public_url=str(settings.public_base_url or ""),
-        secret=settings.secret_key.get_secret_value() if settings.secret_key else "",
-    )
-    return Desk(pool=pool, tenant_id=tenant_id, clock=clock, company=company)
-
-
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
     """Everything that the API server needs."""
@@ -290,13 +274,16 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
         )
         jobs = await stack.enter_async_context(open_jobs(conninfo_of(pool), connections=2))
         requests.declare(jobs)
-        desk = desk_of(settings, pool, source.tenant_id, clock)
         webhooks = webhooks_of(settings)
         engine = Engine(
             pool=pool, source=source, entities=BY_NAME, clock=clock, zone=settings.service_titan_timezone
         )
+        post = post_room_of(settings, await stack.enter_async_context(open_desk(settings, pool, clock)))
+        await stack.enter_async_context(at_work(post))
         yield Gateway(
             pool=pool,
+            desk=post.desk,
+            post=post,
             reads=reads,
             freshness=Freshness(reads, source.tenant_id, BY_NAME, clock),
             source=source,
@@ -308,8 +295,7 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
             zone=settings.service_titan_timezone,
             jobs=jobs,
             webhooks={webhooks.name: webhooks},
-            desk=desk,
-            workshop=workshop_of(settings, desk, jobs),
+            workshop=workshop_of(settings, post.desk, jobs),
             read_customer=lambda st_id: read_whole(engine, BY_NAME["customers"], st_id, OF_CUSTOMER),
             hub=await stack.enter_async_context(
                 open_hub(pool, source.tenant_id, clock, poll_seconds=settings.event_poll_interval_ms / 1000)
@@ -369,8 +355,9 @@ async def open_workshop(
         hosts = [each for each in settings.workflow_allowed_hosts.split(",") if each.strip()]
         yield workshop_of(
             settings,
-            desk_of(settings, engine.pool, engine.source.tenant_id, engine.clock),
+            await stack.enter_async_context(open_desk(settings, engine.pool, engine.clock)),
             await stack.enter_async_context(open_jobs(conninfo_of(engine.pool))),
+            thinker=await stack.enter_async_context(open_thinker(settings, engine.clock)),
             refresher=FreshCustomers(engine, BY_NAME["customers"], OF_CUSTOMER),
             writer=Operations(client),
             caller=AllowedHosts(await stack.enter_async_context(Http()), hosts) if hosts else None,

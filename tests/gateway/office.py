@@ -18,6 +18,7 @@ from perfectcatch.gateway.context import Gateway
 from perfectcatch.gateway.monitor.hub import Hub
 from perfectcatch.kit.clock import FakeClock
 from perfectcatch.messaging.desk import Company, Desk
+from perfectcatch.messaging.post import PostRoom
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.messaging import Mail, Receipt, Received, Status, Text
 from perfectcatch.model.passing import Offer
@@ -172,7 +173,7 @@ def _app(*, shared: bool) -> FastAPI:
 
 @asynccontextmanager
 async def open_office(
-    url: str, *, tenant: int = TENANT, source: Any = None, start: datetime | None = None
+    url: str, *, tenant: int = TENANT, source: Any = None, start: datetime | None = None, sources: Any = None
 ) -> AsyncIterator[Office]:
     time = FakeClock(start or FakeClock().now())
     carrier = Carrier()
@@ -222,6 +223,7 @@ async def open_office(
                 jobs=jobs,
                 catalogue=Catalogue(pool, tenant, time),
             ),
+            post=PostRoom(desk, sources or {}, poll_seconds=60),
         )
         worker.declare(gateway.workshop)
         app = _app(shared=tenant == TENANT)

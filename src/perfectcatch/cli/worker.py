@@ -29,17 +29,21 @@ def workflows() -> None:
 async def _workflows() -> None:
     from perfectcatch.app import open_workshop
     from perfectcatch.cli.start import prepared
+    from perfectcatch.connections import at_work, post_room_of
     from perfectcatch.workflows.running.shipping import ship
     from perfectcatch.workflows.running.worker import work
 
     settings = prepared()
     async with open_workshop(settings) as workshop:
         await ship(workshop.pool, workshop.tenant_id, connected=workshop.connected)
-        await work(
-            workshop,
-            poll_seconds=settings.event_poll_interval_ms / 1000,
-            heartbeat_file=settings.heartbeat_file.with_name(f"{settings.heartbeat_file.name}-workflows"),
-        )
+        async with at_work(
+            post_room_of(settings, workshop.desk)
+        ):  # as the server does: one of them may be away
+            await work(
+                workshop,
+                poll_seconds=settings.event_poll_interval_ms / 1000,
+                heartbeat_file=settings.heartbeat_file.with_name(f"{settings.heartbeat_file.name}-workflows"),
+            )
     sys.stderr.flush()
 
 

@@ -11,6 +11,7 @@ from perfectcatch.gateway.monitor.hub import Hub
 from perfectcatch.kit.cache import Cache
 from perfectcatch.kit.clock import Clock
 from perfectcatch.messaging.desk import Desk
+from perfectcatch.messaging.post import PostRoom
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.passing import Passage
 from perfectcatch.model.source import RecordSource
@@ -48,9 +49,10 @@ class Gateway:
     hub: Hub
     jobs: Jobs
     webhooks: Mapping[str, WebhookSource]
-    desk: Desk  # what messages to people are sent with
     workshop: Workshop  # what workflows are changed with
     read_customer: Callable[[int], Awaitable[Whole]]  # from the vendor, with everything around
+    desk: Desk  # what messages to people are sent with
+    post: PostRoom  # what vendors of messages tell
     finders: Finders = field(default_factory=Finders)
     lists: Cache[Any] = field(init=False)  # short lists that many ask for again and again
 

@@ -1,13 +1,16 @@
 """``POST /webhooks/{vendor}``: verified, stored, answered; what it tells of is read elsewhere."""
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Request
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from perfectcatch.gateway.access import PROBLEM
 from perfectcatch.gateway.context import gateway_of
 from perfectcatch.gateway.problems import Denied
+from perfectcatch.messaging.post import PostRoom
+from perfectcatch.model.reports import MessageWebhooks, Webhook
 from perfectcatch.store import inbox
 
 LARGEST: Final = 1024 * 1024
@@ -23,8 +26,9 @@ class Received(BaseModel):
 
 
 @router.post(
-    "/webhooks/{vendor}",
+    "/webhooks/{vendor:path}",
     summary="Take a vendor's webhook. No API key: the body is signed with the secret of that vendor.",
+    response_model=Received,
     responses={
         401: {**PROBLEM, "description": "The signature is missing or wrong, or no secret is set."},
         404: {**PROBLEM, "description": "There is no such vendor."},
@@ -33,9 +37,11 @@ class Received(BaseModel):
     },
     openapi_extra={"x-required-scope": "signature"},
 )
-async def receive(vendor: str, request: Request) -> Received:
+async def receive(vendor: str, request: Request) -> Any:
     """Nothing is stored of a body that is not signed, and nothing is answered before it is stored."""
     gateway = gateway_of(request)
+    if (about := gateway.post.sources.get(vendor)) is not None:
+        return await _of_messages(request, gateway.post, about)
     source = gateway.webhooks.get(vendor)
     if source is None:
         raise Denied(404, f"No webhooks of {vendor!r} are taken here.")
@@ -46,6 +52,21 @@ async def receive(vendor: str, request: Request) -> Received:
     headers = {name: request.headers[name] for name in _KEPT if name in request.headers}
     new = await inbox.receive(gateway.pool, gateway.tenant_id, vendor, delivery, headers, body)
     return Received(status="stored" if new else "known")
+
+
+async def _of_messages(request: Request, post: PostRoom, source: MessageWebhooks) -> Response:
+    """Answered in the vendor's own form, which may be one without words."""
+    body = await _body(request)
+    target = request.scope["raw_path"].decode("latin-1")
+    if query := request.scope["query_string"].decode("latin-1"):
+        target += f"?{query}"
+    webhook = Webhook(target=target, headers=request.headers, body=body, at=post.desk.clock.now())
+    if not source.verify(webhook):
+        raise Denied(401, "The signature of the webhook is missing or wrong.")
+    headers = {name: request.headers[name] for name in _KEPT if name in request.headers}
+    await post.store(source, webhook, headers)
+    content_type, answer = source.answer
+    return Response(answer, media_type=content_type)
 
 
 async def _body(request: Request) -> bytes:

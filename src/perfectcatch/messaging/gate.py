@@ -222,9 +222,10 @@ def _valid_for(intent: Intent, known: Facts, now: datetime) -> int:
 
 
 async def _hand_over(desk: Desk, intent: Intent, decided: _Decided) -> Decision:
-    if desk.clock.monotonic() - decided.at > _STALE_SECONDS and await opted_out(
-        desk, intent, decided.address
-    ):
+    stale = desk.clock.monotonic() - decided.at > _STALE_SECONDS
+    if stale and (lost := await _no_longer_ours(desk, decided)):
+        return lost
+    if stale and await opted_out(desk, intent, decided.address):
         return await _answer(
             desk, decided, Status.SUPPRESSED, "opted_out", "Not sent: the recipient opted out meanwhile."
         )
@@ -253,6 +254,14 @@ async def _hand_over(desk: Desk, intent: Intent, decided: _Decided) -> Decision:
         return await _answer(desk, decided, Status.UNKNOWN, "outcome_unknown", sentence)
     sentence = receipt.sentence or f"The vendor took it: {receipt.status}."
     return await _answer(desk, decided, receipt.status, str(receipt.status), sentence, receipt=receipt)
+
+
+async def _no_longer_ours(desk: Desk, decided: _Decided) -> Decision | None:
+    """What became of the message meanwhile: a process that stood still may wake after it was read back."""
+    async with desk.pool.connection() as connection:
+        message = await log.by_id(connection, desk.tenant_id, decided.message_id)
+    ours = message is not None and message.attempt == decided.attempt and message.status == Status.UNKNOWN
+    return None if ours or message is None else message.decision
 
 
 async def _carry(desk: Desk, intent: Intent, decided: _Decided) -> Receipt:

@@ -10,9 +10,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from perfectcatch.settings.kinds import (
     ADDRESS,
+    AI,
+    CONSOLE,
+    EMAIL,
     PORTAL,
     SERVICE,
     STORAGE,
+    TEXTS,
     VENDOR,
     DatabaseAddress,
     Schedule,
@@ -132,6 +136,65 @@ class Settings(BaseSettings):
         give="a name of the time zone database, such as America/Chicago",
     )
 
+    twilio_account_sid: Annotated[str, Field(pattern=r"^AC[0-9a-fA-F]{32}$")] | None = setting(
+        TEXTS, None, "The account that sends texts; without it none are sent.", give="AC and 32 characters"
+    )
+    twilio_auth_token: SecretStr | None = setting(
+        TEXTS,
+        None,
+        "The auth token of the account: it opens the API, and the vendor signs its webhooks with it.",
+        give=CONSOLE,
+    )
+    twilio_phone_number: Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")] | None = setting(
+        TEXTS,
+        None,
+        "The number that texts come from, unless TWILIO_MESSAGING_SERVICE_SID is set.",
+        give="a number such as +13035550100",
+    )
+    twilio_messaging_service_sid: Annotated[str, Field(pattern=r"^MG[0-9a-fA-F]{32}$")] | None = setting(
+        TEXTS, None, "The messaging service that chooses the number.", give="MG and 32 characters"
+    )
+    twilio_api_url: WebAddress = setting(
+        TEXTS, "https://api.twilio.com", "Where the API answers.", give=ADDRESS
+    )
+    sendgrid_api_key: SecretStr | None = setting(
+        EMAIL, None, "The key that sends email; without it none is sent.", give=CONSOLE
+    )
+    sendgrid_from_email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = setting(
+        EMAIL, None, "The verified address that email comes from.", give="an email address"
+    )
+    sendgrid_webhook_public_key: str | None = setting(
+        EMAIL,
+        None,
+        "The public key of the signed event webhook; without it none is accepted.",
+        give="the Base64 text that the vendor's mail settings show",
+    )
+    sendgrid_api_url: WebAddress = setting(
+        EMAIL,
+        "https://api.sendgrid.com",
+        "Where the API answers; https://api.eu.sendgrid.com for accounts in the EU.",
+        give=ADDRESS,
+    )
+
+    anthropic_api_key: SecretStr | None = setting(
+        AI, None, "The key of the AI model; without any key workflows decide by rules only.", give=CONSOLE
+    )
+    anthropic_base_url: WebAddress = setting(
+        AI, "https://api.anthropic.com", "Where its API answers.", give=ADDRESS
+    )
+    anthropic_model: str = setting(
+        AI, "claude-sonnet-5-5", "The model that is asked.", give="the name of a model"
+    )
+    openai_api_key: SecretStr | None = setting(
+        AI, None, "The key of the second provider, asked where the first has no key.", give=CONSOLE
+    )
+    openai_base_url: WebAddress = setting(
+        AI, "https://api.openai.com/v1", "Where the second provider's API answers.", give=ADDRESS
+    )
+    openai_model: str = setting(
+        AI, "gpt-5-mini", "The model of the second provider.", give="the name of a model"
+    )
+
     sync_incremental_cron: Schedule = schedule_setting("*/5 * * * *", "When changes are read.")
     sync_full_cron: Schedule = schedule_setting("0 2 * * *", "When everything is read and compared.")
     contacts_incremental_cron: Schedule = schedule_setting("0 */4 * * *", "When changed contacts are read.")
@@ -175,6 +238,13 @@ class Settings(BaseSettings):
     )
     company_phone: str | None = setting(
         SERVICE, None, "The number that customers call; the answer to HELP tells it.", give="a number"
+    )
+    message_poll_interval_ms: Annotated[int, Field(ge=100)] = setting(
+        SERVICE,
+        30000,
+        "How often vendors are asked for unknown outcomes and for messages that no webhook brought, in "
+        "milliseconds.",
+        give="a whole number from 100",
     )
     api_rate_limit: Annotated[float, Field(ge=0, allow_inf_nan=False)] = setting(
         SERVICE,

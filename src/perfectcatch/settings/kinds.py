@@ -11,11 +11,15 @@ from perfectcatch.kit import cron
 STORAGE: Final = "Storage"
 VENDOR: Final = "ServiceTitan"
 SCHEDULES: Final = "Schedules"
+TEXTS: Final = "Twilio"
+EMAIL: Final = "SendGrid"
+AI: Final = "AI"
 SERVICE: Final = "Service"
 
 # What completes "give ..." for several settings.
 CRON: Final = "five cron fields such as `*/5 * * * *`, six with the seconds first, or `off`"
 PORTAL: Final = "the text that the vendor's developer portal shows"
+CONSOLE: Final = "the text that the vendor's console shows"
 ADDRESS: Final = "an address that begins with https:// or http://"
 
 

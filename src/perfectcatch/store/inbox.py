@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
@@ -26,9 +27,18 @@ class Claimed:
 
 
 async def receive(
-    pool: Pool, tenant_id: int, source: str, delivery: Delivery, headers: Mapping[str, str], body: bytes
+    pool: Pool,
+    tenant_id: int,
+    source: str,
+    delivery: Delivery,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    of_messages: bool = False,
 ) -> bool:
     """Store a webhook; whether it is new. The same one again changes nothing.
+
+    ``of_messages``: it waits for whoever looks after messages to people, not for who reads records.
 
     The vendor's number of the happening tells them apart. Without one the body does, and then the same body
     may tell of a later change: it is looked after once more.
@@ -54,14 +64,14 @@ async def receive(
                 "headers": Jsonb(dict(headers)),
                 "body": body,
                 "hints": Jsonb(hints),
-                "state": "waiting" if hints else "ignored",
+                "state": "waiting" if hints or of_messages else "ignored",
                 "again": delivery.event_id is None,
             },
         )
         row = await stored.fetchone()
         assert row is not None
         new, waits = row
-        if waits:
+        if waits and hints:
             await connection.execute("select pg_notify(%s, %s)", (WEBHOOK_CHANNEL, str(tenant_id)))
         return bool(new)
 
@@ -73,7 +83,7 @@ async def claim(pool: Pool, tenant_id: int) -> list[Claimed]:
             f"""
             update {WEBHOOKS} set state = 'claimed', claimed_at = now(), attempts = attempts + 1
             where tenant_id = %(tenant)s and id in (
-              select id from {WEBHOOKS} where tenant_id = %(tenant)s and (
+              select id from {WEBHOOKS} where tenant_id = %(tenant)s and hints <> '[]' and (
                 (state = 'waiting' and next_try_at <= now())
                 or (state = 'claimed' and claimed_at < now() - make_interval(secs => %(stale)s)))
               order by id limit %(limit)s for update skip locked)
@@ -83,6 +93,35 @@ async def claim(pool: Pool, tenant_id: int) -> list[Claimed]:
             {"tenant": tenant_id, "stale": _CLAIMED_SECONDS, "limit": _AT_ONCE},
         )
         return [Claimed(row[0], frozenset(row[1] or ()), row[2]) for row in await taken.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedMessage:
+    """A webhook about messages that this process looks after."""
+
+    id: int
+    source: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+async def claim_of_messages(pool: Pool, tenant_id: int, *, limit: int = 50) -> list[ClaimedMessage]:
+    """Take what waits about messages, the oldest first, as ``claim`` does."""
+    async with pool.connection() as connection:
+        taken = await connection.execute(
+            f"""
+            update {WEBHOOKS} set state = 'claimed', claimed_at = now(), attempts = attempts + 1
+            where tenant_id = %(tenant)s and id in (
+              select id from {WEBHOOKS} where tenant_id = %(tenant)s and hints = '[]' and (
+                (state = 'waiting' and next_try_at <= now())
+                or (state = 'claimed' and claimed_at < now() - make_interval(secs => %(stale)s)))
+              order by id limit %(limit)s for update skip locked)
+            returning id, source, headers, body, received_at
+            """,
+            {"tenant": tenant_id, "stale": _CLAIMED_SECONDS, "limit": limit},
+        )
+        return sorted((ClaimedMessage(*row) for row in await taken.fetchall()), key=lambda each: each.id)
 
 
 async def settle(pool: Pool, tenant_id: int, ids: Sequence[int]) -> None:

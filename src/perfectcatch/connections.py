@@ -1,0 +1,103 @@
+"""Settings become what talks to vendors of messages and of models; without credentials nobody is there."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from perfectcatch.kit.clock import Clock, SystemClock
+from perfectcatch.settings import Settings, require
+from perfectcatch.store.pool import Pool
+
+if TYPE_CHECKING:
+    from perfectcatch.messaging.desk import Desk
+    from perfectcatch.messaging.post import PostRoom
+    from perfectcatch.model.roles import Thinker
+
+
+@asynccontextmanager
+async def open_desk(settings: Settings, pool: Pool, clock: Clock | None = None) -> "AsyncIterator[Desk]":
+    """What messages to people are sent with; a channel without credentials has no vendor."""
+    from perfectcatch.kit.http import Http  # here, because telephone numbers take long to import
+    from perfectcatch.messaging.desk import Company, Desk
+    from perfectcatch.vendors.sendgrid.client import SendGrid
+    from perfectcatch.vendors.twilio.client import Account, Twilio
+
+    require(settings, "SERVICE_TITAN_TENANT_ID")
+    assert settings.service_titan_tenant_id is not None
+    clock, public = clock or SystemClock(), settings.public_base_url
+    company = Company(
+        name=settings.company_name or "",
+        postal_address=settings.company_postal_address or "",
+        phone=settings.company_phone or settings.twilio_phone_number or "",
+        public_url=public or "",
+        secret=_shown(settings.secret_key),
+    )
+    desk = Desk(pool=pool, tenant_id=settings.service_titan_tenant_id, clock=clock, company=company)
+    async with Http() as http:
+        sender = settings.twilio_messaging_service_sid or settings.twilio_phone_number
+        if settings.twilio_account_sid and (token := _shown(settings.twilio_auth_token)) and sender:
+            account = Account(sid=settings.twilio_account_sid, token=token, sender=sender)
+            callback = f"{public}/webhooks/twilio/status" if public else None
+            messenger = Twilio(
+                http=http, account=account, api_url=settings.twilio_api_url, clock=clock, callback=callback
+            )
+            desk = replace(desk, messenger=messenger)
+        if (key := _shown(settings.sendgrid_api_key)) and (address := settings.sendgrid_from_email):
+            url, name = settings.sendgrid_api_url, company.name
+            mailer = SendGrid(http=http, key=key, sender=address, name=name, api_url=url, clock=clock)
+            desk = replace(desk, mailer=mailer)
+        yield desk
+
+
+def post_room_of(settings: Settings, desk: "Desk") -> "PostRoom":
+    """Who takes what the vendors of messages tell."""
+    from perfectcatch.messaging.post import PostRoom
+    from perfectcatch.vendors.sendgrid.webhooks import Events
+    from perfectcatch.vendors.twilio.webhooks import Statuses, Texts
+
+    token, public = _shown(settings.twilio_auth_token), settings.public_base_url
+    sources = (
+        Texts(token=token, public_url=public),
+        Statuses(token=token, public_url=public),
+        Events(public_key=settings.sendgrid_webhook_public_key),
+    )
+    poll = settings.message_poll_interval_ms / 1000
+    return PostRoom(desk, {each.name: each for each in sources}, poll_seconds=poll)
+
+
+@asynccontextmanager
+async def at_work(post: "PostRoom") -> AsyncIterator[None]:
+    """Let the post room work meanwhile."""
+    task = asyncio.create_task(post.run(), name="messages")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@asynccontextmanager
+async def open_thinker(settings: Settings, clock: Clock) -> "AsyncIterator[Thinker | None]":
+    """The model that is asked: the first provider with a key; None without any, and rules decide alone."""
+    from perfectcatch.kit.http import Http
+    from perfectcatch.vendors.anthropic.client import Anthropic
+    from perfectcatch.vendors.openai.client import OpenAI
+
+    async with Http() as http:
+        if key := _shown(settings.anthropic_api_key):
+            model, url = settings.anthropic_model, settings.anthropic_base_url
+            yield Anthropic(http=http, key=key, model=model, base_url=url, clock=clock)
+        elif key := _shown(settings.openai_api_key):
+            model, url = settings.openai_model, settings.openai_base_url
+            yield OpenAI(http=http, key=key, model=model, base_url=url, clock=clock)
+        else:
+            yield None
+
+
+def _shown(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""

@@ -1,0 +1,1 @@
+"""A simulated SendGrid: mail send, and the signed event webhook."""

@@ -1,0 +1,1 @@
+"""A simulated Twilio: its Messages resource, its webhooks, and people who answer."""

@@ -1,0 +1,1 @@
+"""Anthropic: a model that answers in a given shape."""

@@ -1,0 +1,1 @@
+"""SendGrid: email out, and what became of it."""

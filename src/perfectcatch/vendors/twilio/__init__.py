@@ -1,0 +1,1 @@
+"""Twilio: texts out and in."""
