@@ -8,7 +8,7 @@ import pytest
 import yaml
 from shop import Shop
 
-from perfectcatch.errors import BadWorkflow, HeldForPerson
+from perfectcatch.errors import BadWorkflow
 from perfectcatch.model.workflow import Message, Mode, Wait
 from perfectcatch.vendors.servicetitan.entities import BY_NAME
 from perfectcatch.workflows import definitions, shelf
@@ -144,7 +144,7 @@ async def test_a_definition_is_taken_in_and_found_again(shop: Shop) -> None:
     assert found.mode is Mode.DISABLED
     assert found.definition == parse(NUDGE)
     broken = read(changed(stop_rules=[]))
-    with pytest.raises(HeldForPerson, match="nothing stops it"):
+    with pytest.raises(BadWorkflow, match="nothing stops it"):
         await shelf.take_in(shop.pool, shop.tenant, BY_NAME, broken, by="a test")
     assert (await shelf.one(shop.pool, shop.tenant, "quote-nudge")).definition == parse(NUDGE)
 

@@ -15,8 +15,9 @@ All raise ``Undecidable`` where an expression has no value, except ``may_start``
 answer for it: a start that cannot be decided is skipped, and a stop rule that cannot be decided stops.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime, time, timedelta
+from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -41,6 +42,8 @@ from perfectcatch.model.workflow import (
     Wait,
 )
 from perfectcatch.workflows import expressions
+from perfectcatch.workflows.readings import READINGS
+from perfectcatch.workflows.views import ROLES
 
 Records = Mapping[str, Any]
 
@@ -150,17 +153,52 @@ def _skip(reason: str, sentence: str, key: str = "") -> Start:
 def should_stop(definition: Definition, records: Records, step: str | None = None) -> End | Go | None:
     """What a stop rule demands before ``step`` acts, on fresh records; None: nothing.
 
-    ``step`` None: something happened, and no step is about to act; rules for certain steps are left out.
+    ``step`` None: something happened, and no step is about to act; rules for certain steps are left out, and
+    those that read nothing of what it happened to.
     """
+    happening = records.get("happening") if step is None else None
     for rule in definition.stop_rules:
         if rule.steps and step not in rule.steps:
             continue
         if rule.events and not any(each["type"] in rule.events for each in records["happened"]):
             continue
+        if happening is not None and not rule.events and not _concerns(rule.when, happening["entity"]):
+            continue
         stopped = _stopped(rule, records)
         if stopped is not None:
             return stopped
     return None
+
+
+@lru_cache(maxsize=4096)
+def _concerns(when: str, entity: str) -> bool:
+    """Whether a change of a record of ``entity`` can change what ``when`` says."""
+    return any(entity in _read_by(path) for path in expressions.compiled(when).paths)
+
+
+def _read_by(path: tuple[str, ...]) -> Container[str]:
+    """The entities that a field is made of; everything where that is not known."""
+    root, field = path[0], path[1] if len(path) > 1 else ""
+    entity = _ENTITIES.get(root)
+    if entity is not None and field in (*READINGS[entity].columns, *_COMMON):
+        return (entity,)
+    return _MADE_OF.get(root, _EVERYTHING)
+
+
+class _Everything(Container[str]):
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+_EVERYTHING: Final = _Everything()
+_ENTITIES: Final = {**ROLES, "customer": "customers", "location": "locations"}
+_COMMON: Final = ("id", "created_on", "modified_on", "active", "deleted")
+_MADE_OF: Final[Mapping[str, Container[str]]] = {
+    "estimate": ("estimates",),
+    "invoice": ("invoices",),
+    "appointment": ("appointments", "appointment_assignments"),
+    "instance": (),  # a person's word wakes the instance by itself
+}
 
 
 def _stopped(rule: StopRule, records: Records) -> End | Go | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from perfectcatch.errors import BadWorkflow, HeldForPerson, NothingKnown
+from perfectcatch.errors import BadWorkflow, NothingKnown
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.workflow import Definition, Mode
 from perfectcatch.store.pool import Pool, transaction
@@ -99,13 +99,13 @@ async def take_in(
 ) -> list[Finding]:
     """Make ``definition`` the company's version, in the mode that the name had; a new one is disabled.
 
-    Gives warnings. Raises HeldForPerson with the errors that the linter finds: such a one is not kept.
+    Gives warnings. Raises BadWorkflow with the errors that the linter finds: such a one is not kept.
     """
     found = await findings(pool, tenant_id, entities, definition)
     wrong = [each for each in found if each.level == "error"]
     if wrong:
         listed = " ".join(f"{each.place}: {each.sentence}" for each in wrong[:5])
-        raise HeldForPerson(f"{definition.name} is not kept. {listed}")
+        raise BadWorkflow(f"{definition.name} is not kept. {listed}")
     async with transaction(pool) as connection:
         await kept.put(connection, tenant_id, definition, mode=None, source=OWN, by=by)
     return found

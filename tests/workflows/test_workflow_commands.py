@@ -1,0 +1,50 @@
+"""The commands as processes: list, lint, export, import and the dry run of a shop."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from shop import Shop
+
+from perfectcatch.store.address import parse
+
+
+def run(shop: Shop, *words: str, status: int = 0) -> Any:
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("SERVICE_TITAN")},
+        "DATABASE_URL": parse(shop.pool.url).url(),
+        "SERVICE_TITAN_TENANT_ID": str(shop.tenant),
+        "COMPANY_NAME": "Peak Air",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "perfectcatch", "--json", "workflow", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    return json.loads(done.stdout) if done.stdout.strip() else done.stderr
+
+
+async def test_from_the_list_to_the_dry_run(shop: Shop, tmp_path: Path) -> None:
+    made = datetime.now(UTC).replace(microsecond=0) - timedelta(days=20)
+    await shop.customer(1)
+    await shop.job(11, 1, made)
+    await shop.estimate(21, 11, 1, made)
+    rows = {each["name"]: each for each in run(shop, "list")}
+    assert rows["estimate-follow-up"]["recipe"] == "R-05"
+    file = tmp_path / "mine.yaml"
+    run(shop, "export", "estimate-follow-up", str(file))
+    file.write_text(file.read_text().replace("least: 300", "least: 500"))
+    assert run(shop, "import", str(file))["source"] == "own"
+    found = run(shop, "dry-run", "estimate-follow-up", "--days", "30", "--assume-consent")
+    assert found["started"] == 1
+    assert found["would"][0]["text"].startswith("Hi Ann, thanks for having Peak Air over.")
+    file.write_text(file.read_text().replace("template: first", "template: nowhere"))
+    assert any("no template nowhere" in each["sentence"] for each in run(shop, "lint", str(file), status=1))
