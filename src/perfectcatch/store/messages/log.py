@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from perfectcatch.model.messaging import Decision, Intent, Receipt, Status
 from perfectcatch.store.names import MESSAGE_CHANNEL, MESSAGES
-from perfectcatch.store.pool import Connection, Pool, transaction
+from perfectcatch.store.pool import Connection, Pool, run_in_transaction
 
 SENDING: Final = "sending"  # the reason of a row whose vendor is being asked, or was when its process ended
 SHADOW: Final = "shadow"
@@ -98,10 +98,10 @@ class Written:
 
 async def lock(connection: Connection, tenant_id: int, names: Sequence[str]) -> None:
     """Hold these names until the transaction ends, taken in one order by everybody."""
-    for name in sorted(set(names)):
-        await connection.execute(
-            "select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"messages {tenant_id} {name}",)
-        )
+    await connection.execute(
+        "select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(%s::text[]) name",
+        ([f"messages {tenant_id} {name}" for name in sorted(set(names))],),
+    )
 
 
 async def find(connection: Connection, tenant_id: int, key: str) -> Message | None:
@@ -218,42 +218,46 @@ async def answered(
 
     Ids, segments and cost of a receipt are kept in any case.
     """
-    async with transaction(pool) as connection:
-        await connection.execute(
-            f"""
-            update {MESSAGES} set
-              vendor_id = coalesce(%(vendor)s, vendor_id), segments = coalesce(%(segments)s, segments),
-              cost = coalesce(%(cost)s, cost), vendor_code = coalesce(%(code)s, vendor_code),
-              status = case when {_OURS} then %(status)s else status end,
-              reason = case when {_OURS} then %(reason)s else reason end,
-              sentence = case when {_OURS} then %(sentence)s else sentence end,
-              until = case when {_OURS} then %(until)s else until end,
-              held = case when {_OURS} then %(held)s else held end,
-              updated_at = %(now)s
-            where tenant_id = %(tenant)s and id = %(id)s
-            """,
-            {
-                "tenant": tenant_id,
-                "id": message_id,
-                "attempt": attempt,
-                "vendor": receipt.vendor_id if receipt else None,
-                "segments": receipt.segments if receipt else None,
-                "cost": money(receipt.cost) if receipt else None,
-                "code": (receipt.code if receipt else None) or code,
-                "status": status,
-                "reason": reason,
-                "sentence": sentence,
-                "until": until,
-                "held": held,
-                "now": now,
-            },
-        )
-        message = await by_id(connection, tenant_id, message_id)
-        assert message is not None
-        return message
+    values = {
+        "tenant": tenant_id,
+        "id": message_id,
+        "attempt": attempt,
+        "vendor": receipt.vendor_id if receipt else None,
+        "segments": receipt.segments if receipt else None,
+        "cost": money(receipt.cost) if receipt else None,
+        "code": (receipt.code if receipt else None) or code,
+        "status": status,
+        "reason": reason,
+        "sentence": sentence,
+        "until": until,
+        "held": held,
+        "now": now,
+    }
+
+    async def work(connection: Connection) -> Message | None:
+        async with connection.cursor(row_factory=class_row(Message)) as cursor:
+            await cursor.execute(_ANSWERED, values)
+            return await cursor.fetchone()
+
+    message = await run_in_transaction(pool, work)
+    assert message is not None, "the row was written before the vendor was asked"
+    return message
 
 
 _OURS: Final = "(attempt = %(attempt)s and status = 'unknown')"
+_ANSWERED: Final = f"""
+update {MESSAGES} set
+  vendor_id = coalesce(%(vendor)s, vendor_id), segments = coalesce(%(segments)s, segments),
+  cost = coalesce(%(cost)s, cost), vendor_code = coalesce(%(code)s, vendor_code),
+  status = case when {_OURS} then %(status)s else status end,
+  reason = case when {_OURS} then %(reason)s else reason end,
+  sentence = case when {_OURS} then %(sentence)s else sentence end,
+  until = case when {_OURS} then %(until)s else until end,
+  held = case when {_OURS} then %(held)s else held end,
+  updated_at = %(now)s
+where tenant_id = %(tenant)s and id = %(id)s
+returning {COLUMNS}
+"""
 
 
 async def tell(connection: Connection, message_id: int) -> None:
