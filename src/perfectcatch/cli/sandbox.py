@@ -1,6 +1,6 @@
-"""``perfectcatch sandbox``: only the simulated vendor; its clock can be advanced from another terminal."""
+"""``perfectcatch sandbox``: only the simulated vendors; time can be advanced from another terminal."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,6 +8,11 @@ from perfectcatch.cli import faults
 from perfectcatch.cli.output import Output, result, say, table
 from perfectcatch.cli.running import run_command
 from perfectcatch.cli.talking import USUAL_URL, Url, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp.web import Application
 
 app = typer.Typer(help="A simulated ServiceTitan with a made-up company.", invoke_without_command=True)
 app.command("fault")(faults.fault)
@@ -38,7 +43,7 @@ def sandbox(
     ] = None,
     webhook_secret: Annotated[str, typer.Option(help="Sign what is told with this text.")] = "",
 ) -> None:
-    """Run a simulated ServiceTitan with a made-up company, on this machine only.
+    """Run a simulated ServiceTitan with a made-up company, Twilio and SendGrid, on this machine only.
 
     Prints one line of JSON with its address and credentials, then serves until it is stopped.
     """
@@ -60,7 +65,35 @@ def sandbox(
         skip_quiet=skip_quiet,
         webhook_url=webhook_url,
         webhook_secret=webhook_secret,
+        beside=_vendors_of_messages(seed),
+        further=credentials_of_messages(),
     )
+
+
+def _vendors_of_messages(seed: int) -> "Callable[[Application], None]":
+    """Twilio and SendGrid at the same address: their routes do not meet."""
+    from perfectcatch.sandbox.sendgrid import server as mails
+    from perfectcatch.sandbox.twilio import server as texts
+
+    def install(application: "Application") -> None:
+        texts.install(application, seed=seed)
+        mails.install(application)
+
+    return install
+
+
+def credentials_of_messages() -> dict[str, str]:
+    """What opens the simulated vendors of messages, by the names of the settings."""
+    from perfectcatch.sandbox.sendgrid.server import KEY, SENDER
+    from perfectcatch.sandbox.twilio.server import ACCOUNT, NUMBER, TOKEN
+
+    return {
+        "twilio_account_sid": ACCOUNT,
+        "twilio_auth_token": TOKEN,
+        "twilio_phone_number": NUMBER,
+        "sendgrid_api_key": KEY,
+        "sendgrid_from_email": SENDER,
+    }
 
 
 @app.command()

@@ -35,7 +35,7 @@ READY_SECONDS = 300.0
 def up(
     *,
     sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Use a simulated ServiceTitan with a made-up company.")
+        bool, typer.Option("--sandbox", help="Use simulated vendors with a made-up company.")
     ] = False,
     once: Annotated[
         bool, typer.Option("--once", help="Do one whole cycle, print a summary and end.")
@@ -75,6 +75,12 @@ async def _up(given: dict[str, object], *, sandbox: bool, once: bool, customers:
             say(f"A made-up company with {customers:,} customers is being thought up ...")
             given |= await stack.enter_async_context(_sandbox(customers=customers, seed=seed, life=life))
             given["service_titan_webhook_secret"] = secrets.token_hex(24)
+            given |= {
+                "public_base_url": f"http://127.0.0.1:{given.get('port', settings.port)}",
+                "secret_key": secrets.token_hex(32),
+                "company_name": settings.company_name or "Perfect Catch Air",
+                "company_postal_address": settings.company_postal_address or "1 Main Street, Miami FL 33101",
+            }
         settings = prepared(quiet=True, **given, database_url=database.url)
         await _work(settings, database, sandbox=sandbox, once=once)
 
@@ -140,6 +146,7 @@ async def _first_mode(engine: "Engine") -> str:
 @asynccontextmanager
 async def _sandbox(*, customers: int, seed: int, life: list[str]) -> AsyncIterator[dict[str, object]]:
     """A sandbox in a process of its own; yields the settings that point to it."""
+    from perfectcatch.cli.sandbox import credentials_of_messages
     from perfectcatch.kit.clock import SystemClock
     from perfectcatch.kit.supervisor import Program, Supervisor
     from perfectcatch.sandbox.servicetitan.options import Options
@@ -154,7 +161,14 @@ async def _sandbox(*, customers: int, seed: int, life: list[str]) -> AsyncIterat
     try:
         await _until_answering(port, running)
         known = Options()
+        url = f"http://127.0.0.1:{port}"
+        # All of them: made-up people have telephone numbers of real ones.
         yield {
+            **credentials_of_messages(),
+            "twilio_messaging_service_sid": None,
+            "twilio_api_url": url,
+            "sendgrid_api_url": url,
+            "sendgrid_webhook_public_key": await _ask_sandbox(url, "sendgrid/key", "public_key"),
             "service_titan_api_url": f"http://127.0.0.1:{port}",
             "service_titan_auth_url": f"http://127.0.0.1:{port}/connect/token",
             "service_titan_client_id": known.client_id,
@@ -197,6 +211,14 @@ async def _until_answering(port: int, running: "asyncio.Task[None]") -> None:
 async def _something_happens(settings: "Settings") -> None:
     """Let the made-up company live for some days, so that there is something to notice."""
     await _tell_sandbox(settings, "advance", by=f"{DEMO_DAYS}d")
+
+
+async def _ask_sandbox(url: str, what: str, name: str) -> object:
+    from perfectcatch.kit.http import Http, Request
+
+    async with Http() as http:
+        answer = await http.send(Request(method="GET", url=f"{url}/_sandbox/{what}"))
+    return json.loads(answer.body)[name]
 
 
 async def _tell_sandbox(settings: "Settings", what: str, **facts: object) -> None:
@@ -308,14 +330,17 @@ async def _show_api(settings: "Settings", engine: "Engine", *, sandbox: bool) ->
     assert secret is not None
     hook = f"{url}/webhooks/servicetitan"
     await _tell_sandbox(settings, "webhooks", url=hook, secret=secret.get_secret_value())
+    await _tell_sandbox(settings, "twilio/settings", sms_url=f"{url}/webhooks/twilio/sms")
+    await _tell_sandbox(settings, "sendgrid/settings", webhook_url=f"{url}/webhooks/sendgrid")
 
 
 def _shared(settings: "Settings") -> dict[str, object]:
     """The settings that the worker and the API must have as we have them."""
     from pydantic import SecretStr
 
-    names = [name for name in type(settings).model_fields if name.startswith("service_titan_")]
-    names += ["database_url", "perfectcatch_data_dir", "port"]
+    vendors = ("service_titan_", "twilio_", "sendgrid_", "company_")
+    names = [name for name in type(settings).model_fields if name.startswith(vendors)]
+    names += ["database_url", "perfectcatch_data_dir", "port", "public_base_url", "secret_key"]
     values = {name: getattr(settings, name) for name in names}
     return {
         name: value.get_secret_value() if isinstance(value, SecretStr) else value

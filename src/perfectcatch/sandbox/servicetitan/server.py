@@ -6,8 +6,8 @@ import gc
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
@@ -25,16 +25,21 @@ from perfectcatch.sandbox.servicetitan.service import Service
 
 SERVICE = web.AppKey("service", Service)
 CONTROL = web.AppKey("control", Control)
+Install = Callable[[web.Application], None]
 _LARGEST_BODY = 32 * 1024 * 1024
 _TICK = 0.2  # seconds between two looks at what is due
 
 
-def make_app(options: Options | None = None, *, service: Service | None = None) -> web.Application:
-    """Make the application."""
+def make_app(
+    options: Options | None = None, *, service: Service | None = None, beside: Install | None = None
+) -> web.Application:
+    """Make the application. ``beside`` adds the routes of other simulated vendors."""
     service = service or Service(options or Options())
     app = web.Application(client_max_size=_LARGEST_BODY)
     app[SERVICE] = service
     app[CONTROL] = Control(service)
+    if beside is not None:  # before the route that takes everything
+        beside(app)
     app.router.add_route("*", "/{path:.*}", _answer)
     app.cleanup_ctx.extend((_telling, _living))
     if service.options.activity > 0:
@@ -126,17 +131,25 @@ class Address:
     client_secret: str
     app_key: str
     tenant_id: int
+    further: Mapping[str, str] = field(default_factory=dict)  # of other vendors at the same address
 
     def line(self) -> str:
         """One line of JSON."""
         names = ("url", "client_id", "client_secret", "app_key", "tenant_id")
-        return json.dumps({name: getattr(self, name) for name in names})
+        return json.dumps({name: getattr(self, name) for name in names} | dict(self.further))
 
 
 @contextlib.asynccontextmanager
-async def serving(host: str, port: int, options: Options) -> AsyncIterator[Address]:
+async def serving(
+    host: str,
+    port: int,
+    options: Options,
+    *,
+    beside: Install | None = None,
+    further: Mapping[str, str] | None = None,
+) -> AsyncIterator[Address]:
     """Serve while the block runs; port 0 takes a free one. Raises BadArgument when it cannot listen."""
-    runner = web.AppRunner(make_app(options), access_log=None)
+    runner = web.AppRunner(make_app(options, beside=beside), access_log=None)
     await runner.setup()
     try:
         try:
@@ -153,18 +166,19 @@ async def serving(host: str, port: int, options: Options) -> AsyncIterator[Addre
             client_secret=options.client_secret,
             app_key=options.app_key,
             tenant_id=options.tenant_id,
+            further=further or {},
         )
     finally:
         await runner.cleanup()
 
 
-async def serve(host: str, port: int, options: Options) -> None:
+async def serve(host: str, port: int, options: Options, **others: Any) -> None:
     """Serve until a signal asks to stop; prints the address as one line of JSON once it listens."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with serving(host, port, options) as address:
+    async with serving(host, port, options, **others) as address:
         # The company stays for good: keep the collector from walking its half million rows again and again.
         gc.collect()
         gc.freeze()
@@ -188,6 +202,8 @@ def run(
     webhook_url: str | None = None,
     webhook_secret: str = "",
     host: str = "127.0.0.1",
+    beside: Install | None = None,
+    further: Mapping[str, str] | None = None,
 ) -> None:
     """Make the company and serve it, on this machine only unless ``host`` says otherwise."""
     options = Options(
@@ -206,6 +222,6 @@ def run(
     try:
         import uvloop
     except ImportError:
-        asyncio.run(serve(host, port, options))
+        asyncio.run(serve(host, port, options, beside=beside, further=further))
     else:
-        uvloop.run(serve(host, port, options))
+        uvloop.run(serve(host, port, options, beside=beside, further=further))
