@@ -1,6 +1,6 @@
 """``perfectcatch sandbox``: only the simulated vendors; time can be advanced from another terminal."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,9 +10,7 @@ from perfectcatch.cli.running import run_command
 from perfectcatch.cli.talking import USUAL_URL, Url, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from aiohttp.web import Application
+    from perfectcatch.sandbox.servicetitan.server import Install
 
 app = typer.Typer(help="A simulated ServiceTitan with a made-up company.", invoke_without_command=True)
 app.command("fault")(faults.fault)
@@ -70,12 +68,12 @@ def sandbox(
     )
 
 
-def _vendors_of_messages(seed: int) -> "Callable[[Application], None]":
+def _vendors_of_messages(seed: int) -> "Install":
     """Twilio and SendGrid at the same address: their routes do not meet."""
     from perfectcatch.sandbox.sendgrid import server as mails
     from perfectcatch.sandbox.twilio import server as texts
 
-    def install(application: "Application") -> None:
+    def install(application: Any) -> None:
         texts.install(application, seed=seed)
         mails.install(application)
 
