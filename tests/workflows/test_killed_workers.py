@@ -1,0 +1,112 @@
+"""kill -9 of workers while they start instances, wait and write: nothing twice, nothing lost in silence."""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from floor import Floor, open_floor
+from test_instances import THANKS, job
+
+from databases import new_database
+from messaging.counter import open_counter
+from perfectcatch.store.jobs.queue import install, open_jobs
+from perfectcatch.store.pool import open_pool
+from perfectcatch.store.schema.migrate import migrate
+from perfectcatch.store.server.embedded import Server
+from perfectcatch.vendors.servicetitan.entities import ENTITIES
+
+HERE = Path(__file__).parent
+SEED = 20261126
+WORKERS = 2
+A_KILL = 4  # jobs that are completed between two kills
+PATIENCE = 45.0  # seconds until everything is at rest
+
+
+@pytest.fixture
+async def alone(database: Server) -> AsyncIterator[tuple[Floor, str]]:
+    """A floor in a database of its own: other tests take no jobs of it."""
+    async with new_database(database) as url:
+        await migrate(url, ENTITIES, install_jobs=install)
+        async with open_pool(url, max_size=6) as pool, open_jobs(url) as jobs:
+            yield open_floor(open_counter(pool, tenant=1), jobs), url
+
+
+def start(url: str, ledger: Path, minutes: int = 0) -> subprocess.Popen[bytes]:
+    path = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, str(HERE / "killed_worker.py"), url, "1", str(ledger), str(minutes)],
+        env=os.environ | {"PYTHONPATH": path},
+    )
+
+
+def number(customer: int) -> str:
+    return f"+1303555{customer:04}"
+
+
+async def complete(floor: Floor, customer: int) -> None:
+    await floor.counter.customer(customer, {"type": "MobilePhone", "value": number(customer)})
+    await job(floor, customer, "Scheduled", customerId=customer)
+    await job(floor, customer, "Completed", 2, customerId=customer)
+
+
+async def at_rest(floor: Floor, wanted: int, statuses: str) -> None:
+    until = asyncio.get_running_loop().time() + PATIENCE
+    while True:
+        found = await floor.counter.rows(
+            f"select count(*) from automation.workflow_instances where status in ({statuses})"
+        )
+        if found == [(wanted,)]:
+            return
+        if asyncio.get_running_loop().time() > until:
+            raise AssertionError(await floor.instances("id, status, step, sentence, next_action_at"))
+        await asyncio.sleep(0.2)
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    "kills", [3, pytest.param(60, marks=pytest.mark.reliability)], ids=["three", "sixty"]
+)
+async def test_kills_send_nothing_twice_and_lose_nothing(
+    alone: tuple[Floor, str], tmp_path: Path, kills: int
+) -> None:
+    floor, url = alone
+    draw, ledger, customer = random.Random(SEED), tmp_path / "ledger", 1000
+    await floor.enable(THANKS)
+    await floor.begin()
+    running = [start(url, ledger) for _ in range(WORKERS)]
+    try:
+        for _ in range(kills):
+            for _ in range(A_KILL):
+                customer += 1
+                await complete(floor, customer)
+            await asyncio.sleep(draw.random() * 1.5)
+            at = draw.randrange(WORKERS)
+            running[at].kill()
+            assert running[at].wait() == -9
+            running[at] = start(url, ledger)
+        made = customer - 1000
+        await at_rest(floor, made, "'sleeping'")
+        for process in running:
+            process.kill()
+            process.wait()
+        running = [start(url, ledger, minutes=25 * 60)]  # the wait of a day has passed meanwhile
+        await at_rest(floor, made, "'ended'")
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+    sent = Counter(ledger.read_text().splitlines())
+    kept = await floor.counter.rows("select recipient, body, status, reason from automation.messaging_log")
+    assert [each for each, times in sent.items() if times > 1] == []
+    assert len(kept) == 2 * made
+    assert {status for _, _, status, _ in kept} <= {"sent", "unknown"}
+    for recipient, body, status, _ in kept:
+        assert status == "unknown" or sent[f"{recipient} {body}"] == 1
+    assert {f"{recipient} {body}" for recipient, body, *_ in kept} >= set(sent)
+    assert len({recipient for recipient, *_ in kept}) == made
