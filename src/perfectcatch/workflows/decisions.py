@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from perfectcatch.errors import Undecidable
+from perfectcatch.errors import BadWorkflow, Undecidable
 from perfectcatch.model.workflow import (
     Act,
     Branch,
@@ -157,17 +157,33 @@ def should_stop(definition: Definition, records: Records, step: str | None = Non
     those that read nothing of what it happened to.
     """
     happening = records.get("happening") if step is None else None
-    for rule in definition.stop_rules:
-        if rule.steps and step not in rule.steps:
-            continue
-        if rule.events and not any(each["type"] in rule.events for each in records["happened"]):
-            continue
-        if happening is not None and not rule.events and not _concerns(rule.when, happening["entity"]):
-            continue
+    rules = [
+        rule
+        for rule in definition.stop_rules
+        if (not rule.steps or step in rule.steps)
+        and (not rule.events or any(each["type"] in rule.events for each in records["happened"]))
+        and (happening is None or rule.events or _concerns(rule.when, happening["entity"]))
+    ]
+    if len(rules) > 1 and _none_holds(tuple(rule.when for rule in rules), records):
+        return None
+    for rule in rules:
         stopped = _stopped(rule, records)
         if stopped is not None:
             return stopped
     return None
+
+
+def _none_holds(conditions: tuple[str, ...], records: Records) -> bool:
+    """Whether all of them are false, asked at once: a third of the time. False: each has to be asked."""
+    try:
+        return not expressions.holds(_either(conditions), records)
+    except (Undecidable, BadWorkflow):  # or together they are too long
+        return False
+
+
+@lru_cache(maxsize=1024)
+def _either(conditions: tuple[str, ...]) -> str:
+    return " || ".join(f"({each})" for each in conditions)
 
 
 @lru_cache(maxsize=4096)
