@@ -43,8 +43,8 @@ async def _create(scopes: list[str], name: str, expires: str | None, per_second:
     if Output.json:
         result({"key": text, "prefix": key.prefix, "scopes": key.scopes, "expires_at": key.expires_at})
         return
-    print(text)
-    say("It is not shown again. Programs send it as `Authorization: Bearer <key>`.")
+    print(text)  # alone on stdout, for `KEY=$(perfectcatch key create ...)`
+    typer.echo("It is not shown again. Programs send it as `Authorization: Bearer <key>`.", err=True)
 
 
 @app.command("list")

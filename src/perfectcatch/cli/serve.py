@@ -1,6 +1,7 @@
 """``perfectcatch serve``: the API server."""
 
 import logging
+import signal
 import socket
 import sys
 from functools import partial
@@ -62,6 +63,8 @@ def serve(
         _tell(listener)
         made = partial(_application, settings, failures.append)
         logging.getLogger("uvicorn.error").addFilter(_is_news)
+        # The server raises the signal that ended it once more: being asked to end is no failure.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         try:
             uvicorn.Server(uvicorn.Config(made, **config)).run(sockets=[listener])
         except SystemExit:  # its own status for an application that does not start

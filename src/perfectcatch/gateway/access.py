@@ -17,7 +17,7 @@ from fastapi.params import Query
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
-from perfectcatch.gateway.problems import MEDIA_TYPE, Denied, Problem
+from perfectcatch.gateway.problems import MEDIA_TYPE, Denied
 from perfectcatch.kit.clock import Clock
 from perfectcatch.store import keys
 from perfectcatch.store.keys import Found
@@ -136,8 +136,11 @@ class Door:
 _bearer = HTTPBearer(
     auto_error=False, scheme_name="apiKey", description="A key of `perfectcatch key create`."
 )
-PROBLEM: Final[dict[str, Any]] = {"model": Problem, "content": {MEDIA_TYPE: {}}}
+PROBLEM: Final[dict[str, Any]] = {
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+}
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    400: {**PROBLEM, "description": "The request cannot be read."},
     401: {**PROBLEM, "description": "No valid key."},
     403: {**PROBLEM, "description": "The key lacks the scope."},
     422: {**PROBLEM, "description": "The request is wrong."},

@@ -14,6 +14,7 @@ from typing import Any, Final
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from psycopg import DataError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -94,6 +95,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(PerfectCatchError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DataError, _unusable)
     app.add_exception_handler(Exception, _unforeseen)
 
 
@@ -123,6 +125,13 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     if error.status_code == HTTPStatus.NOT_FOUND and detail == HTTPStatus.NOT_FOUND.phrase:
         detail = f"There is nothing at {request.url.path}: /openapi.json lists every route."
     return answer(error.status_code, detail, headers=dict(error.headers or {}))
+
+
+async def _unusable(_: Request, error: Exception) -> JSONResponse:
+    """Answer for a value that PostgreSQL has no place for; it came with the request."""
+    assert isinstance(error, DataError)
+    said = error.diag.message_primary or str(error)
+    return answer(422, f"A value of the request cannot be used: {said}.")
 
 
 async def _unforeseen(request: Request, error: Exception) -> JSONResponse:

@@ -209,7 +209,7 @@ def _moment(gateway: Gateway, name: str, text: str | None) -> datetime | None:
 # Events ----------------------------------------------------------------------------------------
 
 
-@router.get("/events", summary="Business events.", response_model=Events, **scoped(Scope.READ))
+@router.get("/events", summary="Business events.", response_model=Events, **scoped(Scope.READ, 404))
 async def events(
     request: Request,
     type: Annotated[list[str] | None, Query(max_length=100, description="One of these types.")] = None,  # noqa: A002

@@ -30,7 +30,10 @@ _HEADERS: Final = {
 }
 _ROUTE: Final[dict[str, Any]] = {
     "response_class": HTMLResponse,
-    "responses": {404: {**PROBLEM, "description": "The link is not one of ours."}},
+    "responses": {
+        404: {**PROBLEM, "description": "The link is not one of ours."},
+        422: {**PROBLEM, "description": "What stands in the link's place is too long."},
+    },
     "openapi_extra": {"x-required-scope": "token"},
 }
 _PAGE: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8">

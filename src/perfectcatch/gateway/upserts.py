@@ -67,8 +67,11 @@ class MergedAll(Told):
 
 
 def _body(model: type[Asked]) -> dict[str, Any]:
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
+    schema = model.model_json_schema()
+    inner = schema.pop("$defs", {})
+    for name, each in schema["properties"].items():
+        if (item := each.get("items", {}).get("$ref")) is not None:  # written out: nothing else refers to it
+            schema["properties"][name] = {**each, "items": inner[item.rpartition("/")[2]]}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 

@@ -41,6 +41,7 @@ _WRITE: Final = (*_READ, 408, 409, 413, 415)
 _SIGNS: Final = {"/": "_", "-": "_"}
 _KEY: Final = "IdempotencyKey"
 _DRY: Final = "DryRun"
+_PREVIEW: Final = "PassedPreview"
 
 
 def describe(document: dict[str, Any], offer: Offer, routes: Iterable[Route]) -> None:
@@ -49,12 +50,9 @@ def describe(document: dict[str, Any], offer: Offer, routes: Iterable[Route]) ->
     schemas = components.setdefault("schemas", {})
     schemas |= offer.schemas
     schemas.setdefault("Problem", _problem())
-    schemas.setdefault(
-        "Preview", preview.Preview.model_json_schema(ref_template="#/components/schemas/{model}")
-    )
-    for name, schema in schemas["Preview"].pop("$defs", {}).items():
-        schemas[f"Preview{name}"] = schema
-    schemas["Preview"]["properties"]["request"] = {"$ref": "#/components/schemas/PreviewRequest"}
+    shown = preview.Preview.model_json_schema(ref_template=f"#/components/schemas/{_PREVIEW}{{model}}")
+    schemas |= {f"{_PREVIEW}{name}": each for name, each in shown.pop("$defs", {}).items()}
+    schemas[_PREVIEW] = shown
     components.setdefault("responses", {}).update(
         {f"Problem{status}": _response(text) for status, text in _PROBLEMS.items()}
     )
@@ -127,11 +125,15 @@ def _description(route: Route) -> str:
 
 def _answers(route: Route) -> dict[str, Any]:
     endpoint = route.endpoint
+    shown = {"$ref": f"#/components/schemas/{_PREVIEW}"}
     if endpoint.kind is Kind.FILE:
         told: dict[str, Any] = {
             "200": {
-                "description": "The file.",
-                "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+                "description": "The file; of a dry run, what would be asked.",
+                "content": {
+                    "application/json": {"schema": shown},
+                    "*/*": {"schema": {"type": "string", "format": "binary"}},
+                },
             },
             "302": {"description": "Where the file lies: a signed address that needs no key of ours."},
         }
@@ -143,6 +145,12 @@ def _answers(route: Route) -> dict[str, Any]:
             found[str(status)]["content"] = {"application/json": {"schema": schema}}
     if not found:
         found["200"] = {"description": "As the vendor answered; its documents do not say what."}
+    elif (whole := found.setdefault("200", {"description": "What a dry run would send."})).get("content"):
+        whole["content"]["application/json"]["schema"] = {
+            "anyOf": [whole["content"]["application/json"]["schema"], shown]
+        }
+    else:
+        whole["content"] = {"application/json": {"schema": shown}}
     return found
 
 
@@ -182,7 +190,7 @@ def _common() -> dict[str, Any]:
         _DRY: {
             "name": preview.PARAMETER,
             "in": "query",
-            "description": "Check everything and show the vendor's request in a Preview; nothing is sent.",
+            "description": "Check everything and show the vendor's request in a PassedPreview; nothing is sent.",
             "schema": {"type": "boolean", "default": False},
         },
     }

@@ -7,8 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from perfectcatch.gateway import problems
-from perfectcatch.kit.http import Streamed
-from perfectcatch.model.call import Call
+from perfectcatch.model.call import JSON, Call
 from perfectcatch.model.passing import Passage
 
 PARAMETER = "dry_run"
@@ -34,15 +33,16 @@ class Preview(BaseModel):
 
 def preview(passage: Passage, call: Call) -> Response:
     """The answer to a dry run: 200 with the request, or 422 with what is wrong in each field."""
-    body = msgspec.json.decode(call.body) if isinstance(call.body, bytes) and call.body else None
-    wrong = {} if call.body is None else passage.complaints(call.endpoint, body)
+    is_json = isinstance(call.body, bytes) and call.content_type == JSON
+    body = msgspec.json.decode(call.body) if is_json and call.body else None
+    wrong = passage.complaints(call.endpoint, body) if is_json else {}
     if wrong:
         said = "; ".join(texts[0] for texts in list(wrong.values())[:3])
         return problems.answer(
             422, f"{call.endpoint.name} would not take this body: {said}", errors=wrong, dry_run=True
         )
     shown = passage.shown(call)
-    told = f"{len(call.body)} bytes" if isinstance(call.body, Streamed) else body
+    told = body if is_json or call.body is None else f"{len(call.body)} bytes"
     request = Request(method=shown.method, url=shown.url, headers=dict(shown.headers), body=told)
     return JSONResponse(
         Preview(operation=call.endpoint.name, changes=call.endpoint.writes, request=request).model_dump()

@@ -49,6 +49,8 @@ def reply_of(endpoint: Endpoint, response: Response) -> Reply:
     given: Mapping[str, str] = response.headers
     headers = [(name.lower().encode(), given[name].encode("latin-1")) for name in PASSED if name in given]
     if endpoint.kind is Kind.FILE:
+        if "Content-Type" not in given and response.status not in _REDIRECTS:
+            headers.append((b"content-type", b"application/octet-stream"))
         # Whatever the file is, a browser must not run it as a page of ours, nor keep a signed address.
         headers += [
             (b"content-security-policy", b"sandbox; default-src 'none'"),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import lru_cache
@@ -15,6 +15,7 @@ from perfectcatch.model.entity import Child, Column, Entity, Type
 from perfectcatch.store.names import quote
 
 BIGGEST: Final = 2**63 - 1
+BIGGEST_INTEGER: Final = 2**31 - 1
 _LONGEST_NUMBER: Final = 40
 _SNAKE: Final = re.compile(r"(?<!^)(?=[A-Z])")
 _UNENCODED_PLUS: Final = re.compile(r"(?<=\d) (?=\d\d:?\d\d$)")  # a plus that arrives as a blank
@@ -118,7 +119,7 @@ def _value(type_: Type, text: str, zone: str) -> Any:
             if len(text) > _LONGEST_NUMBER or not re.fullmatch(r"-?\d+", text, re.ASCII):
                 raise ValueError
             number = int(text)
-            if abs(number) > BIGGEST:
+            if abs(number) > (BIGGEST_INTEGER if type_ is Type.INTEGER else BIGGEST):
                 raise ValueError
             return number
         case Type.MONEY | Type.NUMBER | Type.DOUBLE:
@@ -146,7 +147,7 @@ def moment(text: str, zone: str) -> datetime:
         value = value.replace(tzinfo=ZoneInfo(zone))
     if not 1 < value.year < 9999:  # noqa: PLR2004 - an offset could lead out of what a moment can hold
         raise ValueError
-    return value
+    return value.astimezone(UTC)  # PostgreSQL takes no offset of sixteen hours or more
 
 
 _NAMES: Final[dict[Type, str]] = {

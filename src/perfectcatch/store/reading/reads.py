@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import psycopg
 from psycopg.rows import dict_row
 
-from perfectcatch.store.pool import Pool, open_pool
+from perfectcatch.errors import BadArgument
+from perfectcatch.store.pool import Connection, Pool, open_pool
 
 STATEMENT_SECONDS: Final = 5
 WAIT_SECONDS: Final = 1.5  # for a free connection: who asks is better told at once than kept waiting
@@ -31,7 +33,7 @@ class Reads:
 
     async def raw(self, statement: str, values: Values = ()) -> list[Raw]:
         """Every row as PostgreSQL wrote it."""
-        async with self.pool.connection() as connection:
+        async with self._connection() as connection:
             cursor = await connection.execute(statement.encode(), values)
             result = cursor.pgresult
             assert result is not None
@@ -47,9 +49,19 @@ class Reads:
 
     async def rows(self, statement: str, values: Values = ()) -> list[dict[str, Any]]:
         """Every row as Python values by the names of its columns."""
-        async with self.pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+        async with self._connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(statement.encode(), values)
             return await cursor.fetchall()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        """A connection; a value that fits no column is the fault of who asked with it."""
+        try:
+            async with self.pool.connection() as connection:
+                yield connection
+        except psycopg.DataError as error:
+            said = error.diag.message_primary or str(error)
+            raise BadArgument(f"A value of the query cannot be used: {said}.") from error
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """A write without special rules: create, change or remove a record of the collection, answer in shape."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from perfectcatch.sandbox.servicetitan.table import Record
 from perfectcatch.sandbox.servicetitan.writes.kinds import external_data
 from perfectcatch.vendors.servicetitan.shapes import Shape, complaints, fits
 
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _BOOK = "POST /jpm/v2/tenant/{tenant}/jobs"
 _AFTER = {"approve": "Approved", "reject": "Rejected", "cancellation": "Canceled", "dismiss": "Dismissed"}
 
@@ -106,6 +108,9 @@ def _change(call: Call) -> Answer:
         and tenant.key(route.collection, call.item) not in tenant.table(route.collection).rows
     ):
         if not call.item.isdigit():
+            id_shape = tenant.routes.all_fields(route.collection).get("id", Shape("string"))
+            if id_shape.word == "guid" and not _GUID.fullmatch(call.item):
+                raise AnswerError(404)
             known = {"id": call.item, **_facts(call, call.body or {})}
             return answer_with(call, [tenant.add(route.collection, known, call.scope)])
         raise AnswerError(404)
