@@ -64,4 +64,5 @@ def page() -> tuple[str, str]:
 
 def _hashes(text: str, element: str) -> str:
     inside = re.findall(rf"<{element}>(.*?)</{element}>", text, re.DOTALL)
-    return " ".join(f"'sha256-{base64.b64encode(sha256(each.encode()).digest()).decode()}'" for each in inside)
+    digests = (base64.b64encode(sha256(each.encode()).digest()).decode() for each in inside)
+    return " ".join(f"'sha256-{each}'" for each in digests)

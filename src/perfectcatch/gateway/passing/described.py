@@ -190,7 +190,7 @@ def _common() -> dict[str, Any]:
         _DRY: {
             "name": preview.PARAMETER,
             "in": "query",
-            "description": "Check everything and show the vendor's request in a PassedPreview; nothing is sent.",
+            "description": "Check everything and show the vendor's request; nothing is sent.",
             "schema": {"type": "boolean", "default": False},
         },
     }

@@ -33,8 +33,9 @@ class Preview(BaseModel):
 
 def preview(passage: Passage, call: Call) -> Response:
     """The answer to a dry run: 200 with the request, or 422 with what is wrong in each field."""
-    is_json = isinstance(call.body, bytes) and call.content_type == JSON
-    body = msgspec.json.decode(call.body) if is_json and call.body else None
+    text = call.body if isinstance(call.body, bytes) and call.content_type == JSON else None
+    is_json = text is not None
+    body = msgspec.json.decode(text) if text else None
     wrong = passage.complaints(call.endpoint, body) if is_json else {}
     if wrong:
         said = "; ".join(texts[0] for texts in list(wrong.values())[:3])
