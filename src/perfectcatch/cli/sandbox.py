@@ -69,19 +69,22 @@ def sandbox(
 
 
 def _vendors_of_messages(seed: int) -> "Install":
-    """Twilio and SendGrid at the same address: their routes do not meet."""
+    """Twilio, SendGrid and a model at the same address: their routes do not meet."""
+    from perfectcatch.sandbox.anthropic import server as model
     from perfectcatch.sandbox.sendgrid import server as mails
     from perfectcatch.sandbox.twilio import server as texts
 
     def install(application: Any) -> None:
         texts.install(application, seed=seed)
         mails.install(application)
+        model.install(application)
 
     return install
 
 
 def credentials_of_messages() -> dict[str, str]:
-    """What opens the simulated vendors of messages, by the names of the settings."""
+    """What opens the simulated vendors of messages and models, by the names of the settings."""
+    from perfectcatch.sandbox.anthropic.server import KEY as MODEL_KEY
     from perfectcatch.sandbox.sendgrid.server import KEY, SENDER
     from perfectcatch.sandbox.twilio.server import ACCOUNT, NUMBER, TOKEN
 
@@ -91,6 +94,7 @@ def credentials_of_messages() -> dict[str, str]:
         "twilio_phone_number": NUMBER,
         "sendgrid_api_key": KEY,
         "sendgrid_from_email": SENDER,
+        "anthropic_api_key": MODEL_KEY,
     }
 
 

@@ -167,6 +167,8 @@ async def _sandbox(*, customers: int, seed: int, life: list[str]) -> AsyncIterat
             **credentials_of_messages(),
             "twilio_messaging_service_sid": None,
             "twilio_api_url": url,
+            "anthropic_base_url": url,
+            "anthropic_model": "claude-sonnet-5-5",  # whichever is set: the simulated vendor knows it
             "sendgrid_api_url": url,
             "sendgrid_webhook_public_key": await _ask_sandbox(url, "sendgrid/key", "public_key"),
             "service_titan_api_url": f"http://127.0.0.1:{port}",
@@ -338,7 +340,7 @@ def _shared(settings: "Settings") -> dict[str, object]:
     """The settings that the worker and the API must have as we have them."""
     from pydantic import SecretStr
 
-    vendors = ("service_titan_", "twilio_", "sendgrid_", "company_")
+    vendors = ("service_titan_", "twilio_", "sendgrid_", "anthropic_", "company_")
     names = [name for name in type(settings).model_fields if name.startswith(vendors)]
     names += ["database_url", "perfectcatch_data_dir", "port", "public_base_url", "secret_key"]
     values = {name: getattr(settings, name) for name in names}

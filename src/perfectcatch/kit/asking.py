@@ -1,20 +1,30 @@
 """Asking a model: what it is told about data, and what comes of its answers, whoever's model it is."""
 
 import json
+import unicodedata
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from perfectcatch.errors import RateLimited, Refused, VendorRefused, VendorUnavailable
+from perfectcatch.errors import (
+    CredentialsRejected,
+    PerfectCatchError,
+    RateLimited,
+    Refused,
+    VendorRefused,
+    VendorUnavailable,
+)
 from perfectcatch.kit import retry
 from perfectcatch.kit.clock import Clock
 from perfectcatch.kit.fitting import fitted
-from perfectcatch.kit.http import Http, Request
+from perfectcatch.kit.http import Http, Request, Response
 
 CALL_SECONDS: Final = 60.0
 LARGEST_ANSWER: Final = 1024 * 1024
 _LARGEST_DATA: Final = 60_000  # characters
 _OVERLOADED: Final = 529
+_ATTEMPTS: Final = retry.Rules(attempts=3, first_wait=0.5, longest_wait=8.0, total=90.0)
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Co", "Cs"})  # control, direction and zero-width marks
 
 RULES: Final = (
     "You decide one question for the office of a home-service contractor. The user's message has a question "
@@ -26,7 +36,7 @@ RULES: Final = (
 
 def question_with(question: str, data: Mapping[str, Any]) -> str:
     """What the model is asked. The end of the data cannot be written by who wrote the data."""
-    text = json.dumps(data, ensure_ascii=False, default=str)
+    text = json.dumps(_shown(data), ensure_ascii=False, default=str)
     if len(text) > _LARGEST_DATA:
         raise Refused(f"The records for the question have {len(text)} characters, more than {_LARGEST_DATA}.")
     text = text.replace("<", "\\u003c")
@@ -34,17 +44,43 @@ def question_with(question: str, data: Mapping[str, Any]) -> str:
 
 
 async def asked(http: Http, request: Request, clock: Clock, *, who: str) -> Any:
-    """Send a question; the vendor's answer as JSON. Asking twice harms nobody, so callers may.
+    """Send a question; the vendor's answer as JSON. Asking twice harms nobody, so a passing trouble is.
 
-    Raises ``Retry`` where it cannot be asked now, ``VendorRefused`` where it says no.
+    Raises ``Retry`` where it cannot be asked now, ``VendorRefused`` or ``CredentialsRejected``
+    where it says no.
     """
-    response = await http.send(request)
+    started, attempt = clock.monotonic(), 0
+    while True:
+        attempt += 1
+        told: float | None = None
+        try:
+            response = await http.send(request)
+        except VendorUnavailable as error:
+            trouble: PerfectCatchError = error
+        else:
+            if (problem := _passing(response, clock, who)) is None:
+                return _read(response, who)
+            trouble, told = problem, problem.after_seconds
+        wait = retry.next_wait(attempt, clock.monotonic() - started, _ATTEMPTS, told=told)
+        if wait is None:
+            raise trouble
+        await clock.sleep(wait)
+
+
+def _passing(response: Response, clock: Clock, who: str) -> RateLimited | VendorUnavailable | None:
+    """What is wrong now and may be well in a moment."""
     if response.status == HTTPStatus.TOO_MANY_REQUESTS:
         told = retry.retry_after(response.headers.get("Retry-After"), clock.now())
-        raise RateLimited(f"{who} says that we ask too often.", after_seconds=told)
+        return RateLimited(f"{who} says that we ask too often.", after_seconds=told)
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         word = "is overloaded" if response.status == _OVERLOADED else f"answered {response.status}"
-        raise VendorUnavailable(f"{who} {word}.")
+        return VendorUnavailable(f"{who} {word}.")
+    return None
+
+
+def _read(response: Response, who: str) -> Any:
+    if response.status == HTTPStatus.UNAUTHORIZED:
+        raise CredentialsRejected(f"{who} refuses our key: set {who.upper()}_API_KEY anew.")
     if response.status != HTTPStatus.OK:
         raise VendorRefused(f"{who} refuses the question ({response.status}).", status=response.status)
     try:
@@ -56,10 +92,29 @@ async def asked(http: Http, request: Request, clock: Clock, *, who: str) -> Any:
 def answer_of(text: str | None, schema: Mapping[str, Any], *, who: str) -> Mapping[str, Any]:
     """The answer that the words of a model hold. Raises ``Refused`` where it does not fit."""
     try:
-        value = json.loads(text or "")
+        value = json.loads(text or "", parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise Refused(f"{who} gave words that are not JSON.") from None
     if not isinstance(value, dict):
         raise Refused(f"{who} gave {type(value).__name__} instead of an object.")
-    answer: Mapping[str, Any] = fitted(value, schema)
+    answer: Mapping[str, Any] = fitted(_shown(value), schema)
     return answer
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(word)  # NaN and the infinities are no JSON
+
+
+def _shown(value: Any) -> Any:
+    """Without characters that nobody sees: they hide words from people, and a NUL cannot be stored."""
+    match value:
+        case str():
+            return "".join(
+                each for each in value if each in "\n\t" or unicodedata.category(each) not in _HIDDEN
+            )
+        case Mapping():
+            return {_shown(str(name)): _shown(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_shown(each) for each in value]
+        case _:
+            return value

@@ -10,8 +10,9 @@ from aiohttp import web
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
 from pydantic import TypeAdapter
 
-from perfectcatch.errors import RateLimited, Refused, Retry, VendorRefused
-from perfectcatch.kit.clock import SystemClock
+from perfectcatch.errors import CredentialsRejected, RateLimited, Refused, Retry
+from perfectcatch.kit.asking import question_with
+from perfectcatch.kit.clock import FakeClock
 from perfectcatch.kit.fitting import fitted, promised
 from perfectcatch.kit.http import Http
 from perfectcatch.vendors.anthropic.client import Anthropic
@@ -66,7 +67,7 @@ async def asking(
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
         async with Http() as http:
-            thinker = model(http=http, key="k", model="m", base_url=url, clock=SystemClock())
+            thinker = model(http=http, key="k", model="m", base_url=url, clock=FakeClock())
             yield lambda: thinker.think("Unhappy?", schema=SCHEMA, data=HOSTILE, tokens=500), seen
     finally:
         await runner.cleanup()
@@ -126,7 +127,7 @@ async def test_garbage_is_refused(model: Any, _: Any, __: str, answer: str):
 @pytest.mark.parametrize(("model", "_", "__"), MODELS)
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(429, RateLimited), (500, Retry), (529, Retry), (401, VendorRefused), (400, Refused)],
+    [(429, RateLimited), (500, Retry), (529, Retry), (401, CredentialsRejected), (400, Refused)],
 )
 async def test_errors(model: Any, _: Any, __: str, status: int, error: type[Exception]):
     async with asking(model, "{}", status) as (ask, _seen):
@@ -162,3 +163,21 @@ def test_values_that_do_not_fit(value: Any, schema: Any):
 def test_what_nobody_asked_for_is_left_out():
     assert fitted({"unhappy": "no", "action": "delete everything"}, SCHEMA) == {"unhappy": "no"}
     assert fitted({"a": [1, None]}, {"type": "object"}) == {"a": [1, None]}
+
+
+@pytest.mark.parametrize(("model", "shape", "_"), MODELS)
+async def test_a_passing_trouble_is_asked_through_three_times(model: Any, shape: Any, _: str):
+    async with asking(model, "{}", 529) as (ask, seen):
+        with pytest.raises(Retry, match="overloaded"):
+            await ask()
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize(("model", "shape", "_"), MODELS)
+async def test_nothing_hidden_comes_through(model: Any, shape: Any, _: str):
+    async with asking(model, shape('{"unhappy": "yes", "why": "a\\u0000b\\u202ec"}')) as (ask, _seen):
+        assert await ask() == {"unhappy": "yes", "why": "abc"}
+    async with asking(model, shape('{"unhappy": "yes", "score": NaN}')) as (ask, _seen):
+        with pytest.raises(Refused):
+            await ask()
+    assert "\u202e" not in question_with("?", {"note": "a\u202eb"})

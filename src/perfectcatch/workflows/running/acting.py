@@ -7,7 +7,16 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from perfectcatch.errors import BadTemplate, BrokenMerge, NotConnected, OutcomeUnknown, Refused, Undecidable
+from perfectcatch.errors import (
+    AskPerson,
+    BadTemplate,
+    BrokenMerge,
+    NotConnected,
+    OutcomeUnknown,
+    Refused,
+    Retry,
+    Undecidable,
+)
 from perfectcatch.messaging import gate
 from perfectcatch.model.messaging import Status
 from perfectcatch.model.workflow import (
@@ -237,7 +246,8 @@ async def _think(workshop: Workshop, acting: Acting, step: Think) -> Outcome:
                 question, schema=step.schema, data=shown, tokens=step.budget
             )
             answer, sentence = dict(thought), "An AI model answered."
-        except Refused as error:
+        except (Refused, Retry, AskPerson) as error:
+            # Whoever waits for this must not wait for a model: its vendor may be away for hours.
             sentence = f"By rules alone: {error}"
     word = str(answer.get(step.decides)) if step.decides is not None else "done"
     return _done(word, "", sentence, answer)
