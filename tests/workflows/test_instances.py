@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from floor import Floor
+from floor import Floor, with_roles
 
 from messaging.counter import NUMBER
+from perfectcatch.errors import BadArgument, OutcomeUnknown, VendorUnavailable
 from perfectcatch.messaging import inbound
 from perfectcatch.model.messaging import Received
 from perfectcatch.model.workflow import Mode
@@ -209,8 +210,6 @@ class Chat:
 
 
 async def test_what_fails_five_times_waits_for_a_person(floor: Floor) -> None:
-    from floor import with_roles
-
     await floor.enable(BROKEN)
     await floor.enable(THANKS)
     await completed(floor)
@@ -289,3 +288,73 @@ async def test_a_crash_before_the_result_sends_nothing_twice(floor: Floor) -> No
     await floor.later(minutes=11)
     assert len(texts(floor)) == 1
     assert await floor.instances("status, step") == [("sleeping", "rest")]
+
+
+WRITES = """
+name: writes
+does: Notes the job at the source.
+class: service
+trigger: {on: [job_completed]}
+stop_rules: [gone]
+steps:
+  - {id: note, kind: write, operation: jpm.jobs.notes.create, path: {id: "= job.id"}, body: {text: "Done."}}
+"""
+
+
+class Writer:
+    """Answers in turn; what is no error was carried out."""
+
+    def __init__(self, *answers: Exception | None) -> None:
+        self.answers = list(answers)
+        self.written: list[Any] = []
+
+    async def write(self, operation: str, path: Any, body: Any) -> Any:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        self.written.append((operation, path["id"], body["text"]))
+        return {"id": 1}
+
+
+@pytest.mark.parametrize(
+    ("answers", "written", "outcome"),
+    [
+        ((None,), 1, "done"),
+        ((VendorUnavailable("busy"), VendorUnavailable("busy"), None), 1, "done"),
+        ((OutcomeUnknown("cut off"),), 0, "unknown"),
+        ((VendorUnavailable("busy"), OutcomeUnknown("cut off")), 0, "unknown"),
+        ((BadArgument("no such job"),), 0, "refused"),
+    ],
+)
+async def test_a_write_is_tried_again_only_where_it_certainly_was_not_done(
+    floor: Floor, answers: tuple[Exception | None, ...], written: int, outcome: str
+) -> None:
+    writer = Writer(*answers)
+    with_roles(floor, writer=writer)
+    await floor.enable(WRITES)
+    await completed(floor)
+    for _ in answers:
+        await floor.later(minutes=15)
+    assert len(writer.written) == written
+    assert await floor.steps() == [("note", outcome)]
+    assert writer.answers == []
+
+
+async def test_a_write_whose_process_died_is_not_repeated(floor: Floor) -> None:
+    from perfectcatch.workflows.running import advance as running
+
+    writer = Writer(None, None)
+    with_roles(floor, writer=writer)
+    await floor.enable(WRITES)
+    await customer(floor)
+    await job(floor, 70, "Scheduled")
+    await floor.begin()
+    await job(floor, 70, "Completed", 2)
+    await floor.begin()
+    arguments, *_ = await floor.take()
+    begun = await running._walk(floor.workshop, arguments["instance_id"], None)
+    assert begun is not None
+    await running.act(floor.workshop, begun)  # and here the process dies
+    await floor.later(minutes=11)
+    assert len(writer.written) == 1
+    assert await floor.steps() == [("note", "unknown")]

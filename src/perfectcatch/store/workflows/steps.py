@@ -1,6 +1,6 @@
 """Steps of instances: each once, with what became of it; tasks and questions for people."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from perfectcatch.store.pool import Connection, Pool
 DOING: Final = "doing"
 DONE: Final = "done"
 DEFERRED: Final = "deferred"
+NO_EFFECT: Final = "no_effect"  # an outcome: this attempt certainly changed nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,15 @@ _COLUMNS: Final = (
 async def begin(
     connection: Connection, tenant_id: int, instance_id: int, step: str, occurrence: int, now: datetime
 ) -> Execution:
-    """Write, before the effect, that it begins; gives what was known of it before, with this attempt."""
+    """Write, before the effect, that it begins; gives it with the outcome of the attempt before."""
+    found = await connection.execute(
+        f"""
+        select outcome from {EXECUTIONS}
+        where tenant_id = %s and workflow_instance_id = %s and step = %s and occurrence = %s
+        """,
+        (tenant_id, instance_id, step, occurrence),
+    )
+    before = await found.fetchone()
     async with connection.cursor(row_factory=class_row(Execution)) as cursor:
         await cursor.execute(
             f"""
@@ -49,7 +58,7 @@ async def begin(
               attempts, started_at)
             values (%(tenant)s, %(instance)s, %(step)s, %(occurrence)s, 'doing', 1, %(now)s)
             on conflict (tenant_id, workflow_instance_id, step, occurrence) do update
-              set attempts = e.attempts + 1
+              set attempts = e.attempts + 1, outcome = null
             returning {_COLUMNS}
             """,
             {
@@ -62,7 +71,7 @@ async def begin(
         )
         row = await cursor.fetchone()
     assert row is not None
-    return row
+    return replace(row, outcome=before[0] if before else None)
 
 
 async def end(
@@ -213,3 +222,16 @@ async def task_done(connection: Connection, tenant_id: int, task_id: int, *, by:
         (by, tenant_id, task_id),
     )
     return found.rowcount > 0
+
+
+async def had_no_effect(
+    connection: Connection, tenant_id: int, instance_id: int, step: str, occurrence: int
+) -> None:
+    """The attempt that has just failed certainly changed nothing; the next one is told by ``outcome``."""
+    await connection.execute(
+        f"""
+        update {EXECUTIONS} set outcome = %s
+        where tenant_id = %s and workflow_instance_id = %s and step = %s and occurrence = %s
+        """,
+        (NO_EFFECT, tenant_id, instance_id, step, occurrence),
+    )

@@ -59,6 +59,7 @@ class Acting:
     attempt: int
     records: Mapping[str, Any]
     fresh: bool
+    certain: bool = False  # the attempt before certainly had no effect
 
     @property
     def key(self) -> str:
@@ -210,12 +211,15 @@ async def _write(workshop: Workshop, acting: Acting, step: Write) -> Outcome:
         return _done("done", "shadow", f"{SHADOW} {step.operation}")
     if workshop.writer is None:
         raise NotConnected("The source of the mirror cannot be written to from here.")
-    if acting.attempt > 1:
+    if acting.attempt > 1 and not acting.certain:
         return _done("unknown", "outcome_unknown", f"Nobody knows whether {step.operation} was carried out.")
     try:
         value = await workshop.writer.write(step.operation, path, body)
     except OutcomeUnknown as error:
         return _done("unknown", "outcome_unknown", str(error))
+    except Retry:
+        acting.certain = True  # it certainly was not carried out, so that it may be tried again
+        raise
     except Refused as error:
         return _done("refused", "refused", str(error))
     return _done("done", "", f"{step.operation} was carried out.", _plain(value))

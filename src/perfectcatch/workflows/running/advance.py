@@ -171,6 +171,7 @@ async def _begin(walk: _Walk, step: Step) -> Acting | None:
         step=step,
         occurrence=occurrence,
         attempt=began.attempts,
+        certain=began.outcome == steps.NO_EFFECT,
         records=walk.records,
         fresh=False,
     )
@@ -255,6 +256,10 @@ async def _again(workshop: Workshop, acting: Acting, error: str) -> bool:
         if acting.attempt >= TRIES:
             await _fail(walk, error, attempts=acting.attempt)
             return False
+        if acting.certain:
+            await steps.had_no_effect(
+                connection, workshop.tenant_id, acting.instance.id, acting.step.id, acting.occurrence
+            )
         instance = walk.instance
         _becomes(instance, instances.SLEEPING)
         instance.sentence = f"It is tried again: {error}"[:500]
