@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from psycopg import AsyncCursor
+
 from perfectcatch.model.entity import Entity
 from perfectcatch.store.merging import extract
 from perfectcatch.store.names import HISTORY, qualified, quote
@@ -111,26 +113,36 @@ async def present(
     also: Iterable[Key] = (),
 ) -> Bundle:
     """What the mirror has now of a customer, and ``also``, such as the call of somebody unknown."""
-    rows: dict[str, dict[int, Row]] = {}
     own: dict[str, list[int]] = defaultdict(list)
     for entity, st_id in also:
         own[entity].append(st_id)
-    for entity, reading in READINGS.items():
-        if entity not in entities or (customer_id is None and entity not in own):
-            continue
-        columns = _names(reading)
-        cursor = await connection.execute(
-            f"select {', '.join(f'm.{quote(name)}' for name in columns)} from {_from(reading, entities)}"
-            f" where m.tenant_id = %(tenant)s and ({_owner(reading)} = %(customer)s"
-            " or m.st_id = any(%(own)s))"
-            f" order by m.st_id desc limit {MOST}",
-            {"tenant": tenant_id, "customer": customer_id, "own": own.get(entity, [])},
-        )
-        rows[entity] = {
-            row[0]: dict(zip(columns, row, strict=True)) | _computed(entity, columns, row)
-            for row in await cursor.fetchall()
+    asked: list[tuple[str, tuple[str, ...], AsyncCursor[Any]]] = []
+    async with connection.pipeline():  # twenty questions in one round trip
+        for entity, reading in READINGS.items():
+            if entity not in entities or (customer_id is None and entity not in own):
+                continue
+            columns = _names(reading)
+            cursor = await connection.execute(
+                f"select {', '.join(f'm.{quote(name)}' for name in columns)}"
+                f" from ({_mine(reading, entities)}) mine join {qualified(entities[entity].table)} m"
+                " on m.tenant_id = %(tenant)s and m.st_id = mine.st_id"
+                f" order by m.st_id desc limit {MOST}",
+                {
+                    "tenant": tenant_id,
+                    "customers": [] if customer_id is None else [customer_id],
+                    "own": own.get(entity, []),
+                },
+            )
+            asked.append((entity, columns, cursor))
+    return Bundle(
+        {
+            entity: {
+                row[0]: dict(zip(columns, row, strict=True)) | _computed(entity, columns, row)
+                for row in await cursor.fetchall()
+            }
+            for entity, columns, cursor in asked
         }
-    return Bundle(rows)
+    )
 
 
 # The past ----------------------------------------------------------------------------------------
@@ -237,8 +249,7 @@ def _versions(reading: Reading, entities: Entities) -> str:
     then = ", ".join(f"{read.get(quote(name)) or read[name]} as {quote(name)}" for name in columns)
     return f"""
 with mine as materialized (
-  select {_owner(reading)} as owner, m.st_id from {_from(reading, entities)}
-  where m.tenant_id = %(tenant)s and ({_owner(reading)} = any(%(customers)s) or m.st_id = any(%(own)s))
+  {_mine(reading, entities)}
 ), old as materialized (
   select mine.owner, h.valid_from, h.valid_to, {then}
   from mine join {HISTORY} h on h.tenant_id = %(tenant)s and h.entity = %(entity)s and h.st_id = mine.st_id
@@ -264,6 +275,29 @@ def _from(reading: Reading, entities: Entities) -> str:
             f" left join {between} b on b.tenant_id = m.tenant_id and b.st_id = m.{quote(reading.owner)}"
         )
     return source
+
+
+def _mine(reading: Reading, entities: Entities) -> str:
+    """Owner and id of the records of some customers, and of those that are named: each by an index.
+
+    One condition with ``or`` across two tables would read the whole of both.
+    """
+    table, owner = qualified(entities[reading.entity].table), quote(reading.owner)
+    if reading.through is None:
+        theirs = f"select m.{owner} as owner, m.st_id from {table} m where m.tenant_id = %(tenant)s"
+        theirs += f" and m.{owner} = any(%(customers)s::bigint[])"
+    else:
+        between = qualified(entities[reading.through].table)
+        theirs = (
+            f"select b.customer_id as owner, m.st_id from {between} b join {table} m"
+            f" on m.tenant_id = b.tenant_id and m.{owner} = b.st_id"
+            " where b.tenant_id = %(tenant)s and b.customer_id = any(%(customers)s::bigint[])"
+        )
+    named = (
+        f"select {_owner(reading)} as owner, m.st_id from {_from(reading, entities)}"
+        " where m.tenant_id = %(tenant)s and m.st_id = any(%(own)s::bigint[])"
+    )
+    return f"{theirs} union {named}"
 
 
 def _owner(reading: Reading) -> str:
