@@ -115,7 +115,6 @@ def test_the_page_of_the_document_needs_no_other_host(target: Api) -> None:
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-@pytest.mark.reliability
 def test_some_of_each_kind_of_route(target: Api, tmp_path: Path) -> None:
     document = target.get("/openapi.json", key=None)
     seen: set[str] = set()

@@ -1,12 +1,11 @@
 """What callers send about messages, and what they are told."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from perfectcatch.gateway.models import Asked, Told
+from perfectcatch.gateway.models import Asked, Dollars, Told
 from perfectcatch.store.reading.fields import BIGGEST
 
 ChannelName = Literal["sms", "email"]
@@ -68,7 +67,7 @@ class Message(Told):
     vendor_id: str | None
     vendor_code: str | None
     segments: int | None
-    cost: Decimal | None
+    cost: Dollars | None
     until: datetime | None
     asked_at: datetime
     decided_at: datetime
@@ -98,7 +97,7 @@ class Preview(Told):
     subject: str | None
     html: str | None
     segments: int | None
-    estimated_cost: Decimal | None = Field(description="In dollars, by the rule `segment_price`.")
+    estimated_cost: Dollars | None = Field(description="In dollars, by the rule `segment_price`.")
     problems: list[str]
     fields: list[str]
     filled: list[str] = Field(description="Fields that got their fallback.")

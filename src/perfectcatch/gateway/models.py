@@ -1,12 +1,15 @@
 """What models of requests and answers have in common."""
 
 import re
-from typing import Any, Final
+from decimal import Decimal
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, WithJsonSchema, model_validator
 
 # JSON can write both, PostgreSQL keeps neither: the character 0, and half of a pair of surrogates.
 _UNUSABLE: Final = re.compile("[\x00\ud800-\udfff]")
+
+Dollars = Annotated[Decimal, WithJsonSchema({"type": "number"})]  # written with all its digits
 
 
 class Asked(BaseModel):

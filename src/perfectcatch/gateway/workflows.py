@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Path, Request
@@ -12,7 +11,7 @@ from starlette.responses import Response
 from perfectcatch.gateway import answers
 from perfectcatch.gateway.access import Scope, scoped
 from perfectcatch.gateway.context import Gateway, gateway_of
-from perfectcatch.gateway.models import Asked, Told
+from perfectcatch.gateway.models import Asked, Dollars, Told
 from perfectcatch.workflows.lint import lint
 from perfectcatch.workflows.records import Company
 from perfectcatch.workflows.rehearsal.dry_run import LONGEST_DAYS, dry_run
@@ -91,7 +90,7 @@ class Would(Told):
     subject: str | None
     purpose: str | None
     segments: int
-    cost: Decimal
+    cost: Dollars
     event: str
     event_id: int
     waited_since: datetime | None
@@ -113,7 +112,7 @@ class Rehearsed(Told):
     not_sent: dict[str, int]
     delayed: int
     segments: int
-    cost: Decimal
+    cost: Dollars
     other_actions: dict[str, int]
     overlapping: int
     ended: dict[str, int]

@@ -130,10 +130,7 @@ def _answers(route: Route) -> dict[str, Any]:
         told: dict[str, Any] = {
             "200": {
                 "description": "The file; of a dry run, what would be asked.",
-                "content": {
-                    "application/json": {"schema": shown},
-                    "*/*": {"schema": {"type": "string", "format": "binary"}},
-                },
+                "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
             },
             "302": {"description": "Where the file lies: a signed address that needs no key of ours."},
         }
@@ -145,12 +142,11 @@ def _answers(route: Route) -> dict[str, Any]:
             found[str(status)]["content"] = {"application/json": {"schema": schema}}
     if not found:
         found["200"] = {"description": "As the vendor answered; its documents do not say what."}
-    elif (whole := found.setdefault("200", {"description": "What a dry run would send."})).get("content"):
-        whole["content"]["application/json"]["schema"] = {
-            "anyOf": [whole["content"]["application/json"]["schema"], shown]
-        }
-    else:
-        whole["content"] = {"application/json": {"schema": shown}}
+    elif "200" not in found:
+        content = {"application/json": {"schema": shown}}
+        found["200"] = {"description": "What a dry run would send.", "content": content}
+    elif (content := found["200"].get("content")) is not None:
+        content["application/json"]["schema"] = {"anyOf": [content["application/json"]["schema"], shown]}
     return found
 
 
