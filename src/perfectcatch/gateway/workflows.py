@@ -129,7 +129,7 @@ async def workflows(request: Request) -> Response:
     return answers.json({"data": rows}, answers.live(gateway))
 
 
-@router.get("/{name}", summary="A workflow.", response_model=Whole, **scoped(Scope.READ))
+@router.get("/{name}", summary="A workflow.", response_model=Whole, **scoped(Scope.READ, 404))
 async def workflow(request: Request, name: Name) -> Response:
     """A workflow with its definition, and what is wrong with it."""
     gateway = gateway_of(request)
@@ -149,7 +149,7 @@ async def workflow(request: Request, name: Name) -> Response:
 
 
 @router.post(
-    "/{name}/dry-run", summary="Replay the last days.", response_model=Rehearsed, **scoped(Scope.READ)
+    "/{name}/dry-run", summary="Replay the last days.", response_model=Rehearsed, **scoped(Scope.READ, 404)
 )
 async def rehearse(request: Request, name: Name, asked: DryRun) -> Response:
     """What a workflow would have done in the last days; nothing is sent or written."""
