@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from perfectcatch.errors import PerfectCatchError
 from perfectcatch.kit.clock import Clock, SystemClock
 from perfectcatch.kit.http import Http, Request
+from perfectcatch.sandbox import chance
 
 KEY: Final = "SG.made-up.key"
 SENDER: Final = "office@example.com"
@@ -105,15 +106,7 @@ class Post:
 
     def strike(self) -> Fault | None:
         """The fault of this call."""
-        drawn = self.draw.random()
-        for fault in self.faults:
-            if fault.times is not None and fault.struck >= fault.times:
-                continue
-            if drawn < fault.share:
-                fault.struck += 1
-                return fault
-            drawn -= fault.share
-        return None
+        return chance.strike(self.faults, self.draw.random())
 
 
 POST: Final = web.AppKey("post", Post)

@@ -28,6 +28,7 @@ from aiohttp import web
 from perfectcatch.errors import PerfectCatchError
 from perfectcatch.kit.clock import Clock, SystemClock
 from perfectcatch.kit.http import Http, Request
+from perfectcatch.sandbox import chance
 from perfectcatch.sandbox.twilio.exchange import Exchange, Message, RefusedError, Tell
 
 ACCOUNT: Final = "AC" + "5a" * 16
@@ -60,16 +61,8 @@ class Faults:
     drop_webhooks: bool = False
 
     def strike(self) -> Fault | None:
-        """The fault of this call; one draw a call, so that shares add up."""
-        drawn = self.draw.random()
-        for fault in self.active:
-            if fault.times is not None and fault.struck >= fault.times:
-                continue
-            if drawn < fault.share:
-                fault.struck += 1
-                return fault
-            drawn -= fault.share
-        return None
+        """The fault of this call."""
+        return chance.strike(self.active, self.draw.random())
 
 
 PLANNED: Final = web.AppKey("faults", Faults)
