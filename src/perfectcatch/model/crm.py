@@ -1,6 +1,6 @@
 """The CRM that sales people work in: contacts, opportunities, pipelines, and the role that reaches them.
 
-``deals`` alone decides what an opportunity should say; vendors fulfil ``CrmAccount`` and know nothing of jobs.
+``deals`` alone decides what an opportunity should say; vendors fulfil ``CrmAccount`` and know of no jobs.
 Texts of identity are the CRM's own; money is Decimal; moments carry a zone.
 """
 
