@@ -1,14 +1,23 @@
-"""The rows of a loaded mirror, COPY into staging tables and upsert: the limit that a full load is held to."""
+"""The rows of a loaded mirror, written again into the same tables in other ways.
+
+COPY into staging tables and upsert is the limit that a full load is held to; one upsert after the other, each
+its own transaction, is what a first script does.
+"""
 
 import asyncio
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 BATCH = 5000
+Rows = dict[str, list[tuple[Any, ...]]]
 
 
-async def comparison(names: tuple[str, ...], source_url: str, target_url: str) -> dict[str, Any]:
-    """The rows of a loaded mirror, COPY into a staging table and upsert, two connections side by side."""
+async def _read(
+    names: tuple[str, ...], source_url: str
+) -> tuple[list[tuple[str, tuple[str, ...]]], Rows, dict[str, list[str]]]:
+    """Tables with their keys, and all their rows and columns; a table of items follows its own."""
     import psycopg
 
     from perfectcatch.store.names import beside, qualified
@@ -22,7 +31,7 @@ async def comparison(names: tuple[str, ...], source_url: str, target_url: str) -
             (beside(child.table, entity.table), ("tenant_id", child.parent_column, "position"))
             for child in entity.children
         ]
-    rows: dict[str, list[tuple[Any, ...]]] = {}
+    rows: Rows = {}
     columns: dict[str, list[str]] = {}
     async with await psycopg.AsyncConnection.connect(source_url) as connection:
         from psycopg.types.json import set_json_loads
@@ -38,6 +47,14 @@ async def comparison(names: tuple[str, ...], source_url: str, target_url: str) -
             cursor = await connection.execute(f"select {listed} from {table}")
             columns[table] = [column.name for column in cursor.description or ()]
             rows[table] = await cursor.fetchall()
+    return tables, rows, columns
+
+
+async def comparison(names: tuple[str, ...], source_url: str, target_url: str) -> dict[str, Any]:
+    """The rows of a loaded mirror, COPY into a staging table and upsert, two connections side by side."""
+    import psycopg
+
+    tables, rows, columns = await _read(names, source_url)
     shares: list[list[tuple[str, tuple[str, ...]]]] = [[], []]
     for place in sorted(tables, key=lambda each: -len(rows[each[0]])):
         shares[0 if size(shares[0], rows) <= size(shares[1], rows) else 1].append(place)
@@ -70,5 +87,69 @@ async def comparison(names: tuple[str, ...], source_url: str, target_url: str) -
     }
 
 
-def size(share: list[tuple[str, tuple[str, ...]]], rows: dict[str, list[tuple[Any, ...]]]) -> int:
+async def one_by_one(
+    names: tuple[str, ...], source_url: str, target_url: str, known: dict[str, Any]
+) -> dict[str, Any]:
+    """Pages of a hundred, one after the other; of each record its row and its items, a transaction each.
+
+    The values come converted from ``source_url``: reading and decoding the pages is all that this measures
+    beside the writing.
+    """
+    import psycopg
+
+    sys.path.insert(0, str(Path(__file__).parent / "rivals"))
+    from lists import LISTS, headers
+    from row_by_row import pages
+
+    tables, rows, columns = await _read(names, source_url)
+    upserts = {table: _upsert(table, key, columns[table]) for table, key in tables}
+    found = {table: _by_parent(rows[table], columns[table].index(key[1])) for table, key in tables}
+    own = [table for table, key in tables if "st_id" in key]
+
+    def write() -> int:
+        written = 0
+        with psycopg.connect(target_url, autocommit=True) as connection:
+            for name, first in zip(names, own, strict=True):
+                group = [table for table in found if table == first or table in items[first]]
+                for page in pages(known["url"], LISTS[name].format(tenant=known["tenant_id"]), carried):
+                    wanted = [
+                        (table, row)
+                        for record in page
+                        for table in group
+                        for row in found[table].get(record["id"], ())
+                    ]
+                    for table, row in wanted:
+                        connection.execute(upserts[table], row)
+                    written += len(wanted)
+        return written
+
+    items: dict[str, list[str]] = {}
+    for table, key in tables:
+        if "st_id" in key:
+            owner = items[table] = []
+        else:
+            owner.append(table)
+    carried = headers(known)
+    wall, cpu = time.perf_counter(), time.process_time()
+    written = await asyncio.to_thread(write)
+    return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "rows": written}
+
+
+def _upsert(table: str, key: tuple[str, ...], columns: list[str]) -> str:
+    listed = ", ".join(f'"{name}"' for name in columns)
+    updates = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in key)
+    return (
+        f"insert into {table} ({listed}) values ({', '.join(['%s'] * len(columns))}) "
+        f"on conflict ({', '.join(key)}) do update set {updates}"
+    )
+
+
+def _by_parent(rows: list[tuple[Any, ...]], at: int) -> dict[int, list[tuple[Any, ...]]]:
+    found: dict[int, list[tuple[Any, ...]]] = {}
+    for row in rows:
+        found.setdefault(row[at], []).append(row)
+    return found
+
+
+def size(share: list[tuple[str, tuple[str, ...]]], rows: Rows) -> int:
     return sum(len(rows[table]) for table, _ in share)

@@ -137,6 +137,13 @@ async def rows(*, source: str, target: str) -> dict[str, Any]:
     return await comparison(ENTITIES, source, target)
 
 
+async def one_by_one(*, source: str, target: str, known: dict[str, Any]) -> dict[str, Any]:
+    """The same rows one upsert after the other."""
+    from benchmarks import rows
+
+    return await rows.one_by_one(ENTITIES, source, target, known)
+
+
 def change_one_in_a_hundred(sandbox: str, database_url: str, turn: int) -> int:
     """Edit every hundredth record at the vendor; ``turn`` makes it another hundredth and another text."""
     import psycopg
@@ -159,7 +166,7 @@ def change_one_in_a_hundred(sandbox: str, database_url: str, turn: int) -> int:
     return changed
 
 
-TASKS = {each.__name__: each for each in (migrate, load, incremental, listening, rows)}
+TASKS = {each.__name__: each for each in (migrate, load, incremental, listening, rows, one_by_one)}
 
 
 def main() -> None:

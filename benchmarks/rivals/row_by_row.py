@@ -29,6 +29,7 @@ def pages(url: str, path: str, carried: dict[str, str]) -> Any:
 def main() -> None:
     facts = json.loads(sys.stdin.readline())
     known = facts["known"]
+    carried = headers(known)
     rows = 0
     wall, cpu = time.perf_counter(), time.process_time()
     with psycopg.connect(facts["database_url"]) as connection:
@@ -36,7 +37,7 @@ def main() -> None:
             connection.execute(
                 f"create table {name} (id bigint primary key, modified_on timestamptz, data jsonb not null)"
             )
-            for records in pages(known["url"], path.format(tenant=known["tenant_id"]), headers(known)):
+            for records in pages(known["url"], path.format(tenant=known["tenant_id"]), carried):
                 for record in records:
                     connection.execute(
                         f"insert into {name} values (%s, %s, %s) on conflict (id) do update set "

@@ -11,6 +11,7 @@ from psycopg.errors import InsufficientPrivilege
 
 from perfectcatch.connections import at_work, open_desk, open_thinker, post_room_of
 from perfectcatch.errors import AlreadyRunning, BadArgument, BadSetting
+from perfectcatch.kit import collector
 from perfectcatch.kit.clock import Clock, SystemClock
 from perfectcatch.settings import Settings, require
 from perfectcatch.store import runs
@@ -21,7 +22,6 @@ from perfectcatch.store.pool import Connection, Pool, conninfo_of, open_pool
 from perfectcatch.store.presence import open_presence
 from perfectcatch.store.reading.freshness import Freshness
 from perfectcatch.store.reading.reads import open_reads
-from perfectcatch.store.schema import check
 from perfectcatch.store.schema import migrate as migrations
 from perfectcatch.store.server.embedded import opened
 from perfectcatch.sync.engine import Engine
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from perfectcatch.messaging.desk import Desk
     from perfectcatch.model.passing import Offer
     from perfectcatch.store.jobs.queue import Jobs
+    from perfectcatch.store.schema.compare import Difference
     from perfectcatch.vendors.servicetitan.webhooks import Webhooks
     from perfectcatch.workflows.records import Company as Firm
     from perfectcatch.workflows.running.workshop import Workshop
@@ -170,13 +171,15 @@ async def migrated(settings: Settings) -> list[str]:
         return await migrations.migrate(pool, BY_NAME.values(), install_jobs=install)
 
 
-async def differences(settings: Settings) -> list[check.Difference]:
+async def differences(settings: Settings) -> "list[Difference]":
     """What in the live database is not as declared."""
+    from perfectcatch.store.schema.check import check  # a quarter of a second, for SQLAlchemy
+
     async with (
         open_database(settings) as database,
         _pool(settings, database, "perfectcatch db check") as pool,
     ):
-        return await check.check(pool, BY_NAME.values())
+        return await check(pool, BY_NAME.values())
 
 
 async def companies_of(settings: Settings, pool: Pool) -> list[int]:
@@ -227,6 +230,7 @@ async def open_engine(
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_store(settings, application=application))
         source = await stack.enter_async_context(open_source(settings, pool, clock, lane=lane))
+        collector.settle()
         yield Engine(
             pool=pool,
             source=source,

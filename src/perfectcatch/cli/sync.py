@@ -59,22 +59,25 @@ def contacts(
 
 @app.command()
 def run(
-    entity: Annotated[str, typer.Argument(help="An entity, such as customers, jobs or invoices.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="ENTITY...", help="Entities, such as customers, jobs or invoices."),
+    ],
     *,
     full: Annotated[bool, typer.Option("--full", help="Read every record, not only changed ones.")] = False,
     allow_deletions: Annotated[
         bool, typer.Option("--allow-deletions", help="Delete also what was held for a person.")
     ] = False,
 ) -> None:
-    """Read one entity."""
+    """Read one entity, or several side by side."""
     from perfectcatch.vendors.servicetitan.entities import find
 
-    chosen = find(entity)
+    chosen = list({entity.name: entity for entity in map(find, names)}.values())
     if allow_deletions and not full:
         raise BadArgument(
             "--allow-deletions needs --full: only a read of everything can tell what is no longer there."
         )
-    _run(lambda engine: engine.run_entities([chosen], full=full, allow_deletions=allow_deletions))
+    _run(lambda engine: engine.run_entities(chosen, full=full, allow_deletions=allow_deletions))
 
 
 @app.command()

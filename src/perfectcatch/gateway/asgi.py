@@ -1,6 +1,5 @@
 """The application: every router mounted, errors as problems, one OpenAPI document."""
 
-import gc
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
@@ -39,6 +38,7 @@ from perfectcatch.gateway.monitor import stream
 from perfectcatch.gateway.passing.described import describe
 from perfectcatch.gateway.passing.middleware import PassThrough
 from perfectcatch.gateway.passing.table import Table, shape
+from perfectcatch.kit import collector
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.passing import Offer
 
@@ -102,8 +102,7 @@ def make_app(
                     on_failure(error)
                 raise
             # Routes and schemas stay for good, half a million objects: the collector need not walk them.
-            gc.collect()
-            gc.freeze()
+            collector.settle()
             yield
 
     app = Application(

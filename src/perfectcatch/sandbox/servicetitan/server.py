@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import json
 import signal
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from perfectcatch.errors import BadArgument
+from perfectcatch.kit import collector
 from perfectcatch.kit.http import Http
 from perfectcatch.sandbox.servicetitan.answers import Answer
 from perfectcatch.sandbox.servicetitan.control import PREFIX, Control, in_turns
@@ -180,8 +180,7 @@ async def serve(host: str, port: int, options: Options, **others: Any) -> None:
         loop.add_signal_handler(number, stop.set)
     async with serving(host, port, options, **others) as address:
         # The company stays for good: keep the collector from walking its half million rows again and again.
-        gc.collect()
-        gc.freeze()
+        collector.settle()
         sys.stdout.write(address.line() + "\n")
         sys.stdout.flush()
         await stop.wait()

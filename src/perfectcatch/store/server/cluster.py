@@ -22,7 +22,8 @@ from perfectcatch.store.server.binaries import MAJOR, Identity, environment, fai
 
 USER: Final = "perfectcatch"
 
-# For a small machine that does other work too. JIT costs more than it gives on short statements.
+# For a small machine that does other work too. JIT costs more than it gives on short statements. So does
+# compressing the log where there is only pglz: updating 100 invoices after a checkpoint takes 125 ms, not 20.
 TUNING: Final = {
     "shared_buffers": "256MB",
     "effective_cache_size": "1GB",
@@ -31,7 +32,7 @@ TUNING: Final = {
     "max_connections": "60",
     "fsync": "on",
     "synchronous_commit": "on",
-    "wal_compression": "on",
+    "wal_compression": "off",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
