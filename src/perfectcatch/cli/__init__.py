@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from perfectcatch import __version__
-from perfectcatch.cli import backfill, db, instances, key, proof, sandbox, serve, sync, up, worker
+from perfectcatch.cli import backfill, db, instances, key, original, proof, sandbox, serve, sync, up, worker
 from perfectcatch.cli.output import Output
 from perfectcatch.cli.running import failed
 
@@ -69,7 +69,7 @@ def main() -> None:
         Output.json = True
         words = [word for word in words if word != "--json"]
     try:
-        app(args=words, prog_name="perfectcatch", standalone_mode=True)
+        app(args=original.renamed(words), prog_name="perfectcatch", standalone_mode=True)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader (head, less) has gone

@@ -3,8 +3,9 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from perfectcatch.errors import BadArgument, BadSetting
 
@@ -49,14 +50,16 @@ async def looking() -> "AsyncIterator[tuple[Pool, int]]":
 
 
 def moment(text: str) -> datetime:
-    """A moment as a person writes it; without an offset it is UTC."""
+    """A moment as a person writes it; without an offset it is the company's time, as in the API."""
+    from perfectcatch.settings import load_settings
+
     try:
         value = datetime.fromisoformat(text)
     except ValueError:
         raise BadArgument(
             f"{text!r} is no moment: write it like 2026-03-01 or 2026-03-01T14:00:00Z."
         ) from None
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
+    return value if value.tzinfo else value.replace(tzinfo=ZoneInfo(load_settings().service_titan_timezone))
 
 
 def crons(settings: "Settings") -> "Crons":
