@@ -15,6 +15,7 @@ from perfectcatch.store.pool import Pool
 if TYPE_CHECKING:
     from perfectcatch.messaging.desk import Desk
     from perfectcatch.messaging.post import PostRoom
+    from perfectcatch.model.crm import CrmAccount
     from perfectcatch.model.roles import Thinker
 
 
@@ -97,6 +98,36 @@ async def open_thinker(settings: Settings, clock: Clock) -> "AsyncIterator[Think
             yield OpenAI(http=http, key=key, model=model, base_url=url, clock=clock)
         else:
             yield None
+
+
+@asynccontextmanager
+async def open_crm(
+    settings: Settings, pool: Pool, clock: Clock | None = None, *, interactive: bool = False
+) -> "AsyncIterator[CrmAccount | None]":
+    """The CRM; None without GHL_LOCATION_ID and a token. ``interactive``: a person waits for each call."""
+    from perfectcatch.kit.http import Http
+    from perfectcatch.store.budget import PostgresBudget
+    from perfectcatch.vendors.gohighlevel.client import GoHighLevel
+    from perfectcatch.vendors.gohighlevel.transport import PrivateToken, Transport, rates
+    from perfectcatch.vendors.gohighlevel.versions import VERSIONS
+
+    clock, location, key = clock or SystemClock(), settings.ghl_location_id, _shown(settings.ghl_api_key)
+    if not location or not key:
+        yield None
+        return
+    version = VERSIONS[settings.ghl_api_version]
+    async with Http() as http:
+        transport = Transport(
+            http=http,
+            access=PrivateToken(key),
+            location_id=location,
+            api_url=settings.ghl_api_url,
+            version=version,
+            budget=PostgresBudget(pool, rates(), clock),
+            clock=clock,
+            interactive=interactive,
+        )
+        yield GoHighLevel(transport, location_id=location, version=version)
 
 
 def _shown(secret: SecretStr | None) -> str:

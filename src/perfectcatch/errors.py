@@ -90,6 +90,10 @@ class ScopeMissing(AskPerson):
     """The vendor's app lacks a permission."""
 
 
+class AccountInactive(AskPerson):
+    """The account at the vendor is suspended or closed."""
+
+
 class PrivilegeMissing(AskPerson):
     """The database's role may not do what it was asked to."""
 

@@ -41,7 +41,7 @@ def sandbox(
     ] = None,
     webhook_secret: Annotated[str, typer.Option(help="Sign what is told with this text.")] = "",
 ) -> None:
-    """Run a simulated ServiceTitan with a made-up company, Twilio and SendGrid, on this machine only.
+    """Run a simulated ServiceTitan with a made-up company, and the other vendors, on this machine only.
 
     Prints one line of JSON with its address and credentials, then serves until it is stopped.
     """
@@ -69,15 +69,18 @@ def sandbox(
 
 
 def _vendors_of_messages(seed: int) -> "Install":
-    """Twilio, SendGrid and a model at the same address: their routes do not meet."""
+    """Twilio, SendGrid, GoHighLevel and a model at the same address: their routes do not meet."""
     from perfectcatch.sandbox.anthropic import server as model
+    from perfectcatch.sandbox.gohighlevel import server as crm
     from perfectcatch.sandbox.sendgrid import server as mails
+    from perfectcatch.sandbox.servicetitan.server import SERVICE
     from perfectcatch.sandbox.twilio import server as texts
 
     def install(application: Any) -> None:
         texts.install(application, seed=seed)
         mails.install(application)
         model.install(application)
+        crm.install(application, clock=application[SERVICE].tenant.clock, seed=seed)
 
     return install
 
@@ -85,6 +88,7 @@ def _vendors_of_messages(seed: int) -> "Install":
 def credentials_of_messages() -> dict[str, str]:
     """What opens the simulated vendors of messages and models, by the names of the settings."""
     from perfectcatch.sandbox.anthropic.server import KEY as MODEL_KEY
+    from perfectcatch.sandbox.gohighlevel.server import LOCATION, PRIVATE_TOKEN
     from perfectcatch.sandbox.sendgrid.server import KEY, SENDER
     from perfectcatch.sandbox.twilio.server import ACCOUNT, NUMBER, TOKEN
 
@@ -95,6 +99,8 @@ def credentials_of_messages() -> dict[str, str]:
         "sendgrid_api_key": KEY,
         "sendgrid_from_email": SENDER,
         "anthropic_api_key": MODEL_KEY,
+        "ghl_api_key": PRIVATE_TOKEN,
+        "ghl_location_id": LOCATION,
     }
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # The simulated company lives up to now, not beyond it: what happens in it is dated as with a real vendor.
 DEMO_DAYS = 3  # that pass between the two reads of --once
 DEMO_AGO, DEMO_SPEED = "14d", 120.0  # while the demo stays up: a working day in about five minutes
+DEMO_SALES_PEOPLE = 12  # what they do in the CRM by themselves on a simulated day
 EVERY_FIVE_SECONDS = "*/5 * * * * *"
 READY_SECONDS = 300.0
 
@@ -171,6 +172,8 @@ async def _sandbox(*, customers: int, seed: int, life: list[str]) -> AsyncIterat
             "anthropic_model": "claude-sonnet-5-5",  # whichever is set: the simulated vendor knows it
             "sendgrid_api_url": url,
             "sendgrid_webhook_public_key": await _ask_sandbox(url, "sendgrid/key", "public_key"),
+            "ghl_api_url": url,
+            "ghl_webhook_public_key": await _ask_sandbox(url, "ghl/key", "public_key"),
             "service_titan_api_url": f"http://127.0.0.1:{port}",
             "service_titan_auth_url": f"http://127.0.0.1:{port}/connect/token",
             "service_titan_client_id": known.client_id,
@@ -334,13 +337,16 @@ async def _show_api(settings: "Settings", engine: "Engine", *, sandbox: bool) ->
     await _tell_sandbox(settings, "webhooks", url=hook, secret=secret.get_secret_value())
     await _tell_sandbox(settings, "twilio/settings", sms_url=f"{url}/webhooks/twilio/sms")
     await _tell_sandbox(settings, "sendgrid/settings", webhook_url=f"{url}/webhooks/sendgrid")
+    await _tell_sandbox(
+        settings, "ghl/settings", webhook_url=f"{url}/webhooks/ghl", people_a_day=DEMO_SALES_PEOPLE
+    )
 
 
 def _shared(settings: "Settings") -> dict[str, object]:
     """The settings that the worker and the API must have as we have them."""
     from pydantic import SecretStr
 
-    vendors = ("service_titan_", "twilio_", "sendgrid_", "anthropic_", "company_")
+    vendors = ("service_titan_", "twilio_", "sendgrid_", "anthropic_", "ghl_", "company_")
     names = [name for name in type(settings).model_fields if name.startswith(vendors)]
     names += ["database_url", "perfectcatch_data_dir", "port", "public_base_url", "secret_key"]
     values = {name: getattr(settings, name) for name in names}

@@ -12,6 +12,7 @@ from perfectcatch.settings.kinds import (
     ADDRESS,
     AI,
     CONSOLE,
+    CRM,
     EMAIL,
     PORTAL,
     SERVICE,
@@ -174,6 +175,34 @@ class Settings(BaseSettings):
         "https://api.sendgrid.com",
         "Where the API answers; https://api.eu.sendgrid.com for accounts in the EU.",
         give=ADDRESS,
+    )
+
+    ghl_api_key: SecretStr | None = setting(
+        CRM,
+        None,
+        "The token of a private integration of the location; without it the app's own tokens are used.",
+        give="the text that begins with pit-",
+    )
+    ghl_location_id: str | None = setting(
+        CRM, None, "The location (sub-account) whose deals these are.", give="the id of the location"
+    )
+    ghl_api_url: WebAddress = setting(
+        CRM, "https://services.leadconnectorhq.com", "Where the API answers.", give=ADDRESS
+    )
+    ghl_api_version: Literal["2021-07-28", "v3"] = setting(
+        CRM, "2021-07-28", "The version of the API that is spoken.", give="2021-07-28 or v3"
+    )
+    ghl_client_id: str | None = setting(
+        CRM, None, "The id of your app, where no private integration is used.", give=CONSOLE
+    )
+    ghl_client_secret: SecretStr | None = setting(
+        CRM, None, "The secret that belongs to the app.", give=CONSOLE
+    )
+    ghl_webhook_public_key: str | None = setting(
+        CRM,
+        None,
+        "The public key with which webhooks are verified; without it none is accepted.",
+        give="the Base64 text that the app's settings show",
     )
 
     anthropic_api_key: SecretStr | None = setting(

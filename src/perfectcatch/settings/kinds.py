@@ -13,6 +13,7 @@ VENDOR: Final = "ServiceTitan"
 SCHEDULES: Final = "Schedules"
 TEXTS: Final = "Twilio"
 EMAIL: Final = "SendGrid"
+CRM: Final = "GoHighLevel"
 AI: Final = "AI"
 SERVICE: Final = "Service"
 

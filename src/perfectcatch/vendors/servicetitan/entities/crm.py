@@ -109,8 +109,8 @@ CUSTOMERS = Entity(
         ids("tag_type_ids", index=True),
         json("custom_fields"),
         json("external_data"),
-        Local(name="ghl_contact_id", type=Type.TEXT, index=True, does="The contact in GoHighLevel"),
-        Local(name="ghl_sync_status", type=Type.TEXT, does="How the last push to GoHighLevel ended"),
+        Local(name="ghl_contact_id", type=Type.TEXT, index=True, does="The contact in the CRM"),
+        Local(name="ghl_sync_status", type=Type.TEXT, does="How the last push to the CRM ended"),
         Local(name="ghl_synced_at", type=Type.MOMENT, does="When it was last pushed"),
     ),
     events=(

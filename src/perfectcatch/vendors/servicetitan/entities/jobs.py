@@ -77,8 +77,8 @@ JOBS = Entity(
         ids("equipment_ids"),
         json("custom_fields"),
         json("external_data"),
-        Local(name="ghl_opportunity_id", type=Type.TEXT, index=True, does="The opportunity in GoHighLevel"),
-        Local(name="ghl_sync_status", type=Type.TEXT, does="How the last push to GoHighLevel ended"),
+        Local(name="ghl_opportunity_id", type=Type.TEXT, index=True, does="The opportunity in the CRM"),
+        Local(name="ghl_sync_status", type=Type.TEXT, does="How the last push to the CRM ended"),
     ),
     events=(
         appears("job_created", "A job was booked."),

@@ -160,7 +160,7 @@ BUSINESS_UNITS = Entity(
         text("concept_code"),
         ids("tag_type_ids"),
         json("external_data"),
-        Local(name="ghl_pipeline_id", type=Type.TEXT, does="The GoHighLevel pipeline for its opportunities"),
+        Local(name="ghl_pipeline_id", type=Type.TEXT, does="The pipeline of the CRM for its opportunities"),
     ),
     also="invoiceHeader invoiceMessage authorizationParagraph acknowledgementParagraph materialSku"
     " corporateContractNumber tenant certifiedSentriconSpecialistCode",

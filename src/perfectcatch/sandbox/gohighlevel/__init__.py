@@ -1,0 +1,1 @@
+"""A simulated GoHighLevel: a location with contacts, opportunities, pipelines, and people who work there."""

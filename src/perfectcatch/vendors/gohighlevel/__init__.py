@@ -1,0 +1,1 @@
+"""GoHighLevel, whose API is also called HighLevel and LeadConnector: contacts, opportunities, pipelines."""
