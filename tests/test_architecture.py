@@ -28,6 +28,7 @@ FLOORS = {
     "pricebook": 4,
     "scheduling": 4,
     "messaging": 4,
+    "deals": 4,
     "sync": 5,
     "workflows": 5,
     "gateway": 6,

@@ -124,6 +124,35 @@ async def claim_of_messages(pool: Pool, tenant_id: int, *, limit: int = 50) -> l
         return sorted((ClaimedMessage(*row) for row in await taken.fetchall()), key=lambda each: each.id)
 
 
+@dataclass(frozen=True, slots=True)
+class ClaimedHint:
+    """A webhook of one vendor that this process looks after. ``hints``: kind and id of records, as told."""
+
+    id: int
+    hints: frozenset[tuple[str, str]]
+
+
+async def claim_of_source(pool: Pool, tenant_id: int, source: str) -> list[ClaimedHint]:
+    """Take what waits of one vendor, the oldest first, as ``claim`` does."""
+    async with pool.connection() as connection:
+        taken = await connection.execute(
+            f"""
+            update {WEBHOOKS} set state = 'claimed', claimed_at = now(), attempts = attempts + 1
+            where tenant_id = %(tenant)s and id in (
+              select id from {WEBHOOKS} where tenant_id = %(tenant)s and source = %(source)s and (
+                (state = 'waiting' and next_try_at <= now())
+                or (state = 'claimed' and claimed_at < now() - make_interval(secs => %(stale)s)))
+              order by id limit %(limit)s for update skip locked)
+            returning id, hints
+            """,
+            {"tenant": tenant_id, "source": source, "stale": _CLAIMED_SECONDS, "limit": _AT_ONCE},
+        )
+        return [
+            ClaimedHint(row_id, frozenset((each["entity"], str(each["st_id"])) for each in hints))
+            for row_id, hints in await taken.fetchall()
+        ]
+
+
 async def settle(pool: Pool, tenant_id: int, ids: Sequence[int]) -> None:
     """What these webhooks told of has been read."""
     await _set(pool, tenant_id, ids, "state = 'done', processed_at = now(), error = null")

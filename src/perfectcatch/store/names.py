@@ -4,9 +4,14 @@ from typing import Final
 
 MIRROR: Final = "servicetitan"  # mirror tables and the bookkeeping of the sync
 AUTOMATION: Final = "automation"  # business events and what follows from them
+INTEGRATIONS: Final = "integrations"  # what other systems have, as it was read, and how it belongs to ours
 PUBLIC: Final = "public"  # views for people, and what belongs to no company
 
-SCHEMAS: Final = (MIRROR, AUTOMATION)  # those that a migration creates; ``public`` is always there
+SCHEMAS: Final = (
+    MIRROR,
+    AUTOMATION,
+    INTEGRATIONS,
+)  # those that a migration creates; ``public`` is always there
 
 
 def quote(name: str) -> str:
@@ -67,6 +72,17 @@ TIMERS: Final = qualified(f"{AUTOMATION}.workflow_timers")
 DEAD_LETTERS: Final = qualified(f"{AUTOMATION}.workflow_dead_letters")
 TASKS: Final = qualified(f"{AUTOMATION}.tasks")
 APPROVALS: Final = qualified(f"{AUTOMATION}.approvals")
+CRM_CONTACTS: Final = qualified(f"{INTEGRATIONS}.ghl_contacts")
+CRM_OPPORTUNITIES: Final = qualified(f"{INTEGRATIONS}.ghl_opportunities")
+CRM_LOG: Final = qualified(f"{INTEGRATIONS}.ghl_sync_log")
+CRM_MAPPING: Final = qualified(f"{INTEGRATIONS}.ghl_pipeline_mapping")
+DEALS: Final = qualified(f"{INTEGRATIONS}.deals")
+DEAL_LINKS: Final = qualified(f"{INTEGRATIONS}.deal_links")
+DEAL_QUEUE: Final = qualified(f"{INTEGRATIONS}.deal_queue")
+DEAL_MATCHES: Final = qualified(f"{INTEGRATIONS}.deal_matches")
+DEAL_CONFLICTS: Final = qualified(f"{INTEGRATIONS}.deal_conflicts")
+DEAL_ACTIONS: Final = qualified(f"{INTEGRATIONS}.deal_actions")
+DEAL_MOVES: Final = qualified(f"{INTEGRATIONS}.deal_moves")
 
 EVENT_CHANNEL: Final = "perfectcatch_events"  # one note a transaction, sent when it commits
 PROGRESS_CHANNEL: Final = "perfectcatch_progress"
@@ -75,3 +91,4 @@ WORKFLOW_CHANNEL: Final = (
     "perfectcatch_workflows"  # a definition changed, or a timer is due before the others
 )
 MESSAGE_CHANNEL: Final = "perfectcatch_messages"  # a message was released, or a person was heard
+CRM_CHANNEL: Final = "perfectcatch_crm"  # a customer's deals wait to be looked at

@@ -1,6 +1,6 @@
 """Our own tables, room by room; numbered migrations create them, ``check`` proves that both agree."""
 
-from perfectcatch.store.schema.tables import access, inbound, messaging, scheduling, sync, workflows
+from perfectcatch.store.schema.tables import access, deals, inbound, messaging, scheduling, sync, workflows
 from perfectcatch.store.schema.tables.base import MOMENT, NAMING, metadata
 from perfectcatch.store.schema.tables.sync import mirror_migrations
 
@@ -8,6 +8,7 @@ __all__ = [
     "MOMENT",
     "NAMING",
     "access",
+    "deals",
     "inbound",
     "messaging",
     "metadata",

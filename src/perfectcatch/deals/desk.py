@@ -1,0 +1,145 @@
+"""What deals are written with, composed once per process, and what is known of the account for a while."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from perfectcatch.deals.deciding import CUSTOM, CUSTOMER_FIELD
+from perfectcatch.deals.journeys import ALL_PARTS
+from perfectcatch.deals.mapping import Known, Stages, discover
+from perfectcatch.deals.rules import Rules
+from perfectcatch.errors import AskPerson
+from perfectcatch.kit.clock import Clock
+from perfectcatch.model.crm import CrmAccount, CustomField, Holder
+from perfectcatch.model.deals import STEPS, Part, Step, Track
+from perfectcatch.model.entity import Entity
+from perfectcatch.store import state
+from perfectcatch.store.deals import mapping as kept
+from perfectcatch.store.deals.copies import Counts
+from perfectcatch.store.deals.turns import turn
+from perfectcatch.store.pool import Pool, transaction
+
+ONE_A_CONTACT: Final = "deals_one_a_contact"  # kept: the account takes one opportunity a contact
+_KEEP_SECONDS: Final = 600.0
+_FIELDS_TURN: Final = 0  # no customer has this number
+_TRACK_OF: Final = {step: track for track, steps in STEPS.items() for step in steps}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What the account has: stages, and ids of our custom fields by their names."""
+
+    stages: Stages
+    of_contacts: Mapping[str, str]
+    of_opportunities: Mapping[str, str]
+    one_a_contact: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class Deals:
+    """Everything that writing deals needs. ``parts``: what is switched on; without ``enabled`` nothing is."""
+
+    pool: Pool
+    tenant_id: int
+    clock: Clock
+    entities: Mapping[str, Entity]
+    crm: CrmAccount
+    rules: Rules
+    parts: frozenset[Part] = ALL_PARTS
+    enabled: bool = True
+    tally: Counts = field(default_factory=Counts)  # what was written since the last line of the log
+    _known: Account | None = None
+    _read_at: float = 0.0
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def account(self) -> Account:
+        """What the account has, at most ten minutes old. Raises AskPerson where a needed stage is missing."""
+        async with self._asking:
+            now = self.clock.monotonic()
+            if self._known is None or now - self._read_at > _KEEP_SECONDS:
+                self._known, self._read_at = await self._read(), now
+            if missing := self._known.stages.missing:
+                raise AskPerson(
+                    f"The account has no stage for {', '.join(missing)}: run `perfectcatch ghl check`, then "
+                    "add the stage there or name it in GHL_RULES_FILE."
+                )
+            return self._known
+
+    def forget(self) -> None:
+        """Something in the account is not as it was: ask again at the next need."""
+        self._known = None
+
+    async def _read(self) -> Account:
+        rows = await kept.load(self.pool, self.tenant_id)
+        stages = discover(await self.crm.pipelines(), self.rules, map(known, rows))
+        if self.enabled:
+            await self._keep(stages, rows)
+        flag = await state.get(self.pool, self.tenant_id, ONE_A_CONTACT)
+        return Account(
+            stages=stages,
+            of_contacts=await self._fields(Holder.CONTACT, (CUSTOMER_FIELD,)),
+            of_opportunities=await self._fields(Holder.OPPORTUNITY, CUSTOM),
+            one_a_contact=bool(flag.get(ONE_A_CONTACT)),
+        )
+
+    async def _keep(self, stages: Stages, before: list[kept.Row]) -> None:
+        """A stage that was renamed keeps its old name here until ``ghl check --repair`` has told of it."""
+        old = {(row.stage, row.ghl_stage_id): row for row in before}
+        rows = [old.get((row.stage, row.ghl_stage_id), row) for row in rows_of(stages)]
+        if set(rows) != set(before):
+            await kept.save(self.pool, self.tenant_id, rows)
+
+    async def _fields(self, holder: Holder, names: tuple[str, ...]) -> dict[str, str]:
+        """Our custom fields by name; those that the account lacks are added, once."""
+        found = _ours(await self.crm.custom_fields(holder), names)
+        if len(found) == len(names) or not self.enabled:
+            return found
+        async with turn(self.pool, self.tenant_id, _FIELDS_TURN, self.clock):
+            found = _ours(await self.crm.custom_fields(holder), names)
+            for name in names:
+                if name not in found:
+                    found[name] = (await self.crm.create_custom_field(holder, name)).id
+        return found
+
+    async def learn_one_a_contact(self) -> None:
+        """The account takes one opportunity a contact: from now on deals of a customer share it."""
+        async with transaction(self.pool) as connection:
+            await state.put(connection, self.tenant_id, ONE_A_CONTACT, value=True)
+        self.forget()
+
+
+def _ours(fields: Iterable[CustomField], names: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in fields:
+        for name in names:
+            if name in (each.name, each.key, each.key.rpartition(".")[2]):
+                found.setdefault(name, each.id)
+    return found
+
+
+def known(row: kept.Row) -> Known:
+    """A row of the mapping as ``discover`` takes it."""
+    return Known(
+        track=Track(row.pipeline),
+        step=Step(row.stage),
+        pipeline_id=row.ghl_pipeline_id,
+        pipeline_name=row.ghl_pipeline_name,
+        stage_id=row.ghl_stage_id,
+        stage_name=row.ghl_stage_name,
+    )
+
+
+def rows_of(stages: Stages) -> list[kept.Row]:
+    """The mapping as it is kept."""
+    return [
+        kept.Row(
+            pipeline=_TRACK_OF[step].value,
+            stage=step.value,
+            ghl_pipeline_id=spot.pipeline_id,
+            ghl_pipeline_name=spot.pipeline_name,
+            ghl_stage_id=spot.stage.id,
+            ghl_stage_name=spot.stage.name,
+        )
+        for step, spot in stages.spots.items()
+    ]

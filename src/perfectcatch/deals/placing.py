@@ -1,0 +1,172 @@
+"""Bring the deals of one customer to the CRM: read what is there, write what differs, and nothing twice.
+
+The function is idempotent and runs for one customer at a time, in whatever process. What is about to be
+created or written is kept first; after an answer that never came, the CRM is read before anything else.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from perfectcatch.deals import deciding
+from perfectcatch.deals.contacts import contact_of
+from perfectcatch.deals.desk import Deals
+from perfectcatch.deals.journey import one_of, wanted
+from perfectcatch.deals.seeing import present
+from perfectcatch.deals.visit import ABANDONED, Placed, Visit, mark_customer
+from perfectcatch.deals.writing import abandon, create, gone, note, write
+from perfectcatch.errors import AskPerson, VendorRefused
+from perfectcatch.model.deals import Facts, Marks, Wanted
+from perfectcatch.store.deals import facts, rows
+from perfectcatch.store.deals.turns import turn
+from perfectcatch.store.pool import transaction
+
+
+async def place(
+    deals: Deals, customer_id: int, *, looks: bool = False, late: bool = False, event_id: int | None = None
+) -> Placed:
+    """Bring a customer's deals to the CRM.
+
+    ``looks``: read the CRM even where nothing of ours has changed. ``late``: also journeys that ended long
+    ago. Raises Retry, ``Ambiguous`` where a person has to say who the contact is, AskPerson, and
+    VendorRefused with the CRM's words after everything else of the customer was done.
+    """
+    async with turn(deals.pool, deals.tenant_id, customer_id, deals.clock):
+        known = await facts.facts_of(deals.pool, deals.tenant_id, deals.entities, customer_id)
+        if known is None:
+            return Placed()
+        if known.customer.st_id == customer_id:
+            return await _place(deals, known, looks=looks, late=late, event_id=event_id)
+    # Who was merged is done as the survivor, under the survivor's lock.
+    return await place(deals, known.customer.st_id, looks=looks, late=late, event_id=event_id)
+
+
+async def _place(deals: Deals, known: Facts, *, looks: bool, late: bool, event_id: int | None) -> Placed:
+    now = deals.clock.now()
+    all_wanted = wanted(known, deals.rules, now, deals.parts)
+    marks = await rows.of_customers(
+        deals.pool, deals.tenant_id, known.family, [each.key for each in all_wanted]
+    )
+    placed = Placed()
+    shared = _shared_key(known) in marks
+    asked = [
+        each for each in all_wanted if late or shared or each.key in marks or not _long_over(each, deals)
+    ]
+    if not asked and not marks:
+        return placed
+    account = await deals.account()
+    link, said = await contact_of(deals, account, known, looks=looks)
+    placed.contact_id = link.ghl_contact_id
+    placed.refusals += [said] if said else []
+    assert link.ghl_contact_id is not None
+    visit = Visit(
+        deals=deals,
+        account=account,
+        facts=known,
+        contact_id=link.ghl_contact_id,
+        looks=looks,
+        event_id=event_id,
+        placed=placed,
+    )
+    await _all(visit, asked, marks)
+    await mark_customer(visit)
+    if placed.refusals:
+        raise VendorRefused(placed.refusals[0], status=422, cause="The CRM refused a part of it.")
+    return placed
+
+
+def _shared_key(known: Facts) -> str:
+    """The name of the one deal of a customer whose contact takes no second opportunity."""
+    return f"contact-{known.customer.st_id}"
+
+
+def _long_over(each: Wanted, deals: Deals) -> bool:
+    if not each.over or each.moved_at is None:
+        return False
+    return deals.clock.now() - each.moved_at > timedelta(days=deals.rules.late_days)
+
+
+async def _all(visit: Visit, asked: Sequence[Wanted], marks: dict[str, Marks]) -> None:
+    beside: list[str] = []
+    if visit.account.one_a_contact and asked:
+        only = one_of(asked)
+        beside = [each.name for each in asked if each.key != only.key]
+        asked = [replace(only, key=_shared_key(visit.facts))]
+    orphans = _orphans(visit, asked, marks)
+    await _adopt(visit, asked, marks, orphans)
+    for each in asked:
+        await _carefully(visit, each, marks.get(each.key), beside)
+    for key in orphans:
+        if key in marks:
+            await abandon(visit, marks[key])
+
+
+def _orphans(visit: Visit, asked: Sequence[Wanted], marks: Mapping[str, Marks]) -> list[str]:
+    """Deals whose records are gone; what is only switched off is still there."""
+    now = visit.deals.clock.now()
+    there = {each.key for each in asked}
+    if not visit.account.one_a_contact:
+        there |= {each.key for each in wanted(visit.facts, visit.deals.rules, now)}
+    return [
+        key
+        for key, mark in marks.items()
+        if key not in there
+        and mark.opportunity_id is not None
+        and mark.written.get(deciding.STATUS) != ABANDONED
+    ]
+
+
+async def _adopt(
+    visit: Visit, asked: Sequence[Wanted], marks: dict[str, Marks], orphans: Sequence[str]
+) -> None:
+    """Opportunities whose deal is no more go on as those of deals that have none: a lead becomes its job."""
+    without = [each.key for each in asked if each.key not in marks]
+    for old, new in zip(orphans, without, strict=False):
+        async with transaction(visit.deals.pool) as connection:
+            await rows.rename(connection, visit.deals.tenant_id, old, new)
+        marks[new] = replace(marks.pop(old), deal=new)
+
+
+async def _carefully(visit: Visit, want: Wanted, mark: Marks | None, beside: Sequence[str]) -> None:
+    """One deal; that the CRM refuses it keeps no other from being written."""
+    try:
+        await _one(visit, want, mark or Marks(deal=want.key, customer_id=visit.facts.customer.st_id), beside)
+    except VendorRefused as error:
+        visit.placed.refusals.append(f"{want.name}: {error}")
+
+
+async def _one(visit: Visit, want: Wanted, marks: Marks, beside: Sequence[str]) -> None:
+    deals = visit.deals
+    spot = visit.account.stages.spot(want.step, want.unit)
+    if spot is None:
+        raise AskPerson(f"The account has no stage for {want.step}: run `perfectcatch ghl check`.")
+    said = deciding.texts_wanted(want, spot)
+    marks = replace(
+        marks, customer_id=visit.facts.customer.st_id, job_id=want.job_id, estimate_id=want.estimate_id
+    )
+    if not visit.looks and deciding.is_written(said, marks):
+        visit.placed.unchanged += 1
+        visit.placed.opportunities[want.key] = str(marks.opportunity_id)
+        return
+    if deciding.GONE in marks.conceded and deciding.is_said(said, marks):
+        visit.placed.unchanged += 1  # a person deleted it, and nothing new has happened
+        return
+    seen = await present(visit, marks, said)
+    if seen is None and marks.opportunity_id is not None:
+        await gone(visit, marks, said)
+        return
+    if seen is None:
+        marks, created = await create(visit, want, marks, said, spot)
+        if created:
+            return
+        seen = await deals.crm.opportunity(str(marks.opportunity_id))
+    marks = replace(marks, opportunity_id=seen.id, contact_id=seen.contact_id, creating_at=None)
+    decided = deciding.decide(
+        said,
+        deciding.texts_seen(seen, visit.account.of_opportunities),
+        marks,
+        visit.account.stages,
+        deals.rules.forward,
+    )
+    await write(visit, want, decided, marks, seen, spot)
+    await note(visit, want, decided.marks, beside)

@@ -1,0 +1,145 @@
+"""Opportunities are created, changed and closed; what is about to be done is kept before it is done."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from perfectcatch.deals import deciding
+from perfectcatch.deals.deciding import Decided, Texts
+from perfectcatch.deals.visit import ABANDONED, Visit, keep
+from perfectcatch.errors import NotFound, Retry
+from perfectcatch.model.crm import AlreadyThere, DealStatus, Opportunity
+from perfectcatch.model.deals import Marks, Spot, Wanted
+from perfectcatch.store.deals import copies, rows
+from perfectcatch.store.names import CRM_OPPORTUNITIES
+from perfectcatch.store.pool import transaction
+
+
+async def create(visit: Visit, want: Wanted, marks: Marks, said: Texts, spot: Spot) -> tuple[Marks, bool]:
+    """Add the opportunity; False: the account has one for the contact and takes no second one."""
+    deals = visit.deals
+    marks = replace(
+        marks,
+        opportunity_id=None,
+        contact_id=visit.contact_id,
+        written={},
+        conceded={},
+        pending=None,
+        creating_at=deals.clock.now(),
+    )
+    async with transaction(deals.pool) as connection:
+        await rows.put(connection, deals.tenant_id, marks)
+    said = {name: value for name, value in said.items() if value is not None}
+    change = deciding.change_of(said, visit.account.of_opportunities)
+    try:
+        made = await deals.crm.create_opportunity(visit.contact_id, change)
+    except AlreadyThere as error:
+        return await _existing(visit, marks, error), False
+    marks = replace(marks, opportunity_id=made.id, written=said, creating_at=None)
+    marks = deciding.answered(marks, said, deciding.texts_seen(made, visit.account.of_opportunities))
+    await keep(visit, want, marks, made, kind="created", changes=said, spot=spot)
+    visit.placed.created += 1
+    return marks, True
+
+
+async def _existing(visit: Visit, marks: Marks, error: AlreadyThere) -> Marks:
+    """The one that is there becomes ours; where it is another deal's, deals share one from now on."""
+    deals = visit.deals
+    if error.existing_id is None:
+        visit.there = None
+        raise Retry(f"The CRM says that there is one and not which: {error.sentence}", after_seconds=10)
+    owner = (await rows.with_opportunities(deals.pool, deals.tenant_id, [error.existing_id])).get(
+        error.existing_id
+    )
+    if owner is not None and owner.deal != marks.deal:
+        await deals.learn_one_a_contact()
+        raise _Shared(error.sentence)
+    return replace(marks, opportunity_id=error.existing_id, creating_at=None)
+
+
+class _Shared(Retry):
+    """The account takes one opportunity a contact, and another deal of the customer has it."""
+
+
+async def write(
+    visit: Visit, want: Wanted, decided: Decided, before: Marks, seen: Opportunity, spot: Spot
+) -> None:
+    """Change what was decided; what is being written is kept before, so that it is known for ours."""
+    deals = visit.deals
+    marks = decided.marks
+    if decided.changes:
+        async with transaction(deals.pool) as connection:
+            await rows.put(connection, deals.tenant_id, replace(before, pending=decided.changes))
+        change = deciding.change_of(decided.changes, visit.account.of_opportunities)
+        seen = await deals.crm.update_opportunity(seen.id, change)
+        texts = deciding.texts_seen(seen, visit.account.of_opportunities)
+        marks = deciding.answered(marks, decided.changes, texts)
+        visit.placed.updated += 1
+    else:
+        visit.placed.unchanged += 1
+    visit.placed.conflicts += len(decided.conflicts)
+    await keep(visit, want, marks, seen, kind="changed", changes=decided.changes, spot=spot, decided=decided)
+
+
+async def note(visit: Visit, want: Wanted, marks: Marks, beside: Sequence[str]) -> None:
+    """Say once on the contact which deals share the opportunity."""
+    said = ", ".join(sorted(beside))
+    if not said or marks.note == said:
+        return
+    body = (
+        f"This account takes one opportunity a contact. It shows {want.name}; "
+        f"these have none of their own: {said}."
+    )
+    await visit.deals.crm.add_note(visit.contact_id, body)
+    async with transaction(visit.deals.pool) as connection:
+        await rows.put(connection, visit.deals.tenant_id, replace(marks, note=said))
+
+
+async def abandon(visit: Visit, marks: Marks) -> None:
+    """The records that an opportunity stood for are gone: it is closed, and stays."""
+    if marks.written.get(deciding.STATUS) == ABANDONED:
+        return
+    deals = visit.deals
+    want: Texts = {deciding.STATUS: ABANDONED}
+    try:
+        seen = await deals.crm.opportunity(str(marks.opportunity_id))
+        if seen.status is not DealStatus.ABANDONED:
+            change = deciding.change_of(want, {})
+            seen = await deals.crm.update_opportunity(seen.id, change)
+            visit.placed.updated += 1
+    except NotFound:
+        await gone(visit, marks, None)
+        return
+    async with transaction(deals.pool) as connection:
+        kept = replace(marks, written={**marks.written, **want}, pending=None)
+        await rows.put(connection, deals.tenant_id, kept)
+        place = visit.account.stages.stage(seen.stage_id)
+        names = (place[0].name, place[1].name) if place is not None else (None, None)
+        await copies.put_opportunity(connection, deals.tenant_id, seen, names=names)
+
+
+async def gone(visit: Visit, marks: Marks, said: Texts | None) -> None:
+    """A person deleted it: it comes back when something new happens, and not before."""
+    deals, gone = visit.deals, str(marks.opportunity_id)
+    written = {**marks.written, **{name: value for name, value in (said or {}).items() if value is not None}}
+    kept = replace(
+        marks,
+        opportunity_id=None,
+        written=written,
+        conceded={deciding.GONE: gone},
+        pending=None,
+        creating_at=None,
+    )
+    async with transaction(deals.pool) as connection:
+        await rows.put(connection, deals.tenant_id, kept)
+        await copies.gone(connection, deals.tenant_id, CRM_OPPORTUNITIES, [gone])
+        await rows.note_conflict(
+            connection,
+            deals.tenant_id,
+            marks,
+            field=deciding.GONE,
+            ours=said.get(deciding.NAME) if said else None,
+            theirs=None,
+            kept=deciding.THEIRS,
+            sentence="Somebody deleted the opportunity: it is created again when something new happens.",
+        )
+    visit.placed.conflicts += 1

@@ -1,0 +1,197 @@
+"""Contacts and opportunities as the CRM last gave them, and the log of runs with it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from psycopg.types.json import Jsonb
+
+from perfectcatch.model.crm import Contact, Opportunity
+from perfectcatch.store.names import CRM_CONTACTS, CRM_LOG, CRM_OPPORTUNITIES, DEAL_LINKS, DEALS
+from perfectcatch.store.pool import Connection, Pool
+
+Change = Literal["created", "updated", "unchanged"]
+
+_CONTACT: Final = f"""
+insert into {CRM_CONTACTS} as c (tenant_id, ghl_id, ghl_location_id, st_customer_id, first_name, last_name,
+  name, email, phone, source, tags, synced_to_st, full_data, ghl_added_at, ghl_updated_at)
+select %(tenant)s, %(id)s, %(location)s, coalesce(l.st_customer_id, %(customer)s), %(first)s, %(last)s,
+  %(name)s, %(email)s, %(phone)s, %(source)s, %(tags)s, l.st_customer_id is not null, %(document)s, %(added)s,
+  %(updated)s
+from (select 1) one left join lateral (select st_customer_id from {DEAL_LINKS}
+  where tenant_id = %(tenant)s and ghl_contact_id = %(id)s order by since limit 1) l on true
+on conflict (tenant_id, ghl_id) do update set st_customer_id = excluded.st_customer_id,
+  ghl_location_id = coalesce(excluded.ghl_location_id, c.ghl_location_id),
+  first_name = excluded.first_name, last_name = excluded.last_name, name = excluded.name,
+  email = excluded.email, phone = excluded.phone, source = excluded.source, tags = excluded.tags,
+  synced_to_st = excluded.synced_to_st, full_data = excluded.full_data, ghl_added_at = excluded.ghl_added_at,
+  ghl_updated_at = excluded.ghl_updated_at, read_at = now(), deleted_at = null
+where (c.full_data, c.synced_to_st, c.st_customer_id, c.tags, c.deleted_at) is distinct from
+  (excluded.full_data, excluded.synced_to_st, excluded.st_customer_id, excluded.tags, null)
+returning xmax = 0"""
+
+_OPPORTUNITY: Final = f"""
+insert into {CRM_OPPORTUNITIES} as o (tenant_id, ghl_id, ghl_contact_id, ghl_pipeline_id,
+  ghl_pipeline_stage_id, pipeline_name, stage_name, st_customer_id, st_job_id, st_estimate_id, name,
+  monetary_value, status, assigned_to, custom_fields, synced_to_st, full_data, ghl_added_at, ghl_updated_at)
+select %(tenant)s, %(id)s, %(contact)s, %(pipeline)s, %(stage)s, %(pipeline_name)s, %(stage_name)s,
+  coalesce(d.st_customer_id, l.st_customer_id), d.st_job_id, d.st_estimate_id, %(name)s, %(value)s,
+  %(status)s, %(assigned)s, %(custom)s, d.deal is not null, %(document)s, %(added)s, %(updated)s
+from (select 1) one
+left join {DEALS} d on d.tenant_id = %(tenant)s and d.ghl_opportunity_id = %(id)s
+left join lateral (select st_customer_id from {DEAL_LINKS}
+  where tenant_id = %(tenant)s and ghl_contact_id = %(contact)s order by since limit 1) l on true
+on conflict (tenant_id, ghl_id) do update set ghl_contact_id = excluded.ghl_contact_id,
+  ghl_pipeline_id = excluded.ghl_pipeline_id, ghl_pipeline_stage_id = excluded.ghl_pipeline_stage_id,
+  pipeline_name = excluded.pipeline_name, stage_name = excluded.stage_name,
+  st_customer_id = excluded.st_customer_id, st_job_id = excluded.st_job_id,
+  st_estimate_id = excluded.st_estimate_id, name = excluded.name, monetary_value = excluded.monetary_value,
+  status = excluded.status, assigned_to = excluded.assigned_to, custom_fields = excluded.custom_fields,
+  synced_to_st = excluded.synced_to_st, full_data = excluded.full_data, ghl_added_at = excluded.ghl_added_at,
+  ghl_updated_at = excluded.ghl_updated_at, read_at = now(), deleted_at = null
+where (o.full_data, o.synced_to_st, o.st_customer_id, o.st_job_id, o.st_estimate_id, o.stage_name,
+    o.pipeline_name, o.deleted_at) is distinct from
+  (excluded.full_data, excluded.synced_to_st, excluded.st_customer_id, excluded.st_job_id,
+    excluded.st_estimate_id, excluded.stage_name, excluded.pipeline_name, null)
+returning xmax = 0"""
+
+
+async def put_contact(
+    connection: Connection, tenant_id: int, contact: Contact, *, customer_id: int | None
+) -> Change:
+    """Keep a contact as it was read. ``customer_id``: the number in its own field, where it has one."""
+    location = contact.document.get("locationId")
+    found = await connection.execute(
+        _CONTACT,
+        {
+            "tenant": tenant_id,
+            "id": contact.id,
+            "location": str(location) if location else None,
+            "customer": customer_id,
+            "first": contact.first_name,
+            "last": contact.last_name,
+            "name": contact.name,
+            "email": contact.email,
+            "phone": contact.phone,
+            "source": contact.source,
+            "tags": list(contact.tags),
+            "document": Jsonb(dict(contact.document)),
+            "added": contact.added_at,
+            "updated": contact.updated_at,
+        },
+    )
+    return _change(await found.fetchone())
+
+
+async def put_opportunity(
+    connection: Connection,
+    tenant_id: int,
+    opportunity: Opportunity,
+    *,
+    names: tuple[str | None, str | None],
+) -> Change:
+    """Keep an opportunity as it was read. ``names``: those of its pipeline and its stage."""
+    found = await connection.execute(
+        _OPPORTUNITY,
+        {
+            "tenant": tenant_id,
+            "id": opportunity.id,
+            "contact": opportunity.contact_id,
+            "pipeline": opportunity.pipeline_id,
+            "stage": opportunity.stage_id,
+            "pipeline_name": names[0],
+            "stage_name": names[1],
+            "name": opportunity.name,
+            "value": opportunity.value,
+            "status": opportunity.status.value,
+            "assigned": opportunity.assigned_to,
+            "custom": Jsonb(dict(opportunity.custom)),
+            "document": Jsonb(dict(opportunity.document)),
+            "added": opportunity.added_at,
+            "updated": opportunity.updated_at,
+        },
+    )
+    return _change(await found.fetchone())
+
+
+def _change(row: tuple[bool] | Sequence[Any] | None) -> Change:
+    if row is None:
+        return "unchanged"
+    return "created" if row[0] else "updated"
+
+
+async def gone(connection: Connection, tenant_id: int, table: str, ids: Sequence[str]) -> None:
+    """These are not in the CRM any more."""
+    await connection.execute(
+        f"update {table} set deleted_at = now() where tenant_id = %s and ghl_id = any(%s)"
+        " and deleted_at is null".encode(),
+        (tenant_id, list(ids)),
+    )
+
+
+async def there(pool: Pool, tenant_id: int, table: str) -> list[str]:
+    """Ids of those that the CRM had when they were last read."""
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            f"select ghl_id from {table} where tenant_id = %s and deleted_at is null".encode(), (tenant_id,)
+        )
+        return [row[0] for row in await found.fetchall()]
+
+
+# The log -----------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, kw_only=True)
+class Counts:
+    """What a run did."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    failed: int = 0
+
+    def note(self, change: Change) -> None:
+        """Count one record."""
+        setattr(self, change, getattr(self, change) + 1)
+
+    def as_row(self) -> Mapping[str, int]:
+        """For a report."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+async def begin_run(pool: Pool, tenant_id: int, *, sync_type: str, direction: str, subject: str) -> int:
+    """Write that a run has begun; the id of its line."""
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            f"insert into {CRM_LOG} (tenant_id, sync_type, direction, subject, status, started_at)"
+            " values (%s, %s, %s, %s, 'running', now()) returning id",
+            (tenant_id, sync_type, direction, subject),
+        )
+        row = await found.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def end_run(
+    pool: Pool, tenant_id: int, run_id: int, counts: Counts, *, status: str, error: str | None = None
+) -> None:
+    """Write how a run ended."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            f"""
+            update {CRM_LOG} set status = %s, records_created = %s, records_updated = %s,
+              records_unchanged = %s, records_failed = %s, completed_at = now(), error_message = %s,
+              duration_ms = (extract(epoch from now() - started_at) * 1000)::bigint
+            where tenant_id = %s and id = %s
+            """,
+            (
+                status,
+                counts.created,
+                counts.updated,
+                counts.unchanged,
+                counts.failed,
+                error[:2000] if error else None,
+                tenant_id,
+                run_id,
+            ),
+        )

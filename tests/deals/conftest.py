@@ -1,0 +1,35 @@
+"""A shop whose deals go to a CRM in memory."""
+
+from collections.abc import AsyncIterator
+from itertools import count
+
+import pytest
+from dealer import Dealer
+
+from databases import new_database
+from perfectcatch.store.jobs.queue import install
+from perfectcatch.store.pool import Pool, open_pool
+from perfectcatch.store.schema.migrate import migrate
+from perfectcatch.store.server.embedded import Server
+from perfectcatch.vendors.servicetitan.entities import ENTITIES
+
+COMPANIES = count(2000)
+
+
+@pytest.fixture(scope="session")
+async def deals_database(database: Server) -> AsyncIterator[str]:
+    async with new_database(database) as url:
+        await migrate(url, ENTITIES, install_jobs=install)
+        yield url
+
+
+@pytest.fixture
+async def deals_pool(deals_database: str) -> AsyncIterator[Pool]:
+    async with open_pool(deals_database, max_size=12) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def dealer(deals_pool: Pool) -> Dealer:
+    """The deals of a company that nobody has used."""
+    return Dealer.new(deals_pool, next(COMPANIES))
