@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
-from perfectcatch.connections import at_work, open_desk, open_thinker, post_room_of
+from perfectcatch.connections import at_work, crm_webhooks_of, open_desk, open_thinker, post_room_of
 from perfectcatch.errors import AlreadyRunning, BadArgument, BadSetting
 from perfectcatch.kit import collector
 from perfectcatch.kit.clock import Clock, SystemClock
@@ -278,7 +278,7 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
         )
         jobs = await stack.enter_async_context(open_jobs(conninfo_of(pool), connections=2))
         requests.declare(jobs)
-        webhooks = webhooks_of(settings)
+        webhooks = (webhooks_of(settings), crm_webhooks_of(settings))
         engine = Engine(
             pool=pool, source=source, entities=BY_NAME, clock=clock, zone=settings.service_titan_timezone
         )
@@ -298,7 +298,7 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
             clock=clock,
             zone=settings.service_titan_timezone,
             jobs=jobs,
-            webhooks={webhooks.name: webhooks},
+            webhooks={each.name: each for each in webhooks},
             workshop=workshop_of(settings, post.desk, jobs),
             read_customer=lambda st_id: read_whole(engine, BY_NAME["customers"], st_id, OF_CUSTOMER),
             hub=await stack.enter_async_context(

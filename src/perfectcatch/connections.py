@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from perfectcatch.messaging.post import PostRoom
     from perfectcatch.model.crm import CrmAccount
     from perfectcatch.model.roles import Thinker
+    from perfectcatch.model.webhook import WebhookSource
 
 
 @asynccontextmanager
@@ -128,6 +129,13 @@ async def open_crm(
             interactive=interactive,
         )
         yield GoHighLevel(transport, location_id=location, version=version)
+
+
+def crm_webhooks_of(settings: Settings) -> "WebhookSource":
+    """What the CRM tells by itself; without GHL_WEBHOOK_PUBLIC_KEY nothing is believed."""
+    from perfectcatch.vendors.gohighlevel.webhooks import Happenings
+
+    return Happenings(public_key=settings.ghl_webhook_public_key, location_id=settings.ghl_location_id)
 
 
 def _shown(secret: SecretStr | None) -> str:

@@ -173,7 +173,13 @@ def _app(*, shared: bool) -> FastAPI:
 
 @asynccontextmanager
 async def open_office(
-    url: str, *, tenant: int = TENANT, source: Any = None, start: datetime | None = None, sources: Any = None
+    url: str,
+    *,
+    tenant: int = TENANT,
+    source: Any = None,
+    start: datetime | None = None,
+    sources: Any = None,
+    webhooks: Any = None,
 ) -> AsyncIterator[Office]:
     time = FakeClock(start or FakeClock().now())
     carrier = Carrier()
@@ -210,7 +216,7 @@ async def open_office(
             door=Door(pool, tenant, time, per_second=0),
             hub=cast(Hub, NoVendor()),
             jobs=jobs,
-            webhooks={},
+            webhooks=webhooks or {},
             read_customer=_nobody,
             desk=desk,
             workshop=Workshop(

@@ -135,8 +135,8 @@ async def test_an_entity_that_others_read_is_tried_again_soon(pool: Pool, work: 
 
 async def test_a_claim_of_a_dead_process_is_taken_over(pool: Pool, work: Engine) -> None:
     await receive(pool, delivery("customers"))
-    assert len(await inbox.claim(pool, 7)) == 1
-    assert await inbox.claim(pool, 7) == []
+    assert len(await inbox.claim(pool, 7, ENTITIES)) == 1
+    assert await inbox.claim(pool, 7, ENTITIES) == []
     async with pool.connection() as connection:
         await connection.execute("update automation.webhooks set claimed_at = now() - interval '1 hour'")
     await hints.once(work)

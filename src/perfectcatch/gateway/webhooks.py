@@ -1,11 +1,14 @@
 """``POST /webhooks/{vendor}``: verified, stored, answered; what it tells of is read elsewhere."""
 
+import asyncio
 from typing import Any, Final, Literal
 
+import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from perfectcatch.errors import PerfectCatchError
 from perfectcatch.gateway.access import PROBLEM
 from perfectcatch.gateway.context import gateway_of
 from perfectcatch.gateway.problems import Denied
@@ -17,6 +20,7 @@ LARGEST: Final = 1024 * 1024
 _KEPT: Final = ("content-type", "user-agent")
 
 router = APIRouter(tags=["webhooks"])
+log = structlog.get_logger(__name__)
 
 
 class Received(BaseModel):
@@ -33,6 +37,7 @@ class Received(BaseModel):
         401: {**PROBLEM, "description": "The signature is missing or wrong, or no secret is set."},
         404: {**PROBLEM, "description": "There is no such vendor."},
         413: {**PROBLEM, "description": "The body is larger than 1 MiB."},
+        429: {**PROBLEM, "description": "It could not be stored; some vendors send again after 429 alone."},
         503: {**PROBLEM, "description": "It could not be stored: send it again."},
     },
     openapi_extra={"x-required-scope": "signature"},
@@ -50,7 +55,15 @@ async def receive(vendor: str, request: Request) -> Any:
         raise Denied(401, "The signature of the webhook is missing or wrong.")
     delivery = source.read(request.headers, body)
     headers = {name: request.headers[name] for name in _KEPT if name in request.headers}
-    new = await inbox.receive(gateway.pool, gateway.tenant_id, vendor, delivery, headers, body)
+    try:
+        async with asyncio.timeout(source.patience):
+            new = await inbox.receive(gateway.pool, gateway.tenant_id, vendor, delivery, headers, body)
+    except (PerfectCatchError, TimeoutError) as error:
+        if source.patience is None:
+            raise
+        log.warning("a webhook is put off", vendor=vendor, error=repr(error))
+        source.put_off(body, gateway.clock.now())
+        raise Denied(429, "It could not be stored: send it again.", headers={"Retry-After": "60"}) from error
     return Received(status="stored" if new else "known")
 
 

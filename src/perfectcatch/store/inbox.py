@@ -1,6 +1,6 @@
 """Webhooks as they came: stored before they are answered, done by whoever claims them first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -76,21 +76,28 @@ async def receive(
         return bool(new)
 
 
-async def claim(pool: Pool, tenant_id: int) -> list[Claimed]:
-    """Take what waits, and what a process took that has not been heard of for five minutes."""
+async def claim(pool: Pool, tenant_id: int, entities: Collection[str]) -> list[Claimed]:
+    """Take what waits about these entities, and what a process took that has been silent for five minutes."""
     async with pool.connection() as connection:
         taken = await connection.execute(
             f"""
             update {WEBHOOKS} set state = 'claimed', claimed_at = now(), attempts = attempts + 1
             where tenant_id = %(tenant)s and id in (
-              select id from {WEBHOOKS} where tenant_id = %(tenant)s and hints <> '[]' and (
+              select id from {WEBHOOKS} w where tenant_id = %(tenant)s and exists (
+                select from jsonb_array_elements(w.hints) hint where hint->>'entity' = any(%(entities)s)
+              ) and (
                 (state = 'waiting' and next_try_at <= now())
                 or (state = 'claimed' and claimed_at < now() - make_interval(secs => %(stale)s)))
               order by id limit %(limit)s for update skip locked)
             returning id, (select array_agg(distinct hint->>'entity') from jsonb_array_elements(hints) hint),
               attempts
             """,
-            {"tenant": tenant_id, "stale": _CLAIMED_SECONDS, "limit": _AT_ONCE},
+            {
+                "tenant": tenant_id,
+                "entities": list(entities),
+                "stale": _CLAIMED_SECONDS,
+                "limit": _AT_ONCE,
+            },
         )
         return [Claimed(row[0], frozenset(row[1] or ()), row[2]) for row in await taken.fetchall()]
 

@@ -60,7 +60,7 @@ async def _work(engine: Engine, woken: asyncio.Event, poll_seconds: float) -> No
 async def once(engine: Engine) -> bool:
     """Look after what waits now; whether some of it has to be tried again soon."""
     tenant_id = engine.source.tenant_id
-    claimed = await inbox.claim(engine.pool, tenant_id)
+    claimed = await inbox.claim(engine.pool, tenant_id, engine.entities)
     if not claimed:
         return False
     names = {name for each in claimed for name in each.entities if name in engine.entities}

@@ -67,6 +67,14 @@ class Webhooks:
         """The last part of the route."""
         return "servicetitan"
 
+    @property
+    def patience(self) -> float | None:
+        """Whatever is not taken comes again."""
+        return None
+
+    def put_off(self, body: bytes, now: datetime) -> None:
+        """How old one is does not matter here."""
+
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
         """Whether one of the secrets signed the raw body (HMAC-SHA256)."""
         offered = _signature(headers.get(self.header, ""))
