@@ -66,6 +66,14 @@ def test_a_broken_merge_is_refused(body: str):
         text(body)
 
 
+def test_a_broken_merge_names_its_field_and_how_to_mend_it():
+    with pytest.raises(BrokenMerge, match=r"for nothing: give the field a fallback"):
+        text("Hi {{ nothing }}")
+    words = Words(channel=Channel.SMS, body="{{ company.name }}: call {{ company.phone }}")
+    with pytest.raises(BrokenMerge, match=r"for company\.phone: set COMPANY_PHONE"):
+        render(words, {"company": {"name": "Pools", "phone": ""}})
+
+
 @pytest.mark.parametrize(
     "body",
     [

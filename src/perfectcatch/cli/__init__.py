@@ -12,8 +12,10 @@ from perfectcatch import __version__
 from perfectcatch.cli import backfill, db, instances, key, original, proof, sandbox, serve, sync, up, worker
 from perfectcatch.cli.output import Output
 from perfectcatch.cli.running import failed
+from perfectcatch.cli.start import MadeUp
 
 INTERRUPTED = 130
+LOOKING = ("sync", "workflow", "key")  # commands that take --sandbox anywhere, as all take --json
 
 app = typer.Typer(
     name="perfectcatch",
@@ -49,6 +51,10 @@ def root(
     json_: Annotated[
         bool, typer.Option("--json", help="Print the result as JSON on stdout; logs go to stderr.")
     ] = False,
+    sandbox_: Annotated[
+        bool,
+        typer.Option("--sandbox", help="Look at the made-up company of `up --sandbox`: sync, workflow, key."),
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -57,6 +63,7 @@ def root(
     _ = version
     if json_:
         Output.json = True
+    MadeUp.chosen = sandbox_
 
 
 def main() -> None:
@@ -68,6 +75,8 @@ def main() -> None:
     if "--json" in words:  # it may stand anywhere
         Output.json = True
         words = [word for word in words if word != "--json"]
+    if words and words[0] in LOOKING and "--sandbox" in words:
+        words = ["--sandbox", *(word for word in words if word != "--sandbox")]
     try:
         app(args=original.renamed(words), prog_name="perfectcatch", standalone_mode=True)
     except KeyboardInterrupt:

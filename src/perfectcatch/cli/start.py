@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from perfectcatch.errors import BadArgument, BadSetting
@@ -15,12 +15,37 @@ if TYPE_CHECKING:
     from perfectcatch.sync.schedule import Crons
 
 
-def prepared(*, quiet: bool = False, **overrides: Any) -> "Settings":
-    """Read the settings and start logging; ``quiet``: a person watches the result, unless a level is set."""
+class MadeUp:
+    """The made-up company of ``up --sandbox``: whether this process looks at it, and who it is."""
+
+    chosen: ClassVar[bool] = False
+    name = "Perfect Catch Air"
+    postal_address = "1 Main Street, Miami FL 33101"
+
+    @classmethod
+    def company(cls, settings: "Settings") -> dict[str, Any]:
+        """Its settings, where the person has set none of their own."""
+        return {
+            "company_name": settings.company_name or cls.name,
+            "company_postal_address": settings.company_postal_address or cls.postal_address,
+        }
+
+
+def prepared(*, quiet: bool = False, looks: bool = False, **overrides: Any) -> "Settings":
+    """Read the settings and start logging; ``quiet``: a person watches the result, unless a level is set.
+
+    ``looks``: the command changes nothing outside the database, so that it may look at a made-up company.
+    """
     from perfectcatch.kit import log
     from perfectcatch.settings import load_settings
 
     settings = load_settings(**overrides)
+    if MadeUp.chosen and not looks:
+        raise BadArgument(
+            "--sandbox goes with commands that only look: `perfectcatch up --sandbox` does everything else."
+        )
+    if MadeUp.chosen:
+        settings = load_settings(**MadeUp.company(settings), **overrides)
     level = "warning" if quiet and "log_level" not in settings.model_fields_set else settings.log_level
     log.configure(level=level, style=settings.log_style, secrets=settings.secrets)
     if level != "debug":
@@ -34,13 +59,14 @@ async def looking() -> "AsyncIterator[tuple[Pool, int]]":
     """A pool and the company, for commands that only look at the database."""
     from perfectcatch.app import companies_of, open_store
 
-    settings = prepared()
-    async with open_store(settings, application="perfectcatch") as pool:
+    settings = prepared(looks=True)
+    async with open_store(settings, application="perfectcatch", sandbox=MadeUp.chosen) as pool:
         known = await companies_of(settings, pool)
         if not known:
             raise BadSetting(
                 "Nothing has been read into this database yet: set the SERVICE_TITAN_ settings and run "
-                "`perfectcatch sync full`, or look at a made-up company with `perfectcatch up --sandbox`."
+                "`perfectcatch sync full`. For a made-up company run `perfectcatch up --sandbox`, and add "
+                "--sandbox to this command."
             )
         if len(known) > 1:
             raise BadSetting(

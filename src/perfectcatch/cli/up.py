@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -49,15 +49,15 @@ def up(
     seed: Annotated[int, typer.Option(help="The made-up company is the same for the same seed.")] = 7,
 ) -> None:
     """Start everything on this machine: database, first read, workers, API; show changes as they arrive."""
-    given: dict[str, object] = {"perfectcatch_data_dir": data_dir} if data_dir else {}
+    given: dict[str, Any] = {"perfectcatch_data_dir": data_dir} if data_dir else {}
     if port is not None:
         given["port"] = port
     run_command(_up(given, sandbox=sandbox, once=once, customers=customers, seed=seed))
 
 
-async def _up(given: dict[str, object], *, sandbox: bool, once: bool, customers: int, seed: int) -> None:
+async def _up(given: dict[str, Any], *, sandbox: bool, once: bool, customers: int, seed: int) -> None:
     from perfectcatch.app import CREDENTIALS, alone, open_database
-    from perfectcatch.cli.start import prepared
+    from perfectcatch.cli.start import MadeUp, prepared
     from perfectcatch.settings import require
 
     settings = prepared(quiet=True, **given)
@@ -79,8 +79,7 @@ async def _up(given: dict[str, object], *, sandbox: bool, once: bool, customers:
             given |= {
                 "public_base_url": f"http://127.0.0.1:{given.get('port', settings.port)}",
                 "secret_key": secrets.token_hex(32),
-                "company_name": settings.company_name or "Perfect Catch Air",
-                "company_postal_address": settings.company_postal_address or "1 Main Street, Miami FL 33101",
+                **MadeUp.company(settings),
             }
         settings = prepared(quiet=True, **given, database_url=database.url)
         await _work(settings, database, sandbox=sandbox, once=once)

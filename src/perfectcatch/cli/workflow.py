@@ -176,7 +176,7 @@ async def _dry_run(name: str, days: int, beside: Sequence[str], limit: int, *, a
     from perfectcatch.workflows.rehearsal.dry_run import dry_run as rehearse
     from perfectcatch.workflows.shelf import definitions_of
 
-    company = company_of(prepared())
+    company = company_of(prepared(looks=True))
     async with looking() as (pool, tenant_id):
         chosen: list[Definition] = await definitions_of(pool, tenant_id, [name, *beside])
         report = await rehearse(

@@ -5,7 +5,7 @@ A field without a value is filled with its fallback, or the message is refused: 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -152,12 +152,26 @@ def _text(text: str, values: Mapping[str, Any], *, html: bool) -> str:
     template = _compiled(text, html)
     try:
         return template.render(values)
+    except _NoValue:
+        raise BrokenMerge(_without_value(_fields(text), values)) from None
     except BrokenMerge:
         raise
     except jinja2.UndefinedError as error:
         raise BrokenMerge(f"A field has no value: {error.message}.") from None
     except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, KeyError, AttributeError) as error:
         raise BrokenMerge(f"The message cannot be filled in: {error}.") from None
+
+
+class _NoValue(BrokenMerge):
+    """A field is blank where it is put in; which one, the whole template tells."""
+
+
+def _without_value(fields: Iterable[str], values: Mapping[str, Any]) -> str:
+    blank = sorted(path for path in fields if _blank(_at(values, path)))
+    named = " or ".join(blank) or "a field"
+    unset = [path.replace(".", "_").upper() for path in blank if path.startswith("company.")]
+    mend = f"set {' and '.join(unset)}" if unset else "give the field a fallback, or mend the record"
+    return f"There is no value for {named}: {mend}."
 
 
 @lru_cache(maxsize=2048)
@@ -221,7 +235,7 @@ def _environment(html: bool) -> _Environment:
 def _finished(value: Any) -> Any:
     """What a field puts into the text; nothing is no value."""
     if _blank(value):
-        raise BrokenMerge("A field of the message has no value, and there is no fallback for it.")
+        raise _NoValue
     return value
 
 
