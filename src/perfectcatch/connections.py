@@ -13,11 +13,13 @@ from perfectcatch.settings import Settings, require
 from perfectcatch.store.pool import Pool
 
 if TYPE_CHECKING:
+    from perfectcatch.kit.http import Http
     from perfectcatch.messaging.desk import Desk
     from perfectcatch.messaging.post import PostRoom
     from perfectcatch.model.crm import CrmAccount
     from perfectcatch.model.roles import Thinker
     from perfectcatch.model.webhook import WebhookSource
+    from perfectcatch.vendors.gohighlevel.oauth import AppTokens
 
 
 @asynccontextmanager
@@ -109,18 +111,19 @@ async def open_crm(
     from perfectcatch.kit.http import Http
     from perfectcatch.store.budget import PostgresBudget
     from perfectcatch.vendors.gohighlevel.client import GoHighLevel
-    from perfectcatch.vendors.gohighlevel.transport import PrivateToken, Transport, rates
+    from perfectcatch.vendors.gohighlevel.transport import Access, PrivateToken, Transport, rates
     from perfectcatch.vendors.gohighlevel.versions import VERSIONS
 
     clock, location, key = clock or SystemClock(), settings.ghl_location_id, _shown(settings.ghl_api_key)
-    if not location or not key:
-        yield None
-        return
     version = VERSIONS[settings.ghl_api_version]
     async with Http() as http:
+        access: Access | None = PrivateToken(key) if key else crm_app_of(settings, pool, http, clock)
+        if not location or access is None:
+            yield None
+            return
         transport = Transport(
             http=http,
-            access=PrivateToken(key),
+            access=access,
             location_id=location,
             api_url=settings.ghl_api_url,
             version=version,
@@ -129,6 +132,30 @@ async def open_crm(
             interactive=interactive,
         )
         yield GoHighLevel(transport, location_id=location, version=version)
+
+
+def crm_app_of(settings: Settings, pool: Pool, http: "Http", clock: Clock) -> "AppTokens | None":
+    """Our app at the CRM, with its tokens in the database; None where a private token or nothing is set."""
+    from perfectcatch.store.tokens import SealedTokens
+    from perfectcatch.vendors.gohighlevel.oauth import App, AppTokens
+    from perfectcatch.vendors.gohighlevel.versions import VERSIONS
+
+    client_id, secret = settings.ghl_client_id, _shown(settings.ghl_client_secret)
+    location = settings.ghl_location_id
+    if _shown(settings.ghl_api_key) or not client_id or not secret or not location:
+        return None
+    require(settings, "SECRET_KEY", "SERVICE_TITAN_TENANT_ID")
+    assert settings.service_titan_tenant_id is not None
+    sealed = _shown(settings.secret_key)
+    return AppTokens(
+        http=http,
+        vault=SealedTokens(pool, settings.service_titan_tenant_id, "ghl", location, secret=sealed),
+        app=App(client_id=client_id, client_secret=secret),
+        location_id=location,
+        api_url=settings.ghl_api_url,
+        version=VERSIONS[settings.ghl_api_version],
+        clock=clock,
+    )
 
 
 def crm_webhooks_of(settings: Settings) -> "WebhookSource":

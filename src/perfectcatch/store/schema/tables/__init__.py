@@ -1,6 +1,15 @@
 """Our own tables, room by room; numbered migrations create them, ``check`` proves that both agree."""
 
-from perfectcatch.store.schema.tables import access, deals, inbound, messaging, scheduling, sync, workflows
+from perfectcatch.store.schema.tables import (
+    access,
+    deals,
+    inbound,
+    messaging,
+    scheduling,
+    sync,
+    tokens,
+    workflows,
+)
 from perfectcatch.store.schema.tables.base import MOMENT, NAMING, metadata
 from perfectcatch.store.schema.tables.sync import mirror_migrations
 
@@ -15,5 +24,6 @@ __all__ = [
     "mirror_migrations",
     "scheduling",
     "sync",
+    "tokens",
     "workflows",
 ]

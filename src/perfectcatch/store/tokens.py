@@ -1,0 +1,109 @@
+"""Other people's access, sealed with SECRET_KEY: the database alone opens nothing.
+
+AES-256-GCM under a key derived from the setting (HKDF, SHA-256). Whose pair it is goes into the seal, so that
+a row copied to another company or account does not open.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import psycopg
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from perfectcatch.errors import BadSetting, DatabaseUnavailable, NotConnected
+from perfectcatch.model.tokens import Tokens
+from perfectcatch.store.names import OAUTH_TOKENS
+from perfectcatch.store.pool import Connection, Pool, run_in_transaction
+
+_NONCE: Final = 12  # bytes, as the method wants it
+_KEY: Final = 32
+_PURPOSE: Final = b"perfectcatch: tokens of other systems, version 1"
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    vault: "SealedTokens"
+    tokens: Tokens | None
+
+    async def keep(self, tokens: Tokens) -> None:
+        """Keep these; on a connection of its own, again if that breaks: the old pair is worth nothing."""
+        await self.vault.keep(tokens)
+
+
+class SealedTokens:
+    """Fulfils ``Vault`` for the account ``account`` at ``system``. ``secret`` is SECRET_KEY."""
+
+    def __init__(self, pool: Pool, tenant_id: int, system: str, account: str, *, secret: str) -> None:
+        if not secret:
+            raise BadSetting("SECRET_KEY is needed: it seals the tokens that other systems give us.")
+        self._pool = pool
+        self._tenant_id = tenant_id
+        self._system = system
+        self._account = account
+        derived = HKDF(algorithm=hashes.SHA256(), length=_KEY, salt=None, info=_PURPOSE)
+        self._cipher = AESGCM(derived.derive(secret.encode()))
+
+    async def read(self) -> Tokens | None:
+        """What is kept."""
+        async with self._pool.connection() as connection:
+            return await self._read(connection)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[_Turn]:
+        """Hold the lock of this pair; the server frees it if this process dies."""
+        name = f"tokens {self._whose}"
+        async with self._pool.connection() as connection:
+            await connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (name,))
+            try:
+                yield _Turn(self, await self._read(connection))
+            finally:
+                with suppress(psycopg.Error, DatabaseUnavailable):  # a lost connection has freed it
+                    await connection.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (name,))
+
+    async def keep(self, tokens: Tokens) -> None:
+        """Keep these instead of what is there."""
+        nonce = os.urandom(_NONCE)
+        sealed = nonce + self._cipher.encrypt(nonce, msgspec.json.encode(tokens), self._whose.encode())
+        values = (self._tenant_id, self._system, self._account, sealed, tokens.expires_at)
+
+        async def write(connection: Connection) -> None:
+            await connection.execute(
+                f"""
+                insert into {OAUTH_TOKENS} (tenant_id, system, account, sealed, expires_at)
+                values (%s, %s, %s, %s, %s)
+                on conflict (tenant_id, system, account) do update set
+                  sealed = excluded.sealed, expires_at = excluded.expires_at, kept_at = now()
+                """,
+                values,
+            )
+
+        await run_in_transaction(self._pool, write)
+
+    @property
+    def _whose(self) -> str:
+        return f"{self._tenant_id}/{self._system}/{self._account}"
+
+    async def _read(self, connection: Connection) -> Tokens | None:
+        found = await connection.execute(
+            f"select sealed from {OAUTH_TOKENS} where tenant_id = %s and system = %s and account = %s",
+            (self._tenant_id, self._system, self._account),
+        )
+        row = await found.fetchone()
+        if row is None:
+            return None
+        sealed = bytes(row[0])
+        try:
+            opened = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], self._whose.encode())
+            return msgspec.json.decode(opened, type=Tokens)
+        except (InvalidTag, ValueError, msgspec.MsgspecError):
+            raise NotConnected(
+                f"The stored tokens of {self._system} cannot be opened: set SECRET_KEY to what it was, "
+                "or connect again."
+            ) from None
