@@ -8,9 +8,9 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """A pair: ``access`` opens until ``expires_at``, ``refresh`` gets the next, often once.
-
     """A pair: ``access`` opens until ``expires_at``, ``refresh`` gets the next one, often once.
+
+    ``holder`` is whose they are, as the giver calls it; ``organization`` its id there, where it has one.
     """
 
     access: str = field(repr=False)
