@@ -21,6 +21,10 @@ from perfectcatch.store.schema.migrate import migrate
 from perfectcatch.store.server.embedded import Server
 from perfectcatch.vendors.servicetitan.entities import ENTITIES
 
+# Between the texts, work of the office that is committed with the steps around it.
+BUSY = THANKS.replace("  - {id: rest,", "  - {id: filed, kind: task, title: Filed}\n  - {id: rest,").replace(
+    "steps:", "steps:\n  - {id: noted, kind: task, title: Noted}"
+)
 HERE = Path(__file__).parent
 SEED = 20261126
 WORKERS = 2
@@ -77,7 +81,7 @@ async def test_kills_send_nothing_twice_and_lose_nothing(
 ) -> None:
     floor, url = alone
     draw, ledger, customer = random.Random(SEED), tmp_path / "ledger", 1000
-    await floor.enable(THANKS)
+    await floor.enable(BUSY)
     await floor.begin()
     running = [start(url, ledger) for _ in range(WORKERS)]
     try:
@@ -110,3 +114,7 @@ async def test_kills_send_nothing_twice_and_lose_nothing(
         assert status == "unknown" or sent[f"{recipient} {body}"] == 1
     assert {f"{recipient} {body}" for recipient, body, *_ in kept} >= set(sent)
     assert len({recipient for recipient, *_ in kept}) == made
+    chores = await floor.counter.rows(
+        "select step, count(*), count(distinct workflow_instance_id) from automation.tasks group by 1 order by 1"
+    )
+    assert chores == [("filed", made, made), ("noted", made, made)]

@@ -2,7 +2,7 @@
 
 import bisect
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -105,40 +105,60 @@ async def owners(
     return found
 
 
+class Present:
+    """What the mirror has now of several customers, read at once."""
+
+    def __init__(self, rows: Mapping[str, Mapping[int, tuple[int | None, Row]]]) -> None:
+        self._rows = rows
+        self._of: dict[int, dict[str, dict[int, Row]]] = {}
+        for entity, found in rows.items():
+            for st_id, (owner, row) in found.items():
+                if owner is not None:
+                    self._of.setdefault(owner, {}).setdefault(entity, {})[st_id] = row
+
+    def of(self, customer_id: int | None, also: Iterable[Key] = ()) -> Bundle:
+        """What there is of a customer, and ``also``, which were named when all this was read."""
+        mine = self._of.get(customer_id, {}) if customer_id is not None else {}
+        rows: dict[str, dict[int, Row]] = {entity: mine.get(entity, {}) for entity in self._rows}
+        for entity, st_id in also:
+            found = self._rows.get(entity, {}).get(st_id)
+            if found is not None:
+                rows[entity] = {**rows[entity], st_id: found[1]}
+        return Bundle(rows)
+
+
 async def present(
     connection: Connection,
     tenant_id: int,
     entities: Entities,
-    customer_id: int | None,
+    customers: Collection[int],
     also: Iterable[Key] = (),
-) -> Bundle:
-    """What the mirror has now of a customer, and ``also``, such as the call of somebody unknown."""
+) -> Present:
+    """What the mirror has now of customers, and ``also``, such as the call of somebody unknown."""
     own: dict[str, list[int]] = defaultdict(list)
     for entity, st_id in also:
         own[entity].append(st_id)
     asked: list[tuple[str, tuple[str, ...], AsyncCursor[Any]]] = []
     async with connection.pipeline():  # twenty questions in one round trip
         for entity, reading in READINGS.items():
-            if entity not in entities or (customer_id is None and entity not in own):
+            if entity not in entities or (not customers and entity not in own):
                 continue
             columns = _names(reading)
             cursor = await connection.execute(
-                f"select {', '.join(f'm.{quote(name)}' for name in columns)}"
-                f" from ({_mine(reading, entities)}) mine join {qualified(entities[entity].table)} m"
+                f"select mine.owner, {', '.join(f'm.{quote(name)}' for name in columns)} from ("
+                "select owner, st_id, row_number() over (partition by owner order by st_id desc) as place"
+                f" from ({_mine(reading, entities)}) every) mine"
+                f" join {qualified(entities[entity].table)} m"
                 " on m.tenant_id = %(tenant)s and m.st_id = mine.st_id"
-                f" order by m.st_id desc limit {MOST}",
-                {
-                    "tenant": tenant_id,
-                    "customers": [] if customer_id is None else [customer_id],
-                    "own": own.get(entity, []),
-                },
+                f" where mine.place <= {MOST} or m.st_id = any(%(own)s::bigint[])",
+                {"tenant": tenant_id, "customers": list(customers), "own": own.get(entity, [])},
             )
             asked.append((entity, columns, cursor))
-    return Bundle(
+    return Present(
         {
             entity: {
-                row[0]: dict(zip(columns, row, strict=True)) | _computed(entity, columns, row)
-                for row in await cursor.fetchall()
+                row[0]: (owner, dict(zip(columns, row, strict=True)) | _computed(entity, columns, row))
+                for owner, *row in await cursor.fetchall()
             }
             for entity, columns, cursor in asked
         }
@@ -319,4 +339,7 @@ async def bundle_for(
     async with pool.connection() as connection:
         if customer_id is None:
             customer_id = (await owners(connection, tenant_id, entities, [key])).get(key)
-        return customer_id, await present(connection, tenant_id, entities, customer_id, [key])
+        found = await present(
+            connection, tenant_id, entities, [] if customer_id is None else [customer_id], [key]
+        )
+        return customer_id, found.of(customer_id, [key])

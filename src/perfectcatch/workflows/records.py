@@ -5,7 +5,7 @@ moment of the past. What names there are and what they mean is listed in ``shape
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from typing import Any, Final
@@ -119,6 +119,18 @@ class Records(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(ROLES) + len(OTHERS)
+
+    def later(self, now: datetime, **beside: Any) -> "Records":
+        """The same rows at a later moment, with what belongs to the instance changed."""
+        return Records(
+            self._bundle,
+            self._view.names,
+            self._event,
+            self._customer_id,
+            now,
+            self._company,
+            replace(self._beside, **beside),
+        )
 
     @cached_property
     def _roles(self) -> dict[str, Row | None]:

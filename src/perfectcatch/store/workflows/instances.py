@@ -287,29 +287,16 @@ async def next_due(pool: Pool, tenant_id: int) -> datetime | None:
 
 async def of_customers(
     connection: Connection, tenant_id: int, customers: Sequence[int]
-) -> list[tuple[int, int, int]]:
-    """Open instances of the customers: id, customer, priority."""
+) -> list[tuple[int, int, int, int]]:
+    """Open instances of the customers: id, customer, priority, and the event that started them, 0 if none."""
     rows = await connection.execute(
         f"""
-        select id, customer_id, priority from {INSTANCES}
+        select id, customer_id, priority, (trigger ->> 'id')::bigint from {INSTANCES}
         where tenant_id = %s and customer_id = any(%s) and ended_at is null and status <> 'queued'
         """,
         (tenant_id, list(customers)),
     )
     return await rows.fetchall()
-
-
-async def queued_behind(connection: Connection, tenant_id: int, instance: Instance) -> int | None:
-    """The oldest instance that waits for the end of this one."""
-    found = await connection.execute(
-        f"""
-        select id from {INSTANCES} where tenant_id = %s and workflow = %s and key = %s and status = 'queued'
-        order by id limit 1
-        """,
-        (tenant_id, instance.workflow, instance.key),
-    )
-    row = await found.fetchone()
-    return int(row[0]) if row else None
 
 
 async def stalled(

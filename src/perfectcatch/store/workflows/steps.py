@@ -1,11 +1,10 @@
 """Steps of instances: each once, with what became of it; tasks and questions for people."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
 from perfectcatch.store.names import APPROVALS, EXECUTIONS, TASKS
 from perfectcatch.store.pool import Connection, Pool
@@ -43,23 +42,19 @@ async def begin(
     connection: Connection, tenant_id: int, instance_id: int, step: str, occurrence: int, now: datetime
 ) -> Execution:
     """Write, before the effect, that it begins; gives it with the outcome of the attempt before."""
-    found = await connection.execute(
-        f"""
-        select outcome from {EXECUTIONS}
-        where tenant_id = %s and workflow_instance_id = %s and step = %s and occurrence = %s
-        """,
-        (tenant_id, instance_id, step, occurrence),
-    )
-    before = await found.fetchone()
     async with connection.cursor(row_factory=class_row(Execution)) as cursor:
         await cursor.execute(
             f"""
+            with before as (
+              select outcome from {EXECUTIONS} where tenant_id = %(tenant)s
+                and workflow_instance_id = %(instance)s and step = %(step)s and occurrence = %(occurrence)s
+            )
             insert into {EXECUTIONS} as e (tenant_id, workflow_instance_id, step, occurrence, status,
               attempts, started_at)
             values (%(tenant)s, %(instance)s, %(step)s, %(occurrence)s, 'doing', 1, %(now)s)
             on conflict (tenant_id, workflow_instance_id, step, occurrence) do update
               set attempts = e.attempts + 1, outcome = null
-            returning {_COLUMNS}
+            returning {_COLUMNS.replace("outcome", "(select outcome from before) as outcome")}
             """,
             {
                 "tenant": tenant_id,
@@ -71,49 +66,7 @@ async def begin(
         )
         row = await cursor.fetchone()
     assert row is not None
-    return replace(row, outcome=before[0] if before else None)
-
-
-async def end(
-    connection: Connection,
-    tenant_id: int,
-    instance_id: int,
-    step: str,
-    occurrence: int,
-    *,
-    status: str,
-    outcome: str,
-    reason: str,
-    sentence: str,
-    value: Any,
-    began: datetime,
-    now: datetime,
-) -> None:
-    """Write what became of a step; ``began`` counts where its beginning was not written before."""
-    await connection.execute(
-        f"""
-        insert into {EXECUTIONS} (tenant_id, workflow_instance_id, step, occurrence, status, outcome, reason,
-          sentence, value, started_at, ended_at)
-        values (%(tenant)s, %(instance)s, %(step)s, %(occurrence)s, %(status)s, %(outcome)s, %(reason)s,
-          %(sentence)s, %(value)s, %(began)s, %(now)s)
-        on conflict (tenant_id, workflow_instance_id, step, occurrence) do update set
-          status = excluded.status, outcome = excluded.outcome, reason = excluded.reason,
-          sentence = excluded.sentence, value = excluded.value, ended_at = excluded.ended_at
-        """,
-        {
-            "tenant": tenant_id,
-            "instance": instance_id,
-            "step": step,
-            "occurrence": occurrence,
-            "status": status,
-            "outcome": outcome,
-            "reason": reason,
-            "sentence": sentence,
-            "value": Jsonb(value),
-            "began": began,
-            "now": now,
-        },
-    )
+    return row
 
 
 async def of_instance(pool: Pool, tenant_id: int, instance_id: int) -> list[Execution]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -39,7 +40,10 @@ from perfectcatch.store.workflows import instances, steps
 from perfectcatch.store.workflows.freshness import is_fresh
 from perfectcatch.store.workflows.instances import Instance
 from perfectcatch.workflows import filling
-from perfectcatch.workflows.running import dispatch, hand
+from perfectcatch.workflows.records import Records
+from perfectcatch.workflows.running import hand
+from perfectcatch.workflows.running.ledger import Ledger
+from perfectcatch.workflows.running.starting import start
 from perfectcatch.workflows.running.workshop import STALE, Workshop
 
 SHADOW_REASON: Final = "shadow"  # the gate's word for: it would go now
@@ -57,9 +61,11 @@ class Acting:
     step: Step
     occurrence: int
     attempt: int
-    records: Mapping[str, Any]
+    records: Records
     fresh: bool
     certain: bool = False  # the attempt before certainly had no effect
+    read_at: float = 0.0  # when the records were read, by the monotonic clock
+    ledger: Ledger | None = None  # where an effect of our own database is taken down, to be committed with it
 
     @property
     def key(self) -> str:
@@ -141,20 +147,34 @@ async def _task(workshop: Workshop, acting: Acting, step: Task) -> Outcome:
     title, body = _text(step.title, acting.records), _text(step.body, acting.records)
     if acting.instance.shadow:
         return _done("done", "shadow", f"{SHADOW} {title}")
-    async with transaction(workshop.pool) as connection:
-        task_id = await steps.task(
-            connection,
-            workshop.tenant_id,
+    due = workshop.clock.now() + step.due if step.due is not None else None
+    if acting.ledger is not None:
+        task_id = await acting.ledger.task(
             title=title,
             body=body,
             role=step.role,
             urgent=step.urgent,
             customer_id=acting.instance.customer_id,
-            instance_id=acting.instance.id,
+            workflow_instance_id=acting.instance.id,
             step=step.id,
             occurrence=acting.occurrence,
-            due_at=workshop.clock.now() + step.due if step.due is not None else None,
+            due_at=due.isoformat() if due is not None else None,
         )
+    else:
+        async with transaction(workshop.pool) as connection:
+            task_id = await steps.task(
+                connection,
+                workshop.tenant_id,
+                title=title,
+                body=body,
+                role=step.role,
+                urgent=step.urgent,
+                customer_id=acting.instance.customer_id,
+                instance_id=acting.instance.id,
+                step=step.id,
+                occurrence=acting.occurrence,
+                due_at=due,
+            )
     return _done("done", "", f"For {step.role}: {title}", {"task_id": task_id})
 
 
@@ -163,7 +183,8 @@ async def _approval(workshop: Workshop, acting: Acting, step: Approval) -> Outco
     question = _text(step.question, acting.records)
     if acting.instance.shadow:
         return _done("approved", "shadow", f"{SHADOW} A person is asked: {question}")
-    async with transaction(workshop.pool) as connection:
+    inside = nullcontext(acting.ledger.connection) if acting.ledger else transaction(workshop.pool)
+    async with inside as connection:
         answer, until = await steps.ask(
             connection,
             workshop.tenant_id,
@@ -264,7 +285,7 @@ async def _run(workshop: Workshop, acting: Acting, step: Run) -> Outcome:
     if other is None or other.mode is Mode.DISABLED:
         return _done("refused", "not_enabled", f"{step.workflow} is not enabled.")
     async with transaction(workshop.pool) as connection:
-        child_id = await dispatch.start(
+        child_id = await start(
             workshop,
             connection,
             other,

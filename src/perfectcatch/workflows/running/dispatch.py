@@ -1,30 +1,42 @@
 """Events become instances, and wake those that wait.
 
-One process dispatches at a time, under an advisory lock. The place in the events, what was decided about
-each trigger, new instances and their jobs are written in one transaction, so that a crash repeats nothing and
-loses nothing. An event that cannot be dealt with goes to the dead letters; the others are not kept waiting.
+One process dispatches at a time, under an advisory lock. The place in the events, what was decided about each
+trigger, new instances, how far they went at once and their jobs are written in one transaction, so that a
+crash repeats nothing and loses nothing.
+
+A batch goes together: records are read for all of its customers at once, and new instances walk at once as
+far as nothing reaches outside. Where anything of that fails, nothing of it is kept, and the same events are
+dealt with one by one: what is wrong with one goes to the dead letters, the others are not kept waiting.
 """
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from perfectcatch.errors import Retry, Undecidable
-from perfectcatch.model.workflow import Mode, Verdict
+from perfectcatch.model.workflow import Definition, Earlier, Verdict
 from perfectcatch.store import events, state
 from perfectcatch.store.events import Event, Place
 from perfectcatch.store.pool import Connection, transaction
-from perfectcatch.store.workflows import instances, letters
+from perfectcatch.store.workflows import batches, instances, letters
+from perfectcatch.store.workflows.instances import Instance
 from perfectcatch.workflows import bundle, decisions
+from perfectcatch.workflows.bundle import Key, Names, Present
+from perfectcatch.workflows.records import Records
 from perfectcatch.workflows.running import hand
 from perfectcatch.workflows.running.catalogue import Active
+from perfectcatch.workflows.running.ledger import Ledger, NotTogether
+from perfectcatch.workflows.running.starting import born, key_of, start
+from perfectcatch.workflows.running.walk import Walk, fails, is_ours, onward
 from perfectcatch.workflows.running.workshop import Workshop, order
 
 PLACE: Final = "workflows_place"
-BATCH: Final = 500
+BATCH: Final = 250
+_BREATH: Final = 10  # instances between which the process looks after everything else it does
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +53,16 @@ class Done:
 
 async def dispatch(workshop: Workshop, *, limit: int = BATCH) -> Done | None:
     """Deal with the next events; None: somebody else is at it, or there are none."""
+    try:
+        return await _batch(workshop, limit, together=True)
+    except Retry:
+        raise  # the database is away: the batch is repeated
+    except Exception as error:  # noqa: BLE001 - one by one it will show which event it was
+        log.info("events are dealt with one by one", reason=f"{type(error).__name__}: {error}")
+    return await _batch(workshop, limit, together=False)
+
+
+async def _batch(workshop: Workshop, limit: int, *, together: bool) -> Done | None:
     active = await workshop.catalogue.active()
     async with transaction(workshop.pool) as connection:
         place = await _place(workshop, connection)
@@ -52,9 +74,14 @@ async def dispatch(workshop: Workshop, *, limit: int = BATCH) -> Done | None:
                 await state.put(connection, workshop.tenant_id, PLACE, str(reached))
             return None
         done = Done(events=len(found))
-        for event in found:
-            await _carefully(workshop, connection, active, event, done)
-        await _wake_all(workshop, connection, found, done)
+        keys = {(event.entity, event.st_id) for event in found}
+        owners = await bundle.owners(connection, workshop.tenant_id, workshop.entities, keys)
+        if together:
+            done.started = await _start_together(workshop, connection, active, found, owners)
+        else:
+            for event in found:
+                await _carefully(workshop, connection, active, event, done)
+        await _wake_all(workshop, connection, found, owners, done)
         await state.put(connection, workshop.tenant_id, PLACE, str(reached))
     return done
 
@@ -74,11 +101,179 @@ async def _place(workshop: Workshop, connection: Connection) -> Place | None:
     return place
 
 
+# A batch together --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An event that may start a workflow."""
+
+    active: Active
+    event: Event
+    occasion: str
+    customer_id: int | None
+    records: Records
+    key: str
+
+    @property
+    def definition(self) -> Definition:
+        return self.active.definition
+
+
+async def _start_together(
+    workshop: Workshop,
+    connection: Connection,
+    active: Sequence[Active],
+    found: Sequence[Event],
+    owners: Mapping[Key, int],
+) -> int:
+    """Start what the events start; how many instances there are of them. Raises where that fails for one."""
+    wanted = [(event, each) for event in found for each in _wanted(active, event)]
+    if not wanted:
+        return 0
+    before = await batches.decided_before(
+        connection, workshop.tenant_id, [(each.definition.name, _occasion(event)) for event, each in wanted]
+    )
+    wanted = [pair for pair in wanted if (pair[1].definition.name, _occasion(pair[0])) not in before]
+    if not wanted:
+        return 0
+    whose = {event.id: _only(hand.owners_of(event, owners)) for event, _ in wanted}
+    present = await bundle.present(
+        connection,
+        workshop.tenant_id,
+        workshop.entities,
+        {each for each in whose.values() if each is not None},
+        {(event.entity, event.st_id) for event, _ in wanted},
+    )
+    names = await hand.names_of(workshop, connection)
+    asked = []
+    for event, each in wanted:
+        customer_id = whose[event.id]
+        rows = present.of(customer_id, [(event.entity, event.st_id)])
+        records = hand.of_start(workshop, rows, names, event, customer_id, each.definition.settings)
+        key = key_of(each.definition, records)
+        asked.append(_Asked(each, event, _occasion(event), customer_id, records, key))
+    ledger = Ledger(workshop, connection, workshop.clock.now())
+    starting = await _decide(ledger, asked)
+    await _walk_all(ledger, starting, present, names)
+    await ledger.flush()
+    return len(starting)
+
+
+async def _decide(ledger: Ledger, asked: Sequence[_Asked]) -> list[tuple[_Asked, Instance]]:
+    """Decide about each start in turn, as if those before it were written; gives the new instances."""
+    workshop, connection, now = ledger.workshop, ledger.connection, ledger.now
+    known: list[list[Earlier]] = await batches.earlier(
+        connection,
+        workshop.tenant_id,
+        [(each.definition.name, each.key, each.customer_id) for each in asked],
+    )
+    numbers = iter(await batches.numbers(connection, "instances", len(asked)))
+    begun: dict[str, list[Earlier]] = defaultdict(list)
+    starting, rows = [], []
+    for each, earlier in zip(asked, known, strict=True):
+        name = each.definition.name
+        mine = [
+            one
+            for one in begun[name]
+            if one.key == each.key or (one.customer_id == each.customer_id and each.customer_id is not None)
+        ]
+        begins = decisions.may_start(
+            each.definition, each.records, [*mine, *earlier] if each.key else [], now
+        )
+        if begins.replaces:
+            raise NotTogether("An instance takes the place of another.")
+        instance = None
+        if begins.verdict is not Verdict.SKIP:
+            told = hand.told_of(each.event, each.occasion)
+            instance = born(each.active, begins, told, each.customer_id, now, number=next(numbers))
+            begun[name].insert(0, _as_earlier(instance))
+            starting.append((each, instance))
+            ledger.born(instance)
+        rows.append(
+            {
+                "workflow": name,
+                "trigger": each.occasion,
+                "customer_id": each.customer_id,
+                "verdict": begins.verdict.value,
+                "reason": begins.reason,
+                "sentence": begins.sentence,
+                "workflow_instance_id": instance.id if instance is not None else None,
+            }
+        )
+    if await batches.decide(connection, workshop.tenant_id, rows) < len(rows):
+        raise NotTogether("Somebody else has decided about one of the triggers.")
+    return starting
+
+
+async def _walk_all(
+    ledger: Ledger, starting: Sequence[tuple[_Asked, Instance]], present: Present, names: Names
+) -> None:
+    """Let new instances go as far as nothing reaches outside; what is left to do becomes a job."""
+    workshop, walking = ledger.workshop, []
+    for each, instance in starting:
+        if instance.status != instances.RUNNING:
+            continue
+        if _may_walk(each.definition, shadow=instance.shadow):
+            walking.append((each, instance))
+        else:
+            ledger.order(order(instance.id, instance.priority))
+    if not walking:
+        return
+    found = await hand.of_instances(
+        workshop,
+        ledger.connection,
+        present,
+        names,
+        [(instance, each.event, each.definition.settings) for each, instance in walking],
+    )
+    for number, ((each, instance), records) in enumerate(zip(walking, found, strict=True), 1):
+        walk = Walk(ledger, instance, each.definition, records, ledger.now)
+        try:
+            if await onward(walk) is not None:
+                instance.next_action_at = None
+                ledger.order(order(instance.id, instance.priority))
+        except Undecidable as error:
+            fails(walk, str(error), attempts=1)
+        if number % _BREATH == 0:
+            await asyncio.sleep(0)
+
+
+def _as_earlier(instance: Instance) -> Earlier:
+    return Earlier(
+        id=instance.id,
+        key=instance.key,
+        customer_id=instance.customer_id,
+        started_at=instance.started_at,
+        running=True,
+    )
+
+
+def _may_walk(definition: Definition, *, shadow: bool) -> bool:
+    step = definition.steps[0]
+    return not step.acts or step.when is not None or is_ours(step, shadow=shadow)
+
+
+def _wanted(active: Sequence[Active], event: Event) -> list[Active]:
+    return [each for each in active if event.event_type in each.definition.trigger.events]
+
+
+def _occasion(event: Event) -> str:
+    return f"{event.event_type}/{event.entity}-{event.st_id}/{event.version}"
+
+
+def _only(owners: Sequence[int]) -> int | None:
+    return owners[0] if len(owners) == 1 else None
+
+
+# Event by event ----------------------------------------------------------------------------------
+
+
 async def _carefully(
     workshop: Workshop, connection: Connection, active: Sequence[Active], event: Event, done: Done
 ) -> None:
     """Start what the event starts; whatever is wrong with it, the next ones follow."""
-    wanted = [each for each in active if event.event_type in each.definition.trigger.events]
+    wanted = _wanted(active, event)
     if not wanted:
         return
     try:
@@ -87,7 +282,7 @@ async def _carefully(
     except Retry:
         raise  # the database is away: the batch is repeated
     except Exception as error:
-        log.exception("an event could not be dealt with", event=event.id, type=event.event_type)
+        log.exception("an event could not be dealt with", event_id=event.id, type=event.event_type)
         done.failed += 1
         await letters.write(
             connection,
@@ -105,94 +300,21 @@ async def start_all(
     """Let the event start each of these workflows where it may; how many instances there are of it."""
     started = 0
     for each in wanted:
-        occasion = f"{event.event_type}/{event.entity}-{event.st_id}/{event.version}"
-        started += await start(workshop, connection, each, event, occasion) is not None
+        started += await start(workshop, connection, each, event, _occasion(event)) is not None
     return started
 
 
-async def start(
+# Those that wait ---------------------------------------------------------------------------------
+
+
+async def _wake_all(
     workshop: Workshop,
     connection: Connection,
-    active: Active,
-    event: Event,
-    occasion: str,
-    *,
-    parent_id: int | None = None,
-    shadow: bool = False,
-) -> int | None:
-    """Decide about one trigger of one workflow, once for ever by its ``occasion``; the new instance's id."""
-    definition, tenant_id, now = active.definition, workshop.tenant_id, workshop.clock.now()
-    customer_id, records = await hand.of_event(workshop, connection, event, definition.settings)
-    known = []
-    try:
-        key = decisions.key_of(definition, records)
-    except Undecidable:
-        key = ""
-    if key:
-        known = await instances.earlier(connection, tenant_id, definition.name, key, customer_id)
-    begins = decisions.may_start(definition, records, known, now)
-    if not await instances.decided(connection, tenant_id, definition.name, occasion, begins, customer_id):
-        return None
-    if begins.verdict is Verdict.SKIP:
-        return None
-    for replaced in begins.replaces:
-        await end(workshop, connection, replaced, instances.ENDED, "replaced", "A newer one took its place.")
-    queued = begins.verdict is Verdict.QUEUE
-    instance_id = await instances.begin(
-        connection,
-        tenant_id,
-        definition_id=active.id,
-        workflow=definition.name,
-        start=begins,
-        customer_id=customer_id,
-        shadow=shadow or active.mode is Mode.SHADOW,
-        status=instances.QUEUED if queued else instances.RUNNING,
-        priority=definition.priority,
-        step=decisions.first(definition),
-        trigger=hand.told_of(event, occasion),
-        parent_id=parent_id,
-        now=now,
-    )
-    if not queued:
-        await workshop.wake(instance_id, definition.priority, connection=connection)
-    return instance_id
-
-
-async def end(
-    workshop: Workshop, connection: Connection, instance_id: int, status: str, reason: str, sentence: str
-) -> bool:
-    """End an instance from outside; False: it had ended already."""
-    instance = await instances.lock(connection, workshop.tenant_id, instance_id)
-    if instance is None or not instance.is_open:
-        return False
-    now = workshop.clock.now()
-    instance.status, instance.reason, instance.sentence = status, reason, sentence
-    instance.ended_at, instance.next_action_at, instance.wakes = now, None, []
-    await instances.save(connection, workshop.tenant_id, instance, now=now)
-    await followers(workshop, connection, instance)
-    return True
-
-
-async def followers(workshop: Workshop, connection: Connection, ended: instances.Instance) -> None:
-    """What an ended instance lets go on: the next in its queue, and the instance that waits for it."""
-    following = await instances.queued_behind(connection, workshop.tenant_id, ended)
-    if following is not None:
-        instance = await instances.lock(connection, workshop.tenant_id, following)
-        if instance is not None and instance.status == instances.QUEUED:
-            now = workshop.clock.now()
-            instance.status, instance.entered_at = instances.RUNNING, now
-            await instances.save(connection, workshop.tenant_id, instance, now=now)
-            await workshop.wake(following, instance.priority, connection=connection)
-    if ended.parent_id is not None:
-        await workshop.wake(ended.parent_id, ended.priority, connection=connection)
-
-
-async def _wake_all(workshop: Workshop, connection: Connection, found: Sequence[Event], done: Done) -> None:
+    found: Sequence[Event],
+    owners: Mapping[Key, int],
+    done: Done,
+) -> None:
     """Open instances of the customers that something happened with look at their rules and waits."""
-    if not found:
-        return
-    keys = {(event.entity, event.st_id) for event in found}
-    owners = await bundle.owners(connection, workshop.tenant_id, workshop.entities, keys)
     about: dict[int, list[Event]] = defaultdict(list)
     for event in found:
         for owner in hand.owners_of(event, owners):
@@ -200,8 +322,9 @@ async def _wake_all(workshop: Workshop, connection: Connection, found: Sequence[
     waiting = await instances.of_customers(connection, workshop.tenant_id, list(about))
     orders = [
         order(instance_id, priority, event.id)
-        for instance_id, customer_id, priority in waiting
+        for instance_id, customer_id, priority, started_by in waiting
         for event in about[customer_id]
+        if event.id != started_by  # what started it does not happen to it as well
     ]
     await workshop.jobs.defer_many(orders, connection=connection)
     done.woken += len(orders)

@@ -1,5 +1,6 @@
 """The records at hand for a trigger or an instance, as the mirror has them now."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,8 +12,8 @@ from perfectcatch.store.names import EVENTS
 from perfectcatch.store.pool import Connection
 from perfectcatch.store.workflows.instances import Instance
 from perfectcatch.workflows import bundle as rows
-from perfectcatch.workflows.bundle import Bundle, Names
-from perfectcatch.workflows.records import Beside, at_hand
+from perfectcatch.workflows.bundle import Bundle, Names, Present
+from perfectcatch.workflows.records import Beside, Records, at_hand
 from perfectcatch.workflows.running.workshop import Workshop
 from perfectcatch.workflows.views import MOST_LISTED
 
@@ -32,14 +33,32 @@ async def names_of(workshop: Workshop, connection: Connection) -> Names:
 
 async def of_event(
     workshop: Workshop, connection: Connection, event: Event, settings: Mapping[str, Any]
-) -> tuple[int | None, Mapping[str, Any]]:
+) -> tuple[int | None, Records]:
     """The customer that an event is about, and everything at hand for a start."""
     customer_id = await owner_of(workshop, connection, event)
-    bundle = await rows.present(
-        connection, workshop.tenant_id, workshop.entities, customer_id, [(event.entity, event.st_id)]
-    )
-    return customer_id, await _at_hand(
-        workshop, connection, bundle, event, customer_id, Beside(settings=settings)
+    key = (event.entity, event.st_id)
+    found = await rows.present(connection, workshop.tenant_id, workshop.entities, _listed(customer_id), [key])
+    names = await names_of(workshop, connection)
+    return customer_id, of_start(workshop, found.of(customer_id, [key]), names, event, customer_id, settings)
+
+
+def of_start(
+    workshop: Workshop,
+    bundle: Bundle,
+    names: Names,
+    event: Event,
+    customer_id: int | None,
+    settings: Mapping[str, Any],
+) -> Records:
+    """Everything at hand for a start, from what was read."""
+    return at_hand(
+        bundle,
+        names,
+        event,
+        customer_id,
+        now=workshop.clock.now(),
+        company=workshop.company,
+        beside=Beside(settings=settings),
     )
 
 
@@ -69,72 +88,109 @@ async def of_instance(
     instance: Instance,
     settings: Mapping[str, Any],
     happening: int | None = None,
-) -> Mapping[str, Any]:
+) -> Records:
     """Everything at hand for an instance; ``happening`` is the id of the event that woke it."""
     event = trigger_of(instance)
-    bundle = await rows.present(
-        connection,
-        workshop.tenant_id,
-        workshop.entities,
-        instance.customer_id,
-        [(event.entity, event.st_id)] if event.entity else [],
+    also = [(event.entity, event.st_id)] if event.entity else []
+    found = await rows.present(
+        connection, workshop.tenant_id, workshop.entities, _listed(instance.customer_id), also
     )
-    keys = bundle.keys()
-    if instance.customer_id is not None:
-        keys.add(("customers", instance.customer_id))
-        keys |= await heard_from(connection, workshop.tenant_id, instance.customer_id, event.recorded_at)
-    # From the trigger on, by the clock that events are written with: workers' clocks may differ.
-    happened = await _happened(workshop, connection, keys, event.recorded_at)
-    woken = [each for each in happened if each.id == happening]
-    beside = Beside(
-        instance_id=instance.id,
-        started_at=instance.started_at,
-        taken_over=instance.taken_over,
-        results=instance.results,
-        settings=settings,
-        happened=happened,
-        happening=woken[0] if woken else None,
+    names = await names_of(workshop, connection)
+    [records] = await of_instances(
+        workshop, connection, found, names, [(instance, event, settings)], happening
     )
-    return await _at_hand(workshop, connection, bundle, event, instance.customer_id, beside)
+    return records
 
 
-async def _at_hand(
+async def of_instances(
     workshop: Workshop,
     connection: Connection,
-    bundle: Bundle,
-    event: Event,
-    customer_id: int | None,
-    beside: Beside,
-) -> Mapping[str, Any]:
-    return at_hand(
-        bundle,
-        await names_of(workshop, connection),
-        event,
-        customer_id,
-        now=workshop.clock.now(),
-        company=workshop.company,
-        beside=beside,
-    )
+    found: Present,
+    names: Names,
+    wanted: Sequence[tuple[Instance, Event, Mapping[str, Any]]],
+    happening: int | None = None,
+) -> list[Records]:
+    """Everything at hand for each instance, with its trigger and the settings of its definition."""
+    bundles = [
+        found.of(instance.customer_id, [(event.entity, event.st_id)] if event.entity else [])
+        for instance, event, _ in wanted
+    ]
+    happened = await _happened(workshop, connection, wanted, bundles)
+    return [
+        at_hand(
+            bundle,
+            names,
+            event,
+            instance.customer_id,
+            now=workshop.clock.now(),
+            company=workshop.company,
+            beside=Beside(
+                instance_id=instance.id,
+                started_at=instance.started_at,
+                taken_over=instance.taken_over,
+                results=instance.results,
+                settings=settings,
+                happened=since,
+                happening=next((each for each in since if each.id == happening), None),
+            ),
+        )
+        for (instance, event, settings), bundle, since in zip(wanted, bundles, happened, strict=True)
+    ]
 
 
 async def _happened(
-    workshop: Workshop, connection: Connection, keys: set[tuple[str, int]], since: datetime
-) -> Sequence[Event]:
-    """Events of these records since the trigger, the newest first."""
-    if not keys:
-        return []
-    entities, ids = zip(*sorted(keys), strict=True)
+    workshop: Workshop,
+    connection: Connection,
+    wanted: Sequence[tuple[Instance, Event, Mapping[str, Any]]],
+    bundles: Sequence[Bundle],
+) -> list[list[Event]]:
+    """Events of the records of each instance, the newest first.
+
+    They count from its trigger on, by the clock that events are written with: workers' clocks may differ.
+    """
+    customers = {each.customer_id for each, *_ in wanted if each.customer_id is not None}
+    heard: dict[int, set[tuple[str, int]]] = defaultdict(set)
+    if customers:
+        oldest = min(event.recorded_at for _, event, _ in wanted)
+        for key, theirs in await heard_from(connection, workshop.tenant_id, customers, oldest):
+            for customer_id in theirs:
+                heard[customer_id].add(key)
+    asked: list[tuple[int, str, int, datetime]] = []
+    for number, ((instance, event, _), bundle) in enumerate(zip(wanted, bundles, strict=True)):
+        keys = bundle.keys()
+        if instance.customer_id is not None:
+            keys |= {("customers", instance.customer_id), *heard[instance.customer_id]}
+        asked += [(number, *key, event.recorded_at) for key in sorted(keys)]
+    happened: list[list[Event]] = [[] for _ in wanted]
+    if not asked:
+        return happened
+    numbers, entities, ids, since = zip(*asked, strict=True)
     found = await connection.execute(
         f"""
-        select e.id, e.event_type, e.entity, e.st_id, e.version, e.occurred_at, e.recorded_at, e.historical,
-          e.data
-        from unnest(%(entities)s::text[], %(ids)s::bigint[]) as mine(entity, st_id)
-        join {EVENTS} e on e.tenant_id = %(tenant)s and e.entity = mine.entity and e.st_id = mine.st_id
-        where e.recorded_at >= %(since)s and not e.historical order by e.id desc limit {MOST_LISTED}
+        select * from (
+          select mine.number, e.id, e.event_type, e.entity, e.st_id, e.version, e.occurred_at, e.recorded_at,
+            e.historical, e.data, row_number() over (partition by mine.number order by e.id desc) as place
+          from unnest(%(numbers)s::int[], %(entities)s::text[], %(ids)s::bigint[], %(since)s::timestamptz[])
+            as mine(number, entity, st_id, since)
+          join {EVENTS} e on e.tenant_id = %(tenant)s and e.entity = mine.entity and e.st_id = mine.st_id
+          where e.recorded_at >= mine.since and not e.historical
+        ) e where place <= {MOST_LISTED} order by number, id desc
         """,
-        {"entities": list(entities), "ids": list(ids), "tenant": workshop.tenant_id, "since": since},
+        {
+            "numbers": list(numbers),
+            "entities": list(entities),
+            "ids": list(ids),
+            "since": list(since),
+            "tenant": workshop.tenant_id,
+        },
     )
-    return [Event(*row) for row in await found.fetchall()]
+    for number, *row, _ in await found.fetchall():
+        happened[number].append(Event(*row))
+    return happened
+
+
+def _listed(customer_id: int | None) -> list[int]:
+    return [] if customer_id is None else [customer_id]
 
 
 def trigger_of(instance: Instance) -> Event:
@@ -153,7 +209,7 @@ def trigger_of(instance: Instance) -> Event:
     )
 
 
-def told_of(event: events.Event, occasion: str) -> Mapping[str, Any]:
+def told_of(event: events.Event, occasion: str) -> dict[str, Any]:
     """What an instance keeps of its trigger. ``occasion`` names it among all triggers of a workflow."""
     return {
         "id": event.id,

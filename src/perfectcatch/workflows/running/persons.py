@@ -8,7 +8,8 @@ from perfectcatch.store import events
 from perfectcatch.store.pool import transaction
 from perfectcatch.store.workflows import definitions, instances, letters, steps
 from perfectcatch.store.workflows.instances import Instance
-from perfectcatch.workflows.running import dispatch
+from perfectcatch.workflows.running.dispatch import start_all
+from perfectcatch.workflows.running.starting import end
 from perfectcatch.workflows.running.workshop import Workshop
 
 ANSWERS = ("approved", "refused")
@@ -46,16 +47,14 @@ async def take_over(workshop: Workshop, instance_id: int, *, by: str) -> Instanc
 
     instance = await _change(workshop, instance_id, change, wake=True)
     async with transaction(workshop.pool) as connection:
-        await dispatch.end(
-            workshop, connection, instance_id, instances.ENDED, "taken_over", f"{by} has taken over."
-        )
+        await end(workshop, connection, instance_id, instances.ENDED, "taken_over", f"{by} has taken over.")
     return await _known(workshop, instance.id)
 
 
 async def cancel(workshop: Workshop, instance_id: int, *, by: str) -> Instance:
     """The instance is over."""
     async with transaction(workshop.pool) as connection:
-        ended = await dispatch.end(
+        ended = await end(
             workshop, connection, instance_id, instances.CANCELLED, "cancelled", f"Cancelled by {by}."
         )
     instance = await _known(workshop, instance_id)
@@ -96,7 +95,7 @@ async def redrive(workshop: Workshop, letter_id: int, *, by: str) -> None:
             active = await workshop.catalogue.active()
             for event in found:
                 wanted = [each for each in active if event.event_type in each.definition.trigger.events]
-                await dispatch.start_all(workshop, connection, wanted, event)
+                await start_all(workshop, connection, wanted, event)
 
 
 async def switch(workshop: Workshop, name: str, mode: Mode, *, by: str) -> None:
@@ -114,7 +113,7 @@ async def delete(workshop: Workshop, name: str, *, by: str) -> int:
             raise NothingKnown(f"There is no workflow called {name[:80]!r}.")
         ids = await instances.open_ids(connection, workshop.tenant_id, name)
         for instance_id in ids:
-            await dispatch.end(
+            await end(
                 workshop,
                 connection,
                 instance_id,

@@ -16,8 +16,9 @@ from perfectcatch.store.workflows import records as keys
 from perfectcatch.workflows import bundle as rows
 from perfectcatch.workflows import expressions
 from perfectcatch.workflows.records import Beside, at_hand
-from perfectcatch.workflows.running import dispatch, hand
+from perfectcatch.workflows.running import hand
 from perfectcatch.workflows.running.catalogue import Active
+from perfectcatch.workflows.running.starting import start
 from perfectcatch.workflows.running.workshop import Workshop
 
 CHUNK: Final = 200  # records whose customers are read together
@@ -82,7 +83,7 @@ async def _start(workshop: Workshop, active: Active, moment: datetime) -> int:
 
 async def _one(workshop: Workshop, active: Active, event: Event, occasion: str) -> int:
     async with transaction(workshop.pool) as connection:
-        return int(await dispatch.start(workshop, connection, active, event, occasion) is not None)
+        return int(await start(workshop, connection, active, event, occasion) is not None)
 
 
 async def _holding(

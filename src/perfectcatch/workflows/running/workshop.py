@@ -1,7 +1,8 @@
 """What the engine works with, composed once per process, and its jobs."""
 
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -37,6 +38,7 @@ class Workshop:
     chat: Chat | None = None
     caller: Caller | None = None
     thinker: Thinker | None = None
+    numbers: deque[int] = field(default_factory=deque)  # ids for tasks, taken beforehand
 
     @property
     def connected(self) -> frozenset[str]:
