@@ -115,6 +115,7 @@ async def test_kills_send_nothing_twice_and_lose_nothing(
     assert {f"{recipient} {body}" for recipient, body, *_ in kept} >= set(sent)
     assert len({recipient for recipient, *_ in kept}) == made
     chores = await floor.counter.rows(
-        "select step, count(*), count(distinct workflow_instance_id) from automation.tasks group by 1 order by 1"
+        "select step, count(*), count(distinct workflow_instance_id) from automation.tasks "
+        "group by 1 order by 1"
     )
     assert chores == [("filed", made, made), ("noted", made, made)]

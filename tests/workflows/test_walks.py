@@ -101,9 +101,10 @@ async def test_a_kill_between_the_steps_of_a_walk_loses_and_doubles_nothing(
     await floor.enable(CHORES)
     await floor.enable(LATER)
     await two_jobs(floor)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         killed_at(step, patch)
-        await floor.run()
+        with pytest.raises(Killed):
+            await floor.run()
     assert await floor.instances() == []
     assert await tasks(floor) == []
     await floor.run()
@@ -114,9 +115,10 @@ async def test_a_kill_between_the_steps_of_a_walk_loses_and_doubles_nothing(
     floor.counter.clock.advance(3700)
     await worker.sweep(floor.workshop)
     [first, second] = await floor.take()
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         killed_at(step, patch)
-        await worker.advance(floor.workshop, first["instance_id"])
+        with pytest.raises(Killed):
+            await worker.advance(floor.workshop, first["instance_id"])
     assert len(await tasks(floor)) == 6
     for each in (first, second, first):  # the job of a dead worker is given back
         await worker.advance(floor.workshop, each["instance_id"])

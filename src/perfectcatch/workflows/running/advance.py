@@ -126,7 +126,12 @@ async def _begin(walk: Walk, step: Step, read_at: float) -> Acting:
     instance, occurrence = walk.instance, walk.state.occurrence
     ledger = walk.ledger
     began = await steps.begin(
-        ledger.connection, ledger.workshop.tenant_id, instance.id, step.id, occurrence, walk.now
+        ledger.connection,
+        ledger.workshop.tenant_id,
+        instance.id,
+        step.id,
+        occurrence,
+        walk.now + ledger.after(instance),
     )
     instance.status, instance.next_action_at = instances.RUNNING, walk.now + _DOING
     ledger.keep(instance)

@@ -1,8 +1,9 @@
 """What walks have done and is not written yet: all of it goes to the database together, with the walks."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from perfectcatch.errors import Crash
@@ -28,6 +29,7 @@ class Ledger:
     connection: Connection
     now: datetime
     _executions: dict[tuple[int, str, int], dict[str, Any]] = field(default_factory=dict)
+    _steps: Counter[int] = field(default_factory=Counter)
     _tasks: list[dict[str, Any]] = field(default_factory=list)
     _born: dict[int, Instance] = field(default_factory=dict)
     _changed: dict[int, Instance] = field(default_factory=dict)
@@ -69,9 +71,14 @@ class Ledger:
             "sentence": sentence,
             "value": result.value,
             "attempts": attempts,
-            "started_at": instance.entered_at.isoformat(),
-            "ended_at": self.now.isoformat(),
+            "started_at": (instance.entered_at + self.after(instance)).isoformat(),
+            "ended_at": (self.now + self.after(instance)).isoformat(),
         }
+        self._steps[instance.id] += 1
+
+    def after(self, instance: Instance) -> timedelta:
+        """Steps of one walk happen at one moment; they are written a microsecond apart, to keep their order."""
+        return timedelta(microseconds=self._steps[instance.id])
 
     async def task(self, **values: Any) -> int:
         """Something for a person to do; gives its id."""
