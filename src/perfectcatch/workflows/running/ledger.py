@@ -77,7 +77,7 @@ class Ledger:
         self._steps[instance.id] += 1
 
     def after(self, instance: Instance) -> timedelta:
-        """Steps of one walk happen at one moment; they are written a microsecond apart, to keep their order."""
+        """Steps of a walk happen at one moment; they are written a microsecond apart, to keep their order."""
         return timedelta(microseconds=self._steps[instance.id])
 
     async def task(self, **values: Any) -> int:
