@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
-from perfectcatch.connections import at_work, crm_webhooks_of, open_desk, open_thinker, post_room_of
+from perfectcatch.connections import (
+    at_work,
+    crm_app_of,
+    crm_webhooks_of,
+    open_desk,
+    open_thinker,
+    post_room_of,
+)
 from perfectcatch.errors import AlreadyRunning, BadArgument, BadSetting
 from perfectcatch.kit import collector
 from perfectcatch.kit.clock import Clock, SystemClock
@@ -260,6 +267,7 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
     from perfectcatch.gateway.access import Door  # here, because a web framework takes long to import
     from perfectcatch.gateway.context import Gateway
     from perfectcatch.gateway.monitor.hub import open_hub
+    from perfectcatch.kit.http import Http
     from perfectcatch.store.jobs.queue import open_jobs
     from perfectcatch.sync import requests
     from perfectcatch.sync.one import read_whole
@@ -284,10 +292,12 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
         )
         post = post_room_of(settings, await stack.enter_async_context(open_desk(settings, pool, clock)))
         await stack.enter_async_context(at_work(post))
+        http = await stack.enter_async_context(Http())
         yield Gateway(
             pool=pool,
             desk=post.desk,
             post=post,
+            crm_app=crm_app_of(settings, pool, http, clock),
             reads=reads,
             freshness=Freshness(reads, source.tenant_id, BY_NAME, clock),
             source=source,

@@ -180,6 +180,7 @@ async def open_office(
     start: datetime | None = None,
     sources: Any = None,
     webhooks: Any = None,
+    crm_app: Any = None,
 ) -> AsyncIterator[Office]:
     time = FakeClock(start or FakeClock().now())
     carrier = Carrier()
@@ -217,6 +218,7 @@ async def open_office(
             hub=cast(Hub, NoVendor()),
             jobs=jobs,
             webhooks=webhooks or {},
+            crm_app=crm_app,
             read_customer=_nobody,
             desk=desk,
             workshop=Workshop(

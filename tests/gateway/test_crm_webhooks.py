@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from office import Office, open_office
 
+from perfectcatch.errors import Refused
 from perfectcatch.kit.clock import FakeClock
 from perfectcatch.kit.http import Request, Response
 from perfectcatch.model.webhook import Hint
@@ -164,3 +165,37 @@ async def test_what_cannot_be_stored_is_put_off_and_taken_when_it_comes_back(wir
     await teller.bring(send)
     assert (statuses[-1], teller.waiting) == (401, 0)
     await asyncio.sleep(0)
+
+
+class App:
+    """Our app at the CRM."""
+
+    def __init__(self) -> None:
+        self.codes: list[tuple[str, str]] = []
+
+    def consent_url(self, redirect_uri: str) -> str:
+        return f"https://crm.example/consent?back={redirect_uri}"
+
+    async def connect(self, code: str, redirect_uri: str) -> None:
+        if code == "of-another":
+            raise Refused("The consent is for another location.")
+        self.codes.append((code, redirect_uri))
+
+
+async def test_an_owner_lets_our_app_in(filled: str):
+    app = App()
+    back = "https://office.example/crm/connected"
+    async with open_office(filled, tenant=next(TENANTS), crm_app=app) as office:
+        said = await office.get("/crm/connect")
+        assert said == {"url": f"https://crm.example/consent?back={back}", "redirect_uri": back}
+        stranger = {"Authorization": ""}
+        answer = await office.http.get("/crm/connected?code=abc&state=x", headers=stranger)
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+        assert app.codes == [("abc", back)]
+        for path, status in (("/crm/connected", 422), ("/crm/connected?code=of-another", 422)):
+            assert (await office.http.get(path, headers=stranger)).status_code == status
+        read = {"Authorization": f"Bearer {await office.key('read')}"}
+        assert (await office.http.get("/crm/connect", headers=read)).status_code == 403
+    async with open_office(filled, tenant=next(TENANTS)) as office:
+        for path in ("/crm/connect", "/crm/connected?code=abc"):
+            await office.get(path, 409)

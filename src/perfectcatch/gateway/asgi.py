@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from perfectcatch import __version__
 from perfectcatch.errors import PerfectCatchError
 from perfectcatch.gateway import (
+    connecting,
     database,
     document,
     enriching,
@@ -48,6 +49,7 @@ ROUTERS = (
     stream.router,
     sync.router,
     webhooks.router,
+    connecting.router,
     database.router,
     upserts.router,
     enriching.router,

@@ -15,6 +15,7 @@ from perfectcatch.messaging.post import PostRoom
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.passing import Passage
 from perfectcatch.model.source import RecordSource
+from perfectcatch.model.tokens import Consenting
 from perfectcatch.model.webhook import WebhookSource
 from perfectcatch.store.jobs.queue import Jobs
 from perfectcatch.store.pool import Pool
@@ -53,6 +54,7 @@ class Gateway:
     read_customer: Callable[[int], Awaitable[Whole]]  # from the vendor, with everything around
     desk: Desk  # what messages to people are sent with
     post: PostRoom  # what vendors of messages tell
+    crm_app: Consenting | None = None  # our app at the CRM, where no private token is used
     finders: Finders = field(default_factory=Finders)
     lists: Cache[Any] = field(init=False)  # short lists that many ask for again and again
 
