@@ -22,12 +22,14 @@ from perfectcatch.kit import collector
 from perfectcatch.kit.clock import Clock, SystemClock
 from perfectcatch.settings import Settings, require
 from perfectcatch.store import runs
+from perfectcatch.store.acting import address_of
 from perfectcatch.store.address import parse
 from perfectcatch.store.budget import PostgresBudget
 from perfectcatch.store.jobs.schema import install
-from perfectcatch.store.pool import Connection, Pool, conninfo_of, open_pool
+from perfectcatch.store.pool import WAIT_SECONDS, Connection, Pool, conninfo_of, open_pool
 from perfectcatch.store.presence import open_presence
 from perfectcatch.store.reading.freshness import Freshness
+from perfectcatch.store.reading.reads import WAIT_SECONDS as SOON
 from perfectcatch.store.reading.reads import open_reads
 from perfectcatch.store.schema import migrate as migrations
 from perfectcatch.store.server.embedded import opened
@@ -40,10 +42,12 @@ from perfectcatch.vendors.servicetitan.transport import rates
 
 if TYPE_CHECKING:
     from perfectcatch.gateway.context import Gateway
+    from perfectcatch.kit.meter import Meter
     from perfectcatch.messaging.desk import Desk
     from perfectcatch.model.passing import Offer
     from perfectcatch.store.jobs.queue import Jobs
-    from perfectcatch.store.schema.compare import Difference
+    from perfectcatch.store.schema.check import Difference
+    from perfectcatch.store.schema.roles import Standing
     from perfectcatch.vendors.servicetitan.webhooks import Webhooks
     from perfectcatch.workflows.records import Company as Firm
     from perfectcatch.workflows.running.workshop import Workshop
@@ -145,48 +149,52 @@ async def _made_up(database: Database) -> Database:
     return database.beside(name)
 
 
-def _pool(
-    settings: Settings, database: Database, application: str, spare: int = 0
-) -> AbstractAsyncContextManager[Pool]:
-    size = settings.database_max_connections - spare
-    return open_pool(database.url, max_size=size, application_name=application)
-
-
 @asynccontextmanager
 async def open_store(
-    settings: Settings, *, application: str, sandbox: bool = False, spare: int = 0
+    settings: Settings,
+    *,
+    application: str,
+    sandbox: bool = False,
+    spare: int = 0,
+    wait_seconds: float = WAIT_SECONDS,
 ) -> AsyncIterator[Pool]:
     """A pool on the database; one that nobody has migrated yet, or that is ours alone, is migrated.
 
-    ``spare``: how many of this process's connections are left for others.
+    Its connections act as ``DATABASE_APP_ROLE``, where there is that role. ``spare``: how many of this
+    process's connections are left for others; ``wait_seconds``: how long anybody waits for a free one.
     """
-    async with (
-        open_database(settings, sandbox=sandbox) as database,
-        _pool(settings, database, application, spare) as pool,
-    ):
-        if database.embedded or await migrations.is_empty(pool):
-            await migrations.ensure(pool, BY_NAME.values(), install_jobs=install)
-        yield pool
+    async with open_database(settings, sandbox=sandbox) as database:
+        async with _as_login(database, application) as login:
+            role = settings.database_app_role
+            if database.embedded or await migrations.is_empty(login):
+                await migrations.ensure(login, BY_NAME.values(), install_jobs=install, role=role)
+            url = await address_of(login, role, required="database_app_role" in settings.model_fields_set)
+        size = settings.database_max_connections - spare
+        async with open_pool(
+            url, max_size=size, application_name=application, wait_seconds=wait_seconds
+        ) as pool:
+            yield pool
+
+
+def _as_login(database: Database, application: str) -> AbstractAsyncContextManager[Pool]:
+    """Connections that act as who logged in: of them alone the shape is changed and looked at."""
+    return open_pool(database.url, max_size=2, application_name=application)
 
 
 async def migrated(settings: Settings) -> list[str]:
     """Bring the database to the declared shape; returns what was changed, a sentence each."""
-    async with (
-        open_database(settings) as database,
-        _pool(settings, database, "perfectcatch db migrate") as pool,
-    ):
-        return await migrations.migrate(pool, BY_NAME.values(), install_jobs=install)
+    async with open_database(settings) as database, _as_login(database, "perfectcatch db migrate") as login:
+        role = settings.database_app_role
+        return await migrations.migrate(login, BY_NAME.values(), install_jobs=install, role=role)
 
 
-async def differences(settings: Settings) -> "list[Difference]":
-    """What in the live database is not as declared."""
-    from perfectcatch.store.schema.check import check  # a quarter of a second, for SQLAlchemy
+async def differences(settings: Settings) -> "tuple[list[Difference], Standing]":
+    """What in the live database is not as declared, and as whom everybody but a migration works on it."""
+    from perfectcatch.store.schema import check, roles  # a quarter of a second, for SQLAlchemy
 
-    async with (
-        open_database(settings) as database,
-        _pool(settings, database, "perfectcatch db check") as pool,
-    ):
-        return await check(pool, BY_NAME.values())
+    async with open_database(settings) as database, _as_login(database, "perfectcatch db check") as login:
+        found = await check.check(login, BY_NAME.values())
+        return found, await roles.standing(login, BY_NAME.values(), settings.database_app_role)
 
 
 async def companies_of(settings: Settings, pool: Pool) -> list[int]:
@@ -219,6 +227,7 @@ async def open_source(
         budget=PostgresBudget(pool, rates(settings.service_titan_rate_limit), clock),
         clock=clock,
         lane=lane,
+        application=settings.service_titan_application_guid,
     ) as client:
         yield client
 
@@ -262,8 +271,8 @@ def webhooks_of(settings: Settings) -> "Webhooks":
 
 
 @asynccontextmanager
-async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
-    """Everything that the API server needs."""
+async def open_gateway(settings: Settings, *, meter: "Meter | None" = None) -> "AsyncIterator[Gateway]":
+    """Everything that the API server needs. ``meter`` counts requests, where several processes serve."""
     from perfectcatch.gateway.access import Door  # here, because a web framework takes long to import
     from perfectcatch.gateway.context import Gateway
     from perfectcatch.gateway.monitor.hub import open_hub
@@ -278,7 +287,7 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
     async with AsyncExitStack() as stack:
         looking = max(2, settings.database_max_connections // READING_SHARE)
         pool = await stack.enter_async_context(
-            open_store(settings, application="perfectcatch serve", spare=looking)
+            open_store(settings, application="perfectcatch serve", spare=looking, wait_seconds=SOON)
         )
         source = await stack.enter_async_context(open_source(settings, pool, clock))
         reads = await stack.enter_async_context(
@@ -314,7 +323,7 @@ async def open_gateway(settings: Settings) -> "AsyncIterator[Gateway]":
             hub=await stack.enter_async_context(
                 open_hub(pool, source.tenant_id, clock, poll_seconds=settings.event_poll_interval_ms / 1000)
             ),
-            door=Door(pool, source.tenant_id, clock, per_second=settings.api_rate_limit),
+            door=Door(pool, source.tenant_id, clock, per_second=settings.api_rate_limit, meter=meter),
         )
 
 

@@ -1,12 +1,15 @@
 """``perfectcatch db``: the database's shape, its address, and a look into it."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from perfectcatch.cli.output import Output, result, say
 from perfectcatch.cli.running import run_command
+
+if TYPE_CHECKING:
+    from perfectcatch.store.schema.roles import Standing
 
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="The database of `perfectcatch up --sandbox`.")]
 
@@ -59,16 +62,31 @@ async def _check() -> None:
     from perfectcatch.app import differences
     from perfectcatch.cli.start import prepared
 
-    found = [str(each) for each in await differences(prepared())]
+    differing, worker = await differences(prepared())
+    found = [str(each) for each in differing]
+    found += [f"the role {worker.name}: {each}" for each in worker.powers if not worker.is_login]
+    found += [f"the role {worker.name} lacks rights: {each}" for each in worker.lacks]
     if Output.json:
-        result({"differences": found})
+        told = {"name": worker.name, "is_login": worker.is_login, "powers": list(worker.powers)}
+        result({"differences": found, "role": told})
     else:
         for each in found:
             say(each)
         if not found:
             say("The live database has the declared shape.")
+        say(_role(worker))
     if found:
         raise typer.Exit(1)
+
+
+def _role(worker: "Standing") -> str:
+    if not worker.powers:
+        return f"Everything but `db migrate` works as {worker.name}, which cannot change the shape."
+    why = "; ".join(worker.powers)
+    return (
+        f"Everything works as {worker.name}, which can change the shape ({why}): `db migrate` with a login "
+        "that may create roles makes one that cannot."
+    )
 
 
 async def _url(*, sandbox: bool) -> None:

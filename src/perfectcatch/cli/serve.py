@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from perfectcatch.kit.meter import Meter
     from perfectcatch.settings import Settings
 
 GRACE_SECONDS = 10
@@ -26,7 +27,11 @@ GRACE_SECONDS = 10
 def serve(
     *,
     port: Annotated[int | None, typer.Option(help="The port (PORT); 0 takes a free one.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes answer.")] = 1,
     reload: Annotated[bool, typer.Option("--reload", help="Start anew when the code changes.")] = False,
+    shared: Annotated[
+        str | None, typer.Option(hidden=True, help="What a process of --workers is handed: two descriptors.")
+    ] = None,
 ) -> None:
     """Run the API server, until Ctrl-C."""
     import uvicorn
@@ -58,10 +63,14 @@ def serve(
             **config,
         )
         return
+    if workers > 1:
+        from perfectcatch.cli.running import run_command
+
+        run_command(_several(settings, workers))
+        return
     failures: list[PerfectCatchError] = []
-    with listening(settings.listen_host, settings.port) as listener:
-        _tell(listener)
-        made = partial(_application, settings, failures.append)
+    with _listener(settings, shared) as listener:
+        made = partial(_application, settings, failures.append, meter=_meter(shared))
         logging.getLogger("uvicorn.error").addFilter(_is_news)
         # The server raises the signal that ended it once more: being asked to end is no failure.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -80,12 +89,59 @@ def application() -> "FastAPI":
     return _application(prepared(), None)
 
 
-def _application(settings: "Settings", on_failure: "Callable[[PerfectCatchError], None] | None") -> "FastAPI":
+def _application(
+    settings: "Settings",
+    on_failure: "Callable[[PerfectCatchError], None] | None",
+    *,
+    meter: "Meter | None" = None,
+) -> "FastAPI":
     from perfectcatch.app import offer, open_gateway
     from perfectcatch.gateway.asgi import make_app
     from perfectcatch.vendors.servicetitan.entities import BY_NAME
 
-    return make_app(lambda: open_gateway(settings), BY_NAME, offer(), on_failure)
+    return make_app(lambda: open_gateway(settings, meter=meter), BY_NAME, offer(), on_failure)
+
+
+# Several processes ---------------------------------------------------------------------------------
+
+
+async def _several(settings: "Settings", workers: int) -> None:
+    """Keep ``workers`` processes answering on one socket; the database, if it is embedded, is ours."""
+    from perfectcatch.app import open_store
+    from perfectcatch.kit.clock import SystemClock
+    from perfectcatch.kit.meter import shared_file
+    from perfectcatch.kit.supervisor import Program, Supervisor
+
+    with listening(settings.listen_host, settings.port) as listener, shared_file() as meter:
+        # Opened here as well, so that it is migrated once and a wrong address is said once.
+        async with open_store(settings, application="perfectcatch serve"):
+            _tell(listener)
+            handed = (listener.fileno(), meter)
+            words = ["serve", "--shared", ",".join(map(str, handed))]
+            programs = [
+                Program(
+                    name=f"serve {number}",
+                    argv=[sys.executable, "-m", "perfectcatch", *words],
+                    descriptors=handed,
+                )
+                for number in range(1, workers + 1)
+            ]
+            await Supervisor(programs, SystemClock(), lines=sys.stderr).run()
+
+
+def _listener(settings: "Settings", shared: str | None) -> socket.socket:
+    """The socket that we were handed, or one of our own, which is then told."""
+    if shared is not None:
+        return socket.socket(fileno=int(shared.split(",")[0]))
+    listener = listening(settings.listen_host, settings.port)
+    _tell(listener)
+    return listener
+
+
+def _meter(shared: str | None) -> "Meter | None":
+    from perfectcatch.kit.meter import SharedMeter
+
+    return None if shared is None else SharedMeter(int(shared.split(",")[1]))
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -1,12 +1,13 @@
 """Who may ask for what: keys, scopes, and how often.
 
 A key that was recognised is remembered for two seconds, so a revocation holds at most that much later; what
-is no key of ours is remembered as well, so that guessing costs the database nothing. A key's rate is kept in
-this process: with several servers behind one address each of them grants it.
+is no key of ours is remembered as well, so that guessing costs the database nothing. A key's rate is kept by
+the processes of one machine together: of several machines behind one address each grants it.
 """
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -17,14 +18,17 @@ from fastapi.params import Query
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
+from perfectcatch.errors import DatabaseUnavailable
 from perfectcatch.gateway.problems import MEDIA_TYPE, Denied
 from perfectcatch.kit.clock import Clock
+from perfectcatch.kit.meter import LocalMeter, Meter
 from perfectcatch.store import keys
 from perfectcatch.store.keys import Found
 from perfectcatch.store.pool import Pool
 from perfectcatch.store.reading.fields import only_known
 
 REMEMBERED_SECONDS: Final = 2.0
+_FORGIVEN_SECONDS: Final = 600.0  # how long a key stays good for the page that tells what is down
 _REMEMBERED: Final = 4096
 _NOTED_SECONDS: Final = 60.0  # how exact "last used" is
 
@@ -59,26 +63,47 @@ class _Known:
 
 
 class Door:
-    """Recognises callers. ``per_second``: requests of a key that does not say otherwise; 0 is no limit."""
+    """Recognises callers. ``per_second``: requests of a key that does not say otherwise; 0 is no limit.
 
-    def __init__(self, pool: Pool, tenant_id: int, clock: Clock, *, per_second: float) -> None:
+    ``meter`` counts them, where several processes serve.
+    """
+
+    def __init__(
+        self, pool: Pool, tenant_id: int, clock: Clock, *, per_second: float, meter: Meter | None = None
+    ) -> None:
         self._pool = pool
         self._tenant_id = tenant_id
         self._clock = clock
         self._per_second = per_second
         self._known: OrderedDict[str, _Known] = OrderedDict()
-        self._due: dict[int, float] = {}
+        self._meter = meter or LocalMeter()
         self._noted: dict[int, float] = {}
 
-    async def admit(self, authorization: str | None, scope: Scope) -> Caller:
-        """The caller behind an ``Authorization`` header. Raises ``Denied`` 401, 403 or 429."""
-        found = await self.recognise(authorization)
+    async def admit(self, authorization: str | None, scope: Scope, *, forgiving: bool = False) -> Caller:
+        """The caller behind an ``Authorization`` header. Raises ``Denied`` 401, 403 or 429.
+
+        ``forgiving``: while the database does not answer, a key that was good minutes ago is good.
+        """
+        try:
+            found = await self.recognise(authorization)
+        except DatabaseUnavailable:
+            known = self._seen(authorization) if forgiving else None
+            if known is None:
+                raise
+            found = known
         caller = Caller(found.id, found.name, found.scopes)
         if not caller.may(scope):
             raise Denied(403, f"The key {found.name!r} lacks the scope {scope}.")
         self._take(found)
         await self._note(found)
         return caller
+
+    def _seen(self, authorization: str | None) -> Found | None:
+        text = (authorization or "").partition(" ")[2].strip()
+        known = self._known.get(keys.prefix_of(text) or "")
+        if known is None or known.until + _FORGIVEN_SECONDS < self._clock.monotonic():
+            return None
+        return known.found if known.found is not None and known.found.opens(text) else None
 
     async def recognise(self, authorization: str | None) -> Found:
         """The key in an ``Authorization`` header. Raises ``Denied`` 401."""
@@ -109,26 +134,24 @@ class Door:
         return found if found is not None and found.opens(text) else None
 
     def _take(self, found: Found) -> None:
-        """Count a request, by the generic cell rate algorithm with one second's worth of burst."""
+        """Count a request."""
         per_second = found.per_second if found.per_second is not None else self._per_second
         if not per_second:
             return
-        now = self._clock.monotonic()
-        due = max(self._due.get(found.id, 0.0), now)
-        if due - now > 1.0:
-            wait = max(1, round(due - now))
+        if wait := self._meter.take(found.id, per_second, self._clock.monotonic()):
+            seconds = max(1, round(wait))
             raise Denied(
                 429,
-                f"The key {found.name!r} may ask {per_second:g} times a second: wait {wait} s.",
-                headers={"Retry-After": str(wait)},
+                f"The key {found.name!r} may ask {per_second:g} times a second: wait {seconds} s.",
+                headers={"Retry-After": str(seconds)},
             )
-        self._due[found.id] = due + 1 / per_second
 
     async def _note(self, found: Found) -> None:
         now = self._clock.monotonic()
         if now - self._noted.get(found.id, -_NOTED_SECONDS) >= _NOTED_SECONDS:
             self._noted[found.id] = now
-            await keys.used(self._pool, self._tenant_id, [found.id])
+            with suppress(DatabaseUnavailable):  # a key is no worse for a use that nobody could note
+                await keys.used(self._pool, self._tenant_id, [found.id])
 
 
 # Declaring what a route needs --------------------------------------------------------------------
@@ -154,17 +177,19 @@ def scoped(
     *problems: int,
     openapi: Mapping[str, Any] | None = None,
     answers: Mapping[int | str, dict[str, Any]] | None = None,
+    forgiving: bool = False,
 ) -> dict[str, Any]:
     """Keyword arguments of a route for callers with ``scope``, such as ``**scoped(Scope.READ, 404)``.
 
     A query that names what the route does not declare is refused. ``problems`` are further statuses that the
     route may answer with, ``answers`` further descriptions of answers by status, ``openapi`` further parts of
-    its entry in the document.
+    its entry in the document. ``forgiving``: as ``Door.admit`` has it.
     """
 
     async def check(request: Request, _: Annotated[Any, Depends(_bearer)]) -> None:
         door: Door = request.app.state.gateway.door
-        request.state.caller = await door.admit(request.headers.get("authorization"), scope)
+        authorization = request.headers.get("authorization")
+        request.state.caller = await door.admit(authorization, scope, forgiving=forgiving)
         if request.scope["query_string"]:
             only_known(request.query_params.multi_items(), _declared(request.scope.get("route")))
 

@@ -39,6 +39,7 @@ from perfectcatch.gateway.monitor import stream
 from perfectcatch.gateway.passing.described import describe
 from perfectcatch.gateway.passing.middleware import PassThrough
 from perfectcatch.gateway.passing.table import Table, shape
+from perfectcatch.gateway.patience import Patient
 from perfectcatch.kit import collector
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.passing import Offer
@@ -132,7 +133,7 @@ def make_app(
         lambda whole: describe(whole, offer, table.routes),
     )
     app.router.routes += operations.routes((*rows, mirror.fallback()))
-    app.front = Measured(PassThrough(app.behind, table, local))
+    app.front = Measured(PassThrough(Patient(app.behind), table, local))
     return app
 
 

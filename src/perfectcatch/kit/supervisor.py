@@ -36,11 +36,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """A process to keep running. ``env`` is its whole environment, None: ours."""
+    """A process to keep running. ``env`` is its whole environment, None: ours.
+
+    ``descriptors``: those of our open files and sockets that it is handed, under the same numbers.
+    """
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] | None = None
+    descriptors: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +153,7 @@ class Supervisor:
                 env=None if child.program.env is None else dict(child.program.env),
                 start_new_session=True,  # Ctrl-C is for us, we end the others in order
                 preexec_fn=_tied_to(os.getpid()),
+                pass_fds=tuple(child.program.descriptors),
             )
         except OSError as error:
             child.transport = child.output = None

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from perfectcatch.kit.breaker import Status
 from perfectcatch.kit.http import Response
 from perfectcatch.model.call import Call
 from perfectcatch.model.endpoint import Endpoint, Parameter
@@ -58,6 +59,19 @@ class Found:
     response: Response | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """What this process has met with at the vendor. ``accepted`` None: no call has been made yet.
+
+    ``refusal`` is what the vendor said to our credentials, when it refused them last; ``circuits`` are those
+    of the parts of the vendor that were asked.
+    """
+
+    accepted: bool | None
+    refusal: str
+    circuits: Mapping[str, Status]
+
+
 class Passage(Protocol):
     """What a vendor's client does for the gateway. Errors are those of ``perfectcatch.errors``."""
 
@@ -73,5 +87,11 @@ class Passage(Protocol):
     def complaints(self, endpoint: Endpoint, body: Any) -> dict[str, list[str]]:
         """What is wrong with the values of a body by the vendor's documents: sentences by field."""
 
+    def marked(self, call: Call, word: str) -> Call:
+        """``call`` with ``word`` in what it makes, to be found by; where nobody keeps words, as it is."""
+
     async def read_back(self, call: Call, since_seconds: float) -> Found:
         """Look whether a change that was sent ``since_seconds`` ago, and was not answered, is in effect."""
+
+    def met(self) -> Met:
+        """What this process has met with at the vendor; asks nobody."""

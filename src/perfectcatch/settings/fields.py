@@ -28,6 +28,7 @@ from perfectcatch.settings.kinds import (
     setting,
 )
 
+_GUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _OLD_PREFIX, _PREFIX = "SERVICETITAN_", "SERVICE_TITAN_"
 _FURTHER_OLD_NAMES = {
     "DATABASE_URL": ("SERVICETITAN_DATABASE_URL",),
@@ -69,6 +70,18 @@ class Settings(BaseSettings):
     database_max_connections: Annotated[int, Field(ge=5, le=1000)] = setting(
         STORAGE, 20, "How many connections one process may open.", give="a whole number from 5 to 1000"
     )
+    database_app_role: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = setting(
+        STORAGE,
+        "perfectcatch_app",
+        "The role, made by a migration, as which all else works: it cannot change tables; `none`: the login.",
+        give="the name of a role in small letters, or `none`",
+    )
+    redis_url: SecretStr | None = setting(
+        STORAGE,
+        None,
+        "Taken and not needed: what servers share lies in PostgreSQL.",
+        give="an address, or leave it out",
+    )
     perfectcatch_data_dir: Path = setting(
         STORAGE,
         Path(".perfectcatch"),
@@ -87,6 +100,12 @@ class Settings(BaseSettings):
     )
     service_titan_app_key: SecretStr | None = setting(
         VENDOR, None, "The key of your app, the same for all its tenants.", give=PORTAL
+    )
+    service_titan_application_guid: Annotated[str, Field(pattern=_GUID)] | None = setting(
+        VENDOR,
+        None,
+        "The GUID of your app: records made with an Idempotency-Key then carry it, and are found by it.",
+        give="a GUID such as 01234567-89ab-cdef-0123-456789abcdef",
     )
     service_titan_api_url: WebAddress = setting(
         VENDOR,

@@ -43,11 +43,16 @@ class Address:
         """Give ``text`` with the password masked, should a library have put it there."""
         return text.replace(self.password, "***") if self.password else text
 
-    def url(self, *, database: str | None = None, password: bool = True) -> str:
-        """Give the address as a URL that every program reads, if wanted of another ``database``."""
+    def url(self, *, database: str | None = None, role: str | None = None, password: bool = True) -> str:
+        """Give the address as a URL that every program reads, if wanted of another ``database``.
+
+        ``role``: whom a connection acts as from its first message on, whoever logged in.
+        """
         values = {key: str(value) for key, value in conninfo_to_dict(self.conninfo).items()}
         if database is not None:
             values["dbname"] = database
+        if role is not None:
+            values["options"] = f"{values.get('options', '')} -c role={role}".lstrip()
         if not password:
             values = {key: value for key, value in values.items() if key not in _SECRETS}
         person = ":".join(quote(values.pop(key), safe="") for key in ("user", "password") if key in values)

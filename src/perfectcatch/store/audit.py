@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from perfectcatch.store.names import AUDIT_LOG
+from perfectcatch.store.names import AUDIT_LOG, WRITE_CHANNEL
 from perfectcatch.store.pool import Pool
 
 ASKED: Final = "asked"
@@ -46,7 +46,7 @@ async def asked(pool: Pool, tenant_id: int, change: Change) -> None:
 
 
 async def ended(pool: Pool, tenant_id: int, change: Change, outcome: Outcome) -> None:
-    """Note how it ended."""
+    """Note how it ended, and tell every server that what it knows of that module is old."""
     await _write(pool, tenant_id, change, ENDED, outcome)
 
 
@@ -54,9 +54,13 @@ async def _write(pool: Pool, tenant_id: int, change: Change, phase: str, outcome
     async with pool.connection() as connection:
         await connection.execute(
             f"""
+            with noted as (
             insert into {AUDIT_LOG} (tenant_id, request_id, phase, key_id, actor, via, operation, method,
               target, request_hash, idempotency_key, outcome, status, trace_id, duration_ms)
             values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+            returning tenant_id, phase, operation)
+            select pg_notify('{WRITE_CHANNEL}', tenant_id || ' ' || split_part(operation, '.', 1))
+            from noted where phase = '{ENDED}'
             """,
             (
                 tenant_id,

@@ -14,6 +14,7 @@ from perfectcatch.store.pool import Pool, transaction
 
 GIVE_UP_AFTER: Final = 8  # tries; the schedule brings the change by itself
 _CLAIMED_SECONDS: Final = 300  # a claim of a process that died meanwhile
+_MESSAGE_SECONDS: Final = 30  # the same of what is done in milliseconds: an opt-out must not wait
 _AT_ONCE: Final = 500
 
 
@@ -126,7 +127,7 @@ async def claim_of_messages(pool: Pool, tenant_id: int, *, limit: int = 50) -> l
               order by id limit %(limit)s for update skip locked)
             returning id, source, headers, body, received_at
             """,
-            {"tenant": tenant_id, "stale": _CLAIMED_SECONDS, "limit": limit},
+            {"tenant": tenant_id, "stale": _MESSAGE_SECONDS, "limit": limit},
         )
         return sorted((ClaimedMessage(*row) for row in await taken.fetchall()), key=lambda each: each.id)
 

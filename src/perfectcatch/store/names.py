@@ -88,6 +88,7 @@ DEAL_MOVES: Final = qualified(f"{INTEGRATIONS}.deal_moves")
 EVENT_CHANNEL: Final = "perfectcatch_events"  # one note a transaction, sent when it commits
 PROGRESS_CHANNEL: Final = "perfectcatch_progress"
 WEBHOOK_CHANNEL: Final = "perfectcatch_webhooks"
+WRITE_CHANNEL: Final = "perfectcatch_writes"  # something was changed at the vendor, or may have been
 WORKFLOW_CHANNEL: Final = (
     "perfectcatch_workflows"  # a definition changed, or a timer is due before the others
 )

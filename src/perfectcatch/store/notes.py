@@ -6,12 +6,13 @@ from typing import Final
 import psycopg
 
 from perfectcatch.errors import DatabaseUnavailable
-from perfectcatch.store.names import EVENT_CHANNEL, PROGRESS_CHANNEL, WEBHOOK_CHANNEL, quote
+from perfectcatch.store.names import EVENT_CHANNEL, PROGRESS_CHANNEL, WEBHOOK_CHANNEL, WRITE_CHANNEL, quote
 from perfectcatch.store.pool import Pool, conninfo_of, plain_errors
 
 EVENTS: Final = EVENT_CHANNEL
 PROGRESS: Final = PROGRESS_CHANNEL
 WEBHOOKS: Final = WEBHOOK_CHANNEL
+WRITES: Final = WRITE_CHANNEL
 
 
 async def listen(pool: Pool, *channels: str) -> AsyncGenerator[tuple[str, str], None]:

@@ -37,7 +37,7 @@ OLDEST: Final = 150000  # server_version_num of PostgreSQL 15
 
 _CONFLICTS: Final = Rules(attempts=8, first_wait=0.02, longest_wait=1.0)
 _LOSSES: Final = Rules(attempts=20, first_wait=0.2, longest_wait=2.0, total=10.0)
-_WAIT_SECONDS: Final = 30.0
+WAIT_SECONDS: Final = 30.0
 # Without these a connection whose other end has gone silently is waited for during a quarter of an hour.
 _CONNECTION: Final = {
     "connect_timeout": 10,
@@ -55,6 +55,11 @@ _REFUSALS: Final = (
     ("does not support SSL", "the server does not speak TLS but sslmode asks for it"),
     ("is not permitted to log in", "this user may not log in"),
     ("permission denied for database", "this user may not use the database"),
+    (
+        "unsupported startup parameter",
+        "a pooler lets no role through: let it pass on `options`, or set DATABASE_APP_ROLE to none",
+    ),
+    ("permission denied to set role", "this user may not work as DATABASE_APP_ROLE: grant it that role"),
 )
 
 # What the server says with a code (its first characters), by what follows from it for us.
@@ -102,7 +107,7 @@ async def open_pool(
     application_name: str = "perfectcatch",
     setting: str = "DATABASE_URL",
     session: str = "",
-    wait_seconds: float = _WAIT_SECONDS,
+    wait_seconds: float = WAIT_SECONDS,
 ) -> AsyncIterator[Pool]:
     """Keep connections to the database at ``url``, at most ``max_size`` at once, while the context is open.
 

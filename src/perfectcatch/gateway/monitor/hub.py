@@ -67,6 +67,7 @@ class Hub:
         self._woken = asyncio.Event()
         self._failures = 0
         self.place: Place | None = None
+        self.on_write: Callable[[str], None] = _nobody  # who remembers what the vendor said
 
     @property
     def listeners(self) -> int:
@@ -96,7 +97,12 @@ class Hub:
             await self._clock.sleep(backoff(self._failures, _AGAIN))
 
     async def _hear(self) -> None:
-        async for channel, payload in notes.listen(self._pool, notes.EVENTS, notes.PROGRESS):
+        async for channel, payload in notes.listen(self._pool, notes.EVENTS, notes.PROGRESS, notes.WRITES):
+            if channel == notes.WRITES:
+                tenant_id, _, module = payload.partition(" ")
+                if tenant_id == str(self._tenant_id):
+                    self.on_write(module)
+                continue
             self._woken.set()
             if channel == notes.PROGRESS:
                 self._tell_progress(payload)
@@ -133,6 +139,10 @@ class Hub:
     def _tell(self, frame: Frame) -> None:
         for listener in self._listeners:
             listener.offer(frame)
+
+
+def _nobody(module: str) -> None:
+    """Remember nothing, and so forget nothing."""
 
 
 def place_behind(event: Event, before: Place, reached: Place) -> Place:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from perfectcatch.errors import BadArgument
+from perfectcatch.errors import BadArgument, DatabaseUnavailable
 from perfectcatch.gateway.access import Scope, scoped
 from perfectcatch.gateway.context import Gateway, gateway_of
 from perfectcatch.gateway.monitor.frames import HEARTBEAT, KINDS, Frame, hello, of_event
@@ -155,6 +155,8 @@ class _Stream(Response):
             await self._gateway.door.recognise(self._authorization)
         except Denied:
             return False
+        except DatabaseUnavailable:  # nobody can say; he is told what happens when it is back
+            return True
         return True
 
 

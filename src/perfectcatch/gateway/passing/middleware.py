@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import parse_qsl
 from uuid import uuid4
@@ -93,6 +94,7 @@ class _Desk:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self._reads = Reads(gateway.clock)
+        gateway.hub.on_write = self._reads.written
         self._writes = Writes(
             gateway.pool,
             gateway.tenant_id,
@@ -130,12 +132,12 @@ class _Desk:
     async def _write(
         self, call: Call, caller: access.Caller, body: bodies.Body | None, headers: Mapping[bytes, bytes]
     ) -> Reply:
+        key = _text(headers.get(b"idempotency-key"))
+        if key is not None:
+            word = sha256(f"{self.gateway.tenant_id} {caller.key_id} {key}".encode()).hexdigest()[:32]
+            call = self.gateway.passage.marked(call, word)
         asked = Asked(
-            call=call,
-            caller=caller,
-            request_id=uuid4(),
-            digest=body.digest if body else b"",
-            key=_text(headers.get(b"idempotency-key")),
+            call=call, caller=caller, request_id=uuid4(), digest=body.digest if body else b"", key=key
         )
         reply = await self._writes.answer(asked, partial(self._ask, call))
         return reply.having(x_request_id=str(asked.request_id))

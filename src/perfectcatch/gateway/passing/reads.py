@@ -1,8 +1,8 @@
 """Questions to the vendor: some answers are kept for a while, and one flight serves all who ask alike.
 
-The cache is of this process. A write through this server makes everything of its module be asked again here;
-what somebody changes elsewhere shows after ``fresh_seconds`` at most, which is why only lists that change
-rarely have them.
+The cache is of this process. A write through any server of ours makes everything of its module be asked
+again: here at once, in other processes as soon as PostgreSQL has told them. What somebody changes elsewhere
+shows after ``fresh_seconds`` at most, which is why only lists that change rarely have them.
 """
 
 import asyncio

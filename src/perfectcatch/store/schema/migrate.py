@@ -19,6 +19,7 @@ from psycopg.rows import TupleRow
 
 from perfectcatch.errors import AlreadyRunning
 from perfectcatch.model.entity import Entity
+from perfectcatch.store.acting import NO_ROLE
 from perfectcatch.store.names import MIRROR, qualified
 from perfectcatch.store.pool import Pool, conninfo_of, plain_errors
 from perfectcatch.store.schema.refill import refill
@@ -32,15 +33,20 @@ _OTHERS_SECONDS: Final = 120
 
 
 async def migrate(
-    where: str | Pool, entities: Iterable[Entity], *, install_jobs: Install | None = None
+    where: str | Pool,
+    entities: Iterable[Entity],
+    *,
+    install_jobs: Install | None = None,
+    role: str = NO_ROLE,
 ) -> list[str]:
     """Create and change what is missing; give a sentence for each change, none when all was well.
 
-    ``install_jobs`` creates the tables of the job engine, on a connection in autocommit mode. Errors:
-    ``SchemaDiffers`` naming table and column for what is not an addition, ``AlreadyRunning`` when another
-    migration takes longer than two minutes.
+    ``install_jobs`` creates the tables of the job engine, on a connection in autocommit mode. ``role`` is the
+    one that others work as, created and given its rights. Errors: ``SchemaDiffers`` naming table and column
+    for what is not an addition, ``AlreadyRunning`` when another migration takes longer than two minutes.
     """
     # Alembic and SQLAlchemy take a quarter of a second to import, which ``ensure`` most often saves.
+    from perfectcatch.store.schema import roles
     from perfectcatch.store.schema.change import change
 
     declared = tuple(entities)
@@ -49,15 +55,19 @@ async def migrate(
         if install_jobs is not None:
             await install_jobs(connection)
         done += await _fill(connection, {entity.name: entity for entity in declared})
+        if role != NO_ROLE:
+            done += await roles.prepare(connection, declared, role)
         await connection.execute(
             f"insert into {_LEDGER} (relation, entity, statement) select '*', '*', %(shape)s "
             f"where %(shape)s is distinct from ({_REACHED})",
-            {"shape": fingerprint(declared)},
+            {"shape": fingerprint(declared, role)},
         )
         return done
 
 
-async def ensure(pool: Pool, entities: Iterable[Entity], *, install_jobs: Install | None = None) -> list[str]:
+async def ensure(
+    pool: Pool, entities: Iterable[Entity], *, install_jobs: Install | None = None, role: str = NO_ROLE
+) -> list[str]:
     """``migrate``, unless these very declarations and this very code have migrated the database last.
 
     Takes a millisecond then, and does not see what somebody changed by hand: ``check`` does.
@@ -66,14 +76,14 @@ async def ensure(pool: Pool, entities: Iterable[Entity], *, install_jobs: Instal
     if not await is_empty(pool):
         async with pool.connection() as connection:
             row = await (await connection.execute(_REACHED)).fetchone()
-        if row is not None and row[0] == fingerprint(declared):
+        if row is not None and row[0] == fingerprint(declared, role):
             return []
-    return await migrate(pool, declared, install_jobs=install_jobs)
+    return await migrate(pool, declared, install_jobs=install_jobs, role=role)
 
 
-def fingerprint(entities: Iterable[Entity]) -> str:
-    """Give a short name to everything that decides the shape: declarations, our code, the job engine."""
-    digest = blake2b(repr(tuple(entities)).encode(), digest_size=16)
+def fingerprint(entities: Iterable[Entity], role: str = NO_ROLE) -> str:
+    """Give a short name to everything that decides the shape: declarations, our code, job engine, role."""
+    digest = blake2b(repr((*entities, role)).encode(), digest_size=16)
     digest.update(metadata.version("procrastinate").encode())
     for source in sorted(Path(__file__).parent.parent.rglob("*.py")):
         digest.update(source.read_bytes())
@@ -83,7 +93,12 @@ def fingerprint(entities: Iterable[Entity]) -> str:
 async def is_empty(pool: Pool) -> bool:
     """Whether nothing of ours was ever created in this database."""
     async with pool.connection() as connection:
-        found = await connection.execute(f"select to_regclass('{MIRROR}.alembic_version') is null")
+        # By the catalogue: whoever may not look into the schema may not name what is in it either.
+        found = await connection.execute(
+            "select not exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+            "where n.nspname = %s and c.relname = 'alembic_version')",
+            (MIRROR,),
+        )
         row = await found.fetchone()
         return bool(row and row[0])
 

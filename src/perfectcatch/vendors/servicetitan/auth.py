@@ -91,6 +91,18 @@ class Tokens:
         self._refused_until = 0.0
         self._pause = 0.0
 
+    @property
+    def known_good(self) -> bool | None:
+        """Whether the vendor took our credentials when it was last asked; None before it was."""
+        if self._refusal is not None:
+            return False
+        return True if self._token is not None else None
+
+    @property
+    def refusal(self) -> str:
+        """What the vendor said to them when it refused them last; empty when it takes them."""
+        return "" if self._refusal is None else str(self._refusal)
+
     async def get(self) -> str:
         """Give a token that is valid now; however many ask, one call is made.
 

@@ -68,8 +68,10 @@ class Client(RecordSource):
         on_request: Observer | None = None,
         draw: retry.Draw = random.random,
         lane: str | None = None,
+        application: str | None = None,
     ) -> None:
         self._find = find or endpoints.find
+        self._application = application
         self._tenant_id = credentials.tenant_id
         self._clock = clock
         self._transport = Transport(
@@ -105,7 +107,7 @@ class Client(RecordSource):
     @property
     def passing(self) -> Passing:
         """The same vendor for callers of ours, operation by operation."""
-        return Passing(self._transport, self._tenant_id, self._clock)
+        return Passing(self._transport, self._tenant_id, self._clock, application=self._application)
 
     @property
     def requests(self) -> int:

@@ -11,10 +11,10 @@ from perfectcatch.kit.clock import Clock
 from perfectcatch.kit.http import Response
 from perfectcatch.model.call import Call
 from perfectcatch.model.endpoint import Endpoint, Kind
-from perfectcatch.model.passing import Found, Passage, Route, Shown
+from perfectcatch.model.passing import Found, Met, Passage, Route, Shown
 from perfectcatch.vendors.servicetitan import shapes
 from perfectcatch.vendors.servicetitan.arguments import fill, from_query
-from perfectcatch.vendors.servicetitan.reading_back import read_back
+from perfectcatch.vendors.servicetitan.reading_back import marked, read_back
 from perfectcatch.vendors.servicetitan.transport import Transport
 
 _REDIRECTS = range(300, 400)
@@ -28,7 +28,10 @@ _FIELDS: Mapping[str, Callable[[str], Any]] = {
 class Passing(Passage):
     """Passes calls of one company on, through everything that surrounds a call."""
 
-    def __init__(self, transport: Transport, tenant_id: int, clock: Clock) -> None:
+    def __init__(
+        self, transport: Transport, tenant_id: int, clock: Clock, *, application: str | None = None
+    ) -> None:
+        self._application = application
         self._transport = transport
         self._tenant_id = tenant_id
         self._clock = clock
@@ -63,9 +66,20 @@ class Passing(Passage):
         found = shapes.complaints(body, shape)
         return found | {field: [said] for field, said in shapes.strangers(body, shape).items()}
 
+    def marked(self, call: Call, word: str) -> Call:
+        """``call`` with ``word`` in what it makes, where the vendor keeps a word for us."""
+        return marked(call, self._application, word)
+
     async def read_back(self, call: Call, since_seconds: float) -> Found:
         """Look whether a change that was sent ``since_seconds`` ago, and was not answered, is in effect."""
         return await read_back(self, call, self._tenant_id, self._clock.now(), since_seconds)
+
+    def met(self) -> Met:
+        """What this process has met with at the vendor; asks nobody."""
+        tokens = self._transport.tokens
+        return Met(
+            accepted=tokens.known_good, refusal=tokens.refusal, circuits=self._transport.breaker.status()
+        )
 
 
 def _usable(endpoint: Endpoint, response: Response) -> Response:
