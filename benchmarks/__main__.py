@@ -2,10 +2,10 @@
 
 import sys
 
-from benchmarks import freshness, gateway, gateway_reads, growth, requests, sync
+from benchmarks import freshness, gateway, gateway_reads, growth, requests, stream, sync
 
 if __name__ == "__main__":
     sync.main()
     sys.argv[1:] = []
-    for other in (growth, requests, freshness, gateway, gateway_reads):
+    for other in (growth, requests, freshness, gateway, gateway_reads, stream):
         other.main()

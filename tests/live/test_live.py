@@ -3,6 +3,7 @@
 import base64
 import hmac
 import json
+import random
 import signal
 import socket
 import threading
@@ -158,14 +159,38 @@ def test_forged_webhooks_leave_no_row(api: Api) -> None:
     assert api.product.rows("select count(*) from automation.webhooks") == [(before,)]
 
 
-def test_a_webhook_that_comes_five_times_at_once_is_one(api: Api) -> None:
-    said = [{"eventId": f"five-{number}", "eventType": "moon.full", "id": number} for number in range(20)]
+@pytest.mark.parametrize("size", [20, pytest.param(1000, marks=pytest.mark.reliability)])
+def test_a_webhook_that_comes_five_times_at_once_is_one(api: Api, size: int) -> None:
+    name = f"five-of-{size}-"
+    said = [{"eventId": f"{name}{each}", "eventType": "moon.full", "id": each} for each in range(size)]
     with ThreadPoolExecutor(10) as many:
         statuses = list(many.map(lambda each: hook(api, each), said * 5))
     assert set(statuses) == {200}
     assert api.product.rows(
-        "select count(*), sum(times), min(state) from automation.webhooks where identity like 'five-%%'"
-    ) == [(20, 100, "ignored")]
+        "select count(*), sum(times), min(state) from automation.webhooks where identity like %s", f"{name}%"
+    ) == [(size, 5 * size, "ignored")]
+
+
+def test_webhooks_out_of_order_leave_the_newest(api: Api, tmp_path: Path) -> None:
+    """Old after new, twice, and between changes: a webhook says where to look, never what is there."""
+    invoices = list(unpaid(api))[-12:]
+    drawn, waiting = random.Random(11), []
+    with worker(api, tmp_path):
+        for step in range(36):
+            invoice = invoices[step % len(invoices)]
+            changes = {"balance": f"{drawn.randrange(1, 900)}.00"}
+            api.sandbox.post("edit", collection="accounting.invoices", id=invoice, changes=changes)
+            said = {"eventId": f"order-{step}", "eventType": "invoice.updated", "data": {"id": invoice}}
+            waiting += [said, said]
+            drawn.shuffle(waiting)
+            while len(waiting) > 20:
+                assert hook(api, waiting.pop()) == 200
+        while waiting:
+            assert hook(api, waiting.pop()) == 200
+        wait_until(api, "select count(*) from automation.webhooks where state not in ('done', 'ignored')", 0)
+    truth = {each["id"]: each["balance"] for each in api.sandbox.get("records/accounting.invoices")}
+    query = "select st_id, full_data ->> 'balance' from servicetitan.st_invoices where st_id = any(%s)"
+    assert dict(api.product.rows(query, invoices)) == {each: truth[each] for each in invoices}
 
 
 def test_a_run_is_asked_for_and_done_by_a_worker(api: Api, tmp_path: Path) -> None:

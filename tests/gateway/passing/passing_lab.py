@@ -31,6 +31,7 @@ from perfectcatch.vendors.servicetitan.routes import offer
 from perfectcatch.vendors.servicetitan.transport import rates
 
 TABLE = Table(offer().routes)
+APPLICATION = "01234567-89ab-cdef-0123-456789abcdef"
 KEYS = {
     "reader": Caller(1, "reader", frozenset({Scope.READ})),
     "writer": Caller(2, "writer", frozenset({Scope.READ, Scope.WRITE})),
@@ -152,6 +153,7 @@ async def open_lab(pool: Pool, vendor: Vendor, *, deadlines: Deadlines | None = 
                 budget=LocalBudget(rates(1e6), SystemClock()),
                 clock=SystemClock(),
                 draw=lambda: 0.0,
+                application=APPLICATION,
             )
         )
         served = Starlette()
@@ -162,6 +164,7 @@ async def open_lab(pool: Pool, vendor: Vendor, *, deadlines: Deadlines | None = 
             presence=await stack.enter_async_context(open_presence(pool)),
             clock=ticking,
             door=Door(),
+            hub=SimpleNamespace(),
         )
         served.add_middleware(PassThrough, table=TABLE, local=frozenset())
         transport = httpx.ASGITransport(served)

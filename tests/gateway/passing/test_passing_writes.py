@@ -7,9 +7,11 @@ import psycopg
 import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from passing_lab import Lab, problem
+from passing_lab import APPLICATION, Lab, problem
 
 from perfectcatch.errors import PrivilegeMissing
+from perfectcatch.gateway.monitor.hub import open_hub
+from perfectcatch.kit.clock import SystemClock
 from perfectcatch.store import presence
 
 NOTE = {"text": "Gate code 4711", "pinToTop": False}
@@ -202,6 +204,70 @@ async def test_a_record_that_was_made_is_found_in_the_list(lab: Lab):
     assert again.json()["name"] == "Canary tag"
 
 
+async def test_other_servers_are_told_what_was_written(lab: Lab):
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    async with open_hub(lab.pool, lab.tenant_id, SystemClock()) as hub, asyncio.timeout(60):
+        hub.on_write = heard.put_nowait
+        while heard.empty():  # it may not listen yet
+            assert (await lab.ask("POST", note(lab), json=NOTE)).status_code == 200
+            await asyncio.sleep(0.05)
+    assert await heard.get() == "jpm"
+
+
+PERSON = {
+    "name": "Ann Again",
+    "type": "Residential",
+    "address": {"street": "1 Main St", "city": "Miami", "state": "FL", "zip": "33101", "country": "USA"},
+}
+PERSON["locations"] = [{"name": "Home", "address": PERSON["address"]}]
+
+
+async def test_a_record_of_which_there_are_two_alike_is_found_by_the_key(lab: Lab):
+    """The key goes into the external data of what is made, and tells it from others like it."""
+    path = "/st/crm/customers"
+    assert (await lab.ask("POST", path, json=PERSON)).status_code == 200
+    lab.fault.act = vanish
+    assert (await keyed(lab, path, json=PERSON)).status_code == 502
+    lab.fault.act = None
+    again = await keyed(lab, path, json=PERSON)
+    assert (again.status_code, again.headers["idempotency-resolved"]) == (200, "read back"), again.text
+    made = [each for each in lab.vendor.read("crm.customers") if each["name"] == PERSON["name"]]
+    [mine] = [each for each in made if each["externalData"]]
+    assert again.json()["id"] == mine["id"]
+    assert mine["externalData"][0]["key"] == "perfectcatch-request"
+    assert lab.writes == 2
+    assert (await keyed(lab, path, json=PERSON)).json()["id"] == mine["id"]
+    changed = await keyed(lab, path, json={**PERSON, "name": "Somebody else"})
+    assert changed.status_code == 422
+
+
+async def test_a_record_that_is_not_there_after_a_while_was_not_made(lab: Lab):
+    lab.fault.act = lose
+    body = {**PERSON, "externalData": {"applicationGuid": APPLICATION, "externalData": []}}
+    assert (await keyed(lab, "/st/crm/customers", "k3", json=body)).status_code == 502
+    lab.fault.act = None
+    again = await keyed(lab, "/st/crm/customers", "k3", json=body)
+    assert problem(again)["outcome"] == "unknown"
+    assert "externalDataKey=perfectcatch-request" in problem(again)["look_at"]
+    await lab.rows(
+        "update automation.idempotency_keys set created_at = created_at - interval '16 minutes' returning 1"
+    )
+    again = await keyed(lab, "/st/crm/customers", "k3", json=body)
+    assert problem(again)["outcome"] == "not in effect"
+    assert lab.writes == 1
+
+
+async def test_what_a_caller_keeps_under_another_app_is_left_and_found_by(lab: Lab):
+    theirs = {"applicationGuid": "f" * 8 + APPLICATION[8:], "externalData": [{"key": "row", "value": "77"}]}
+    body = {**PERSON, "name": "Bob Sheet", "externalData": theirs}
+    lab.fault.act = vanish
+    assert (await keyed(lab, "/st/crm/customers", json=body)).status_code == 502
+    lab.fault.act = None
+    again = await keyed(lab, "/st/crm/customers", json=body)
+    assert again.status_code == 200, again.text
+    assert again.json()["externalData"] == theirs["externalData"]
+
+
 async def test_an_action_stays_unknown_and_says_where_to_look(lab: Lab):
     lab.fault.act, estimate = vanish, lab.some("sales.estimates")
     path = f"/estimates/{estimate['id']}/unsell"
@@ -237,7 +303,9 @@ async def test_a_claim_whose_process_has_gone_is_unknown(lab: Lab, monkeypatch: 
     assert (await keyed(lab, path, json=NOTE)).headers["idempotency-replayed"] == "true"
     assert lab.writes == 1
     await gone.close()
-    assert not await presence.is_present(lab.pool, name)
+    async with asyncio.timeout(60):  # the server notices in its own time that the connection is closed
+        while await presence.is_present(lab.pool, name):  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("key", ["", "with space", "x" * 256, "ünicode"])
