@@ -83,7 +83,7 @@ def commands_page() -> str:
     body: list[str] = []
     for words, command in commands():
         arguments = [each for each in command.params if each.param_type_name == "argument"]
-        options = [each for each in command.params if each.param_type_name == "option"]
+        options = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
         shown = [each.name.upper() if each.required else f"[{each.name.upper()}]" for each in arguments]
         body += ["", f"## {' '.join([words, *shown])}", "", " ".join((command.help or "").split())]
         if arguments or options:
