@@ -1,6 +1,6 @@
 """What a dry run costs: 90 days of a company of 50,000 events, reading included.
 
-    .venv/bin/python -m benchmarks.rehearsal [--customers 9000] [--profile] [--database URL]
+    .venv/bin/python -m benchmarks.rehearsal [--customers 9000] [--only 1] [--profile] [--database URL]
 
 Documents go through the merge, so that rows, history and events are those of a real mirror. ``--database``
 keeps or uses a database that was filled before.
@@ -142,7 +142,7 @@ async def _run(url: str, names: tuple[str, ...], *, profile: bool) -> dict[str, 
     chosen = [definitions.shipped()[name] for name in names]
     async with open_pool(url, max_size=4) as pool:
         began, cpu = time.perf_counter(), time.process_time()
-        with cProfile.Profile() if profile else _Nothing() as profiled:
+        with cProfile.Profile(time.process_time) if profile else _Nothing() as profiled:
             report = await dry_run(
                 pool, TENANT, BY_NAME, chosen, now=NOW, days=DAYS, company=company, assume_consent=True
             )
@@ -169,13 +169,15 @@ class _Nothing:
         return None
 
 
-async def measure(customers: int, database: str | None, *, profile: bool) -> None:
+async def measure(customers: int, database: str | None, only: int | None, *, profile: bool) -> None:
     """Print the figures of one workflow and of several."""
     async with database_server() as server_url:
         url = database or await fresh_database(server_url, "rehearsal")
         if database is None:
             await _fill(url, customers)
         for names in (ONE, SEVERAL):
+            if only not in (None, len(names)):
+                continue
             figures = await _run(url, names, profile=profile)
             print(f"{len(names)} workflow(s)", json.dumps(figures), flush=True)
     print(machine())
@@ -186,8 +188,9 @@ def main() -> None:
     words.add_argument("--customers", type=int, default=9_000)
     words.add_argument("--profile", action="store_true")
     words.add_argument("--database")
+    words.add_argument("--only", type=int, choices=(len(ONE), len(SEVERAL)), help="how many workflows")
     chosen = words.parse_args()
-    asyncio.run(measure(chosen.customers, chosen.database, profile=chosen.profile))
+    asyncio.run(measure(chosen.customers, chosen.database, chosen.only, profile=chosen.profile))
 
 
 if __name__ == "__main__":

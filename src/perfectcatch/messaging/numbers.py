@@ -78,6 +78,7 @@ def anywhere() -> tuple[str, ...]:
     return tuple(_states()["anywhere"])
 
 
+@lru_cache(maxsize=1024)  # a message is asked about more than once on its way
 def fingerprint(body: str) -> str:
     """The same for texts that read the same: case, spaces and punctuation do not count."""
     plain = unicodedata.normalize("NFKC", body).casefold()

@@ -2,10 +2,10 @@
 
 import bisect
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
 
 from psycopg import AsyncCursor
 
@@ -13,13 +13,16 @@ from perfectcatch.model.entity import Entity
 from perfectcatch.store.merging import extract
 from perfectcatch.store.names import HISTORY, qualified, quote
 from perfectcatch.store.pool import Connection, Pool
-from perfectcatch.workflows.past import rewound
+from perfectcatch.workflows.past import Versions
 from perfectcatch.workflows.readings import NAMES, READINGS, Reading
 
 Row = Mapping[str, Any]
 Key = tuple[str, int]
 Entities = Mapping[str, Entity]
 
+Made = TypeVar("Made")
+
+KEPT: Final = 20_000  # customers whose last bundle of the past is kept
 MOST: Final = 300  # newest records of one kind for one customer, when the present is read
 _COMMON: Final = ("st_id", "st_created_on", "st_modified_on", "active", "deleted_at")
 
@@ -31,6 +34,14 @@ class Bundle:
         self.rows = rows
         self.approximate = approximate  # some row was older than every version that we know
         self._indexes: dict[tuple[str, str], dict[Any, list[Row]]] = {}
+        self._made: dict[Any, Any] = {}
+
+    def once(self, name: Hashable, make: Callable[[], Made]) -> Made:
+        """What ``make`` makes of these rows and of nothing else, made once under its ``name``."""
+        if name not in self._made:
+            self._made[name] = make()
+        made: Made = self._made[name]
+        return made
 
     def get(self, entity: str, st_id: int | None) -> Row | None:
         """The record, deleted or not."""
@@ -168,38 +179,19 @@ async def present(
 # The past ----------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Known:
-    """Versions of one record, oldest first."""
-
-    since: list[datetime] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-
-    def at(self, entity: str, moment: datetime) -> tuple[Row | None, bool]:
-        """The row as it was, and whether it is made from a later version."""
-        place = bisect.bisect_right(self.since, moment) - 1
-        row = self.rows[max(place, 0)]
-        created = row["st_created_on"]
-        if place < 0 and (created is None or created > moment):
-            return None, False
-        if row["deleted_at"] is not None and row["deleted_at"] > moment:
-            row = {**row, "deleted_at": None}
-        if place >= 0:
-            return row, False
-        return rewound(entity, row, moment), True
-
-
 class Past:
     """Every known version of the records of some customers."""
 
     def __init__(self) -> None:
-        self._known: dict[str, dict[int, _Known]] = defaultdict(dict)
+        self._known: dict[str, dict[int, Versions]] = defaultdict(dict)
         self._of: dict[int, set[Key]] = defaultdict(set)
+        self._turns: dict[int, list[datetime]] = {}
+        self._last: dict[int, tuple[int, Bundle]] = {}
         self.owner: dict[Key, int] = {}
 
     def add(self, entity: str, st_id: int, since: datetime, row: Row) -> None:
-        """One more version; they come in the order of time."""
-        known = self._known[entity].setdefault(st_id, _Known())
+        """One more version; they come in the order of time, and all of them before the first question."""
+        known = self._known[entity].setdefault(st_id, Versions(entity))
         known.since.append(since)
         known.rows.append(row)
 
@@ -210,18 +202,42 @@ class Past:
             self._of[customer_id].add(key)
 
     def row(self, entity: str, st_id: int, moment: datetime) -> Row | None:
-        """One record as it was at ``moment``."""
+        """One record as it was at ``moment``; the same object as long as it did not change."""
         known = self._known.get(entity, {}).get(st_id)
-        return known.at(entity, moment)[0] if known is not None else None
+        return known.at(moment.astimezone(UTC))[0] if known is not None else None
 
     def at(self, customer_id: int | None, moment: datetime, also: Iterable[Key] = ()) -> Bundle:
-        """What was there of a customer at ``moment``."""
+        """What was there of a customer at ``moment``; the same bundle as long as nothing of it changed."""
+        moment = moment.astimezone(UTC)
+        if customer_id is None:
+            return self._bundle(also, moment)
+        mine = self._of.get(customer_id, set())
+        beside = frozenset(also) - mine
+        if beside:
+            return self._bundle(mine | beside, moment)
+        turn = bisect.bisect_right(self._turns_of(customer_id), moment)
+        last = self._last.get(customer_id)
+        if last is None or last[0] != turn:
+            if len(self._last) >= KEPT:
+                self._last.pop(next(iter(self._last)))
+            last = self._last[customer_id] = turn, self._bundle(mine, moment)
+        return last[1]
+
+    def _turns_of(self, customer_id: int) -> list[datetime]:
+        turns = self._turns.get(customer_id)
+        if turns is None:
+            known = [self._known[entity][st_id] for entity, st_id in self._of.get(customer_id, ())]
+            turns = sorted(set().union(*(each.turns() for each in known)))
+            self._turns[customer_id] = turns
+        return turns
+
+    def _bundle(self, keys: Iterable[Key], moment: datetime) -> Bundle:
         rows: dict[str, dict[int, Row]] = defaultdict(dict)
         approximate = False
-        for entity, st_id in {*(self._of.get(customer_id, ()) if customer_id is not None else ()), *also}:
+        for entity, st_id in keys:
             known = self._known.get(entity, {}).get(st_id)
             if known is not None:
-                row, guessed = known.at(entity, moment)
+                row, guessed = known.at(moment)
                 approximate = approximate or guessed
                 if row is not None:
                     rows[entity][st_id] = row

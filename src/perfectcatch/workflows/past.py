@@ -5,8 +5,11 @@ A first load brings records as they are today. An estimate that was sold in May 
 says that it is approximate.
 """
 
+import bisect
+import itertools
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -90,3 +93,49 @@ _REWINDS: Final[Mapping[str, Callable[[Row, datetime], Row]]] = {
     "leads": _open,
     "bookings": _open,
 }
+
+
+@dataclass(slots=True)
+class Versions:
+    """Versions of one record, oldest first."""
+
+    entity: str
+    since: list[datetime] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    _turns: list[datetime] = field(default_factory=list)
+    _last: tuple[int, tuple[Row | None, bool]] | None = None
+
+    def turns(self) -> list[datetime]:
+        """Moments between which ``at`` gives the same: those of versions, and all that a version names.
+
+        A day counts by its midnights, and by those of the two after.
+        """
+        if not self._turns:
+            found = set(self.since)
+            for value in itertools.chain.from_iterable(row.values() for row in self.rows):
+                if isinstance(value, datetime):
+                    found.add(value)
+                elif isinstance(value, date):
+                    midnight = datetime.combine(value, time(), UTC)
+                    found |= {midnight + timedelta(days=days) for days in (0, 1, 2)}
+            self._turns = sorted(found)
+        return self._turns
+
+    def at(self, moment: datetime) -> tuple[Row | None, bool]:
+        """The row as it was, and whether it is made from a later version. ``moment`` is in UTC."""
+        turn = bisect.bisect_right(self.turns(), moment)
+        if self._last is None or self._last[0] != turn:
+            self._last = turn, self._at(moment)
+        return self._last[1]
+
+    def _at(self, moment: datetime) -> tuple[Row | None, bool]:
+        place = bisect.bisect_right(self.since, moment) - 1
+        row = self.rows[max(place, 0)]
+        created = row["st_created_on"]
+        if place < 0 and (created is None or created > moment):
+            return None, False
+        if row["deleted_at"] is not None and row["deleted_at"] > moment:
+            row = {**row, "deleted_at": None}
+        if place >= 0:
+            return row, False
+        return rewound(self.entity, row, moment), True

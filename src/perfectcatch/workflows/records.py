@@ -134,7 +134,8 @@ class Records(Mapping[str, Any]):
 
     @cached_property
     def _roles(self) -> dict[str, Row | None]:
-        return _roles(self._bundle, self._event)
+        about = (self._event.entity, self._event.st_id)
+        return self._bundle.once(("roles", *about), lambda: _roles(self._bundle, self._event))
 
     @cached_property
     def _place(self) -> Row | None:

@@ -32,6 +32,7 @@ ROLES: Final = {
     "note": "job_notes",
 }
 OF_ENTITY: Final = {entity: role for role, entity in ROLES.items()}
+_OF_TODAY: Final = ("invoice", "membership")  # what they say changes with the day
 _PAYER_FIRST: Final = ("invoices", "payments", "memberships")
 
 
@@ -67,6 +68,11 @@ class View:
         """The record of ``role``, with what it leads to."""
         if row is None:
             return None
+        if role in _OF_TODAY:
+            return self._record(role, row)
+        return self.bundle.once((role, row["st_id"]), lambda: self._record(role, row))
+
+    def _record(self, role: str, row: Row) -> dict[str, Any]:
         shown = plain_record(ROLES[role], row)
         more = getattr(self, f"_{role}", None)
         return shown if more is None else shown | more(row)
@@ -76,8 +82,7 @@ class View:
         if row is None:
             return None
         st_id = row["st_id"]
-        known = plain_record("customers", row)
-        known["first_name"] = row["first_name"] if row["customer_type"] != "Commercial" else None
+        known = dict(self.bundle.once(("customer", st_id), lambda: _customer(row)))
         jobs = partial(self.bundle.of, "jobs", "customer_id", st_id)
         memberships = partial(self.bundle.of, "memberships", "customer_id", st_id)
         makers: dict[str, Callable[[], Any]] = {
@@ -92,12 +97,18 @@ class View:
         }
         for name, entity in _LISTS.items():
             makers[name] = partial(self._listed, entity, st_id)
+        for name, make in makers.items():
+            if name != "upcoming":
+                makers[name] = partial(self.bundle.once, ("customer", st_id, name), make)
         return Lazy(known, makers)
 
     def location(self, row: Row | None) -> dict[str, Any] | None:
         """The place, with its time zone where it has one only."""
         if row is None:
             return None
+        return self.bundle.once(("location", row["st_id"]), lambda: self._location(row))
+
+    def _location(self, row: Row) -> dict[str, Any]:
         zones = place_of_address(row["state"], row["zip"]).zones
         return plain_record("locations", row) | {
             "tags": self._tags(row),
@@ -285,6 +296,9 @@ class View:
 
     def _phone(self, entity: str, by: str, st_id: int) -> str | None:
         """The first number that takes texts: a mobile one before another, none whose owner wants no texts."""
+        return self.bundle.once(("phone", entity, st_id), lambda: self._first_phone(entity, by, st_id))
+
+    def _first_phone(self, entity: str, by: str, st_id: int) -> str | None:
         for kind in _TOUCHABLE:
             for row in reversed(self.bundle.of(entity, by, st_id)):
                 if row["contact_type"] == kind and row["phone"] and not row["do_not_text"]:
@@ -323,6 +337,11 @@ _LISTS: Final = {
     "calls": "calls",
     "equipment": "installed_equipment",
 }
+
+
+def _customer(row: Row) -> dict[str, Any]:
+    first = row["first_name"] if row["customer_type"] != "Commercial" else None
+    return plain_record("customers", row) | {"first_name": first}
 
 
 def plain_record(entity: str, row: Row) -> dict[str, Any]:

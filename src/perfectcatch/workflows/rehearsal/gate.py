@@ -23,7 +23,10 @@ class PastGate:
     def __init__(self, history: History, rules: Rules, *, assume_consent: bool) -> None:
         self.rules = rules
         self.assume_consent = assume_consent
-        self._opt_outs = history.opt_outs
+        self._opt_outs: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)  # by address and customer
+        for row in history.opt_outs:
+            for who in {row["address"], *(row["customer_ids"] or ())} - {None}:
+                self._opt_outs[who].append(row)
         self._consents: dict[tuple[str, Any], list[Mapping[str, Any]]] = defaultdict(list)
         for row in history.consents:
             self._consents[row["channel"], row["address"] or row["customer_id"]].append(row)
@@ -42,8 +45,13 @@ class PastGate:
         facts = Facts(
             to=to,
             trouble=trouble,
-            person=_person(intent, bundle),
-            places=_places(intent, bundle, to),
+            person=bundle.once(
+                ("person", intent.customer_id, intent.recipient), lambda: _person(intent, bundle)
+            ),
+            places=bundle.once(
+                ("places", intent.customer_id, intent.location_id, intent.channel, to),
+                lambda: _places(intent, bundle, to),
+            ),
             opt_outs=tuple(self._out(intent, to, now)),
             consent=self._consent(intent, to, now),
             sends=self._sends(intent, to, now),
@@ -71,8 +79,8 @@ class PastGate:
     def _sends(self, intent: Intent, to: str | None, now: datetime) -> tuple[Send, ...]:
         since = now - max(self.rules.identical_within, timedelta(days=7))
         mine = [*self._to.get(to or "", ()), *self._customer.get(intent.customer_id or -1, ())]
-        recent = {send for send in mine if since < send.at <= now}
-        return tuple(sorted(recent, key=lambda send: send.at, reverse=True))
+        recent = {id(send): send for send in mine if since < send.at <= now}
+        return tuple(sorted(recent.values(), key=lambda send: send.at, reverse=True))
 
     def _sent_by(self, workflow: str | None, now: datetime) -> int:
         since = now - self.rules.blast_window
@@ -81,9 +89,9 @@ class PastGate:
 
     def _out(self, intent: Intent, to: str | None, now: datetime) -> list[OptOut]:
         found = []
-        for row in self._opt_outs:
-            theirs = row["address"] == to or intent.customer_id in (row["customer_ids"] or ())
-            if theirs and row["since"] <= now and (row["ended_at"] is None or row["ended_at"] > now):
+        rows = {id(row): row for who in (to, intent.customer_id) for row in self._opt_outs.get(who, ())}
+        for row in rows.values():
+            if row["since"] <= now and (row["ended_at"] is None or row["ended_at"] > now):
                 covers = StopCovers(row["covers"]) if row["covers"] else self.rules.stop_covers
                 found.append(
                     OptOut(

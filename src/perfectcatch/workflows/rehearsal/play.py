@@ -29,7 +29,7 @@ from perfectcatch.model.workflow import (
     Verdict,
 )
 from perfectcatch.store.events import Event
-from perfectcatch.workflows import decisions, sieve
+from perfectcatch.workflows import decisions
 from perfectcatch.workflows.bundle import Bundle
 from perfectcatch.workflows.records import Beside, Company, at_hand
 from perfectcatch.workflows.rehearsal.acts import Acts
@@ -37,6 +37,7 @@ from perfectcatch.workflows.rehearsal.gate import PastGate
 from perfectcatch.workflows.rehearsal.history import History, grouped
 from perfectcatch.workflows.rehearsal.instance import Instance, course_of, ticked
 from perfectcatch.workflows.rehearsal.report import Report, with_overlaps
+from perfectcatch.workflows.sieve import Sieve
 
 MOST_STEPS: Final = 500  # of one instance without a wait: more goes in a circle
 MOST_LISTED: Final = 50_000
@@ -80,7 +81,7 @@ class Player:
         self._started: dict[tuple[str, str, int], datetime] = {}  # by workflow and record, for clocks
         self._agenda: list[tuple[datetime, int, int, Any]] = []
         self._order = itertools.count()
-        self._last: tuple[Any, Bundle] | None = None
+        self._sieves: dict[str, Sieve] = {}
 
     def run(self) -> Report:
         """Play everything from the first event to the last moment."""
@@ -135,6 +136,9 @@ class Player:
             self._trigger(definition, ticked("clock", 0, now), None, now)
             return
         started = 0
+        finer = self._sieves.get(definition.name)
+        if finer is None:
+            finer = self._sieves[definition.name] = Sieve(definition, entity, self.zone)
         for st_id in self.history.candidates.get(entity, ()):
             if definition.trigger.at_most is not None and started >= definition.trigger.at_most:
                 return
@@ -143,7 +147,7 @@ class Player:
                 continue
             customer = self.history.owner.get((entity, st_id))
             row = self.history.past.row(entity, st_id, now)
-            if row is not None and sieve.may_hold(definition, entity, row, now, self.zone):
+            if row is not None and finer.may_hold(row, now):
                 started += self._trigger(definition, ticked(entity, st_id, now), customer, now)
 
     def _happens(self, event: Event, now: datetime) -> None:
@@ -318,10 +322,7 @@ class Player:
         )
 
     def _bundle(self, event: Event, customer: int | None, now: datetime) -> Bundle:
-        about = (customer, now, event.entity, event.st_id)
-        if self._last is None or self._last[0] != about:
-            self._last = (about, self.history.past.at(customer, now, [(event.entity, event.st_id)]))
-        return self._last[1]
+        return self.history.past.at(customer, now, [(event.entity, event.st_id)])
 
     def _since(self, instance: Instance, now: datetime) -> Sequence[Event]:
         if instance.customer_id is None:

@@ -14,7 +14,7 @@ from perfectcatch.store.events import Event
 from perfectcatch.store.pool import transaction
 from perfectcatch.store.workflows import records as keys
 from perfectcatch.workflows import bundle as rows
-from perfectcatch.workflows import expressions
+from perfectcatch.workflows import expressions, sieve
 from perfectcatch.workflows.records import Beside, at_hand
 from perfectcatch.workflows.running import hand
 from perfectcatch.workflows.running.catalogue import Active
@@ -90,11 +90,12 @@ async def _holding(
     workshop: Workshop, active: Active, entity: str, moment: datetime
 ) -> AsyncGenerator[Sequence[int], None]:
     """Ids of the records that fulfil the trigger's condition, some at a time."""
-    after = 0
+    after, kind, now = 0, workshop.entities[entity], workshop.clock.now()
+    narrowed = sieve.narrowed(active.definition, kind, now)
     while True:
         async with workshop.pool.connection() as connection:
             ids = await keys.live(
-                connection, workshop.tenant_id, workshop.entities[entity], after=after, limit=CHUNK
+                connection, workshop.tenant_id, kind, after=after, limit=CHUNK, narrowed=narrowed
             )
             if not ids:
                 return
@@ -102,8 +103,8 @@ async def _holding(
             owners = await rows.owners(connection, workshop.tenant_id, workshop.entities, own)
             if entity == "customers":
                 owners = {key: key[1] for key in own}
-            known = await rows.past(
-                connection, workshop.tenant_id, workshop.entities, sorted(set(owners.values())), own
+            present = await rows.present(
+                connection, workshop.tenant_id, workshop.entities, set(owners.values()), own
             )
             names = await hand.names_of(workshop, connection)
         after = ids[-1]
@@ -111,11 +112,11 @@ async def _holding(
         for key in own:
             customer_id = owners.get(key)
             records = at_hand(
-                known.at(customer_id, workshop.clock.now(), [key]),
+                present.of(customer_id, [key]),
                 names,
                 _event(*key, moment),
                 customer_id,
-                now=workshop.clock.now(),
+                now=now,
                 company=workshop.company,
                 beside=Beside(settings=active.definition.settings),
             )

@@ -1,0 +1,52 @@
+"""Records as they were: what is kept between two questions says the same as what is looked up anew."""
+
+import random
+from datetime import date, timedelta
+from typing import Any
+
+from street import MONDAY, Street
+
+from perfectcatch.workflows.bundle import Past
+
+SEED = 20261126
+
+
+def told(street: Street) -> Past:
+    past = Past()
+    for at, entity, st_id, customer, row in sorted(street.versions, key=lambda each: each[0]):
+        past.add(entity, st_id, at, row)
+        past.belongs((entity, st_id), customer)
+    return past
+
+
+def test_what_is_kept_of_the_past_is_what_was() -> None:
+    """At random moments and right at every turn; records older than their first version are rewound."""
+    draw = random.Random(SEED)
+    street = Street().household().job(MONDAY, "Completed", st_completed_on=MONDAY + timedelta(hours=2))
+    street.versions = [
+        (at + timedelta(days=20) if entity in ("jobs", "customers") else at, entity, *rest)
+        for at, entity, *rest in street.versions
+    ]
+    street.estimate(MONDAY)
+    street.put("estimates", 21, MONDAY + timedelta(days=3), status="Sold", sold_on=MONDAY + timedelta(days=3))
+    street.invoice(MONDAY, date(2026, 6, 9))
+    street.put("invoices", 31, MONDAY + timedelta(days=9), balance=0, paid_on=MONDAY + timedelta(days=9))
+    street.membership(MONDAY + timedelta(days=30), date(2026, 6, 20))
+    street.put("memberships", 61, MONDAY + timedelta(days=31), status="Expired")
+    street.put("estimates", 21, MONDAY + timedelta(days=12), deleted_at=MONDAY + timedelta(days=12))
+    kept = told(street)
+    turns = sorted(set().union(*(each.turns() for known in kept._known.values() for each in known.values())))
+    moments = [turn + timedelta(microseconds=beside) for turn in turns for beside in (-1, 0, 1)]
+    moments += [MONDAY + timedelta(seconds=draw.randrange(-86400 * 10, 86400 * 60)) for _ in range(200)]
+    for order in (sorted(moments), draw.sample(moments, len(moments))):
+        for moment in order:
+            anew = told(street)
+            mine, theirs = kept.at(1, moment), anew.at(1, moment)
+            assert (plain(mine.rows), mine.approximate) == (plain(theirs.rows), theirs.approximate)
+            assert kept.row("jobs", 11, moment) == anew.row("jobs", 11, moment)
+            known = anew._known["memberships"][61]
+            assert mine.rows.get("memberships", {}).get(61) == known._at(moment)[0]
+
+
+def plain(rows: Any) -> dict[str, dict[int, Any]]:
+    return {entity: dict(found) for entity, found in rows.items()}
