@@ -48,7 +48,7 @@ def _public_address(settings: Settings) -> str | None:
 
 
 def _real_vendor(settings: Settings) -> str | None:
-    for name in ("service_titan_api_url", "service_titan_auth_url"):
+    for name in ("service_titan_api_url", "service_titan_auth_url", "ghl_api_url"):
         parts = urlsplit(getattr(settings, name))
         if parts.scheme != "https" or parts.hostname in _OURSELVES:
             return (

@@ -5,6 +5,7 @@ processes ask. We keep to 9.8 a second through a budget that they share; what is
 each answer, and what is left of it at the end is kept for people who wait.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -143,7 +144,7 @@ class Transport:
         while True:
             self.breaker.check(self._circuit(operation))
             self._look_at_the_day()
-            await self._budget.acquire(self._key, interactive=self._interactive)
+            await self._turn(operation)
             token = await self._access.get()
             try:
                 return await self._attempt(operation, request, token)
@@ -169,6 +170,17 @@ class Transport:
             if wait is None:
                 raise _unknown(operation, failure) if unsure else failure
             await self._clock.sleep(wait)
+
+    async def _turn(self, operation: Operation) -> None:
+        """Wait until a call may be made, as long as a call may take."""
+        try:
+            async with asyncio.timeout(self._rules.total):
+                await self._budget.acquire(self._key, interactive=self._interactive)
+        except TimeoutError:
+            raise RateLimited(
+                f"{operation.name}: no call to {WHO} was free within {self._rules.total:g} s.",
+                after_seconds=self._rules.total,
+            ) from None
 
     def _request(
         self,
