@@ -25,7 +25,7 @@ from perfectcatch.vendors.servicetitan.entities import BY_NAME
 
 TENANTS = count(9400)
 TARGET = "/webhooks/ghl"
-CONTACT = {"id": "c1", "locationId": LOCATION, "email": "ann@example.com"}
+CONTACT = {"id": "c1", "type": "lead", "locationId": LOCATION, "email": "ann@example.com"}
 CLOCK = FakeClock()  # at the moment at which every office begins
 TELLER = Teller(CLOCK)
 

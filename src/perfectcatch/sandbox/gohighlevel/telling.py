@@ -19,7 +19,7 @@ from perfectcatch.kit.http import Request, Response
 HEADER: Final = "X-GHL-Signature"
 TRIES: Final = 6
 _AGAIN: Final = 429
-_NOT_TOLD: Final = ("searchAfter", "contactName", "source_id")
+_NOT_TOLD: Final = ("searchAfter", "contactName", "type")  # what kind of contact it is hides behind the event
 
 
 @dataclass(slots=True)
