@@ -13,6 +13,7 @@ from perfectcatch.connections import (
     at_work,
     crm_app_of,
     crm_webhooks_of,
+    open_deals,
     open_desk,
     open_thinker,
     post_room_of,
@@ -304,6 +305,7 @@ async def open_gateway(settings: Settings, *, meter: "Meter | None" = None) -> "
         http = await stack.enter_async_context(Http())
         yield Gateway(
             pool=pool,
+            deals=await stack.enter_async_context(open_deals(settings, pool, clock, asks=jobs)),
             desk=post.desk,
             post=post,
             crm_app=crm_app_of(settings, pool, http, clock),
@@ -365,6 +367,7 @@ async def open_workshop(
     settings: Settings, *, application: str = "perfectcatch worker workflows"
 ) -> "AsyncIterator[Workshop]":
     """Everything that workflows run with."""
+    from perfectcatch.deals.acting import Actions
     from perfectcatch.kit.http import Http
     from perfectcatch.store.jobs.queue import open_jobs
     from perfectcatch.sync.refreshing import FreshCustomers
@@ -375,6 +378,7 @@ async def open_workshop(
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, application=application))
         client = await stack.enter_async_context(open_source(settings, engine.pool, engine.clock))
+        deals = await stack.enter_async_context(open_deals(settings, engine.pool, engine.clock))
         hosts = [each for each in settings.workflow_allowed_hosts.split(",") if each.strip()]
         yield workshop_of(
             settings,
@@ -383,6 +387,7 @@ async def open_workshop(
             thinker=await stack.enter_async_context(open_thinker(settings, engine.clock)),
             refresher=FreshCustomers(engine, BY_NAME["customers"], OF_CUSTOMER),
             writer=Operations(client),
+            crm=Actions(deals) if deals is not None and deals.enabled else None,
             caller=AllowedHosts(await stack.enter_async_context(Http()), hosts) if hosts else None,
         )
 

@@ -13,12 +13,14 @@ from perfectcatch.settings import Settings, require
 from perfectcatch.store.pool import Pool
 
 if TYPE_CHECKING:
+    from perfectcatch.deals.desk import Deals
     from perfectcatch.kit.http import Http
     from perfectcatch.messaging.desk import Desk
     from perfectcatch.messaging.post import PostRoom
     from perfectcatch.model.crm import CrmAccount
     from perfectcatch.model.roles import Thinker
     from perfectcatch.model.webhook import WebhookSource
+    from perfectcatch.store.jobs.queue import Jobs
     from perfectcatch.vendors.gohighlevel.oauth import AppTokens
 
 
@@ -163,6 +165,46 @@ def crm_webhooks_of(settings: Settings) -> "WebhookSource":
     from perfectcatch.vendors.gohighlevel.webhooks import Happenings
 
     return Happenings(public_key=settings.ghl_webhook_public_key, location_id=settings.ghl_location_id)
+
+
+@asynccontextmanager
+async def open_deals(
+    settings: Settings, pool: Pool, clock: Clock | None = None, *, asks: "Jobs | None" = None
+) -> "AsyncIterator[Deals | None]":
+    """What deals are written with; None where no CRM is connected.
+
+    ``asks``: the queue of a process that answers people and has rounds done by workers.
+    """
+    from perfectcatch.deals import schedule
+    from perfectcatch.deals.desk import Deals
+    from perfectcatch.deals.rules import read
+    from perfectcatch.model.deals import Part
+    from perfectcatch.vendors.servicetitan.entities import BY_NAME
+
+    require(settings, "SERVICE_TITAN_TENANT_ID")
+    assert settings.service_titan_tenant_id is not None
+    switches = {
+        Part.CUSTOMERS: settings.ghl_auto_sync_customers,
+        Part.JOBS: settings.ghl_auto_sync_jobs,
+        Part.ESTIMATES: settings.ghl_auto_sync_estimates,
+    }
+    clock = clock or SystemClock()
+    if asks is not None:
+        schedule.declare(asks)
+    async with open_crm(settings, pool, clock, interactive=asks is not None) as crm:
+        if crm is None:
+            yield None
+            return
+        yield Deals(
+            pool=pool,
+            tenant_id=settings.service_titan_tenant_id,
+            clock=clock,
+            entities=BY_NAME,
+            crm=crm,
+            rules=read(settings.ghl_rules_file),
+            parts=frozenset(part for part, on in switches.items() if on),
+            enabled=settings.ghl_sync_enabled,
+        )
 
 
 def _shown(secret: SecretStr | None) -> str:

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from itertools import count
 
 import pytest
-from dealer import Dealer
 
 from databases import new_database
+from deals.dealer import Dealer
 from perfectcatch.store.jobs.queue import install
 from perfectcatch.store.pool import Pool, open_pool
 from perfectcatch.store.schema.migrate import migrate

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from memory_crm import Memory
-
+from deals.memory_crm import Memory
 from perfectcatch.deals import rules, working
 from perfectcatch.deals.desk import Deals
 from perfectcatch.deals.dispatch import settle

@@ -4,9 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from dealer import Dealer
-from memory_crm import lost, refusing
-
+from deals.dealer import Dealer
+from deals.memory_crm import lost, refusing
 from perfectcatch.deals.placing import place
 from perfectcatch.model.crm import ContactChange, DealStatus, OpportunityChange
 from perfectcatch.model.deals import Part

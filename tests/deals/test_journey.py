@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from dealer import RULES
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_crm import INSTALL, SALES, pipeline, usual
 
+from deals.dealer import RULES
+from deals.memory_crm import INSTALL, SALES, pipeline, usual
 from perfectcatch.deals.desk import known, rows_of
 from perfectcatch.deals.journey import one_of, wanted
 from perfectcatch.deals.mapping import discover, renamed

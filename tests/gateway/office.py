@@ -12,6 +12,7 @@ from typing import Any, cast
 import httpx
 from fastapi import FastAPI
 
+from perfectcatch.deals import schedule
 from perfectcatch.gateway.access import Door
 from perfectcatch.gateway.asgi import make_app
 from perfectcatch.gateway.context import Gateway
@@ -181,6 +182,7 @@ async def open_office(
     sources: Any = None,
     webhooks: Any = None,
     crm_app: Any = None,
+    deals: Any = None,
 ) -> AsyncIterator[Office]:
     time = FakeClock(start or FakeClock().now())
     carrier = Carrier()
@@ -231,9 +233,11 @@ async def open_office(
                 jobs=jobs,
                 catalogue=Catalogue(pool, tenant, time),
             ),
+            deals=deals(pool, tenant, time) if deals is not None else None,
             post=PostRoom(desk, sources or {}, poll_seconds=60),
         )
         worker.declare(gateway.workshop)
+        schedule.declare(jobs)
         app = _app(shared=tenant == TENANT)
         app.state.gateway = gateway
         _, text = await keys.create(pool, tenant, name="all", scopes=["admin"], per_second=0)

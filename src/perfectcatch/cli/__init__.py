@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from perfectcatch import __version__
-from perfectcatch.cli import backfill, db, instances, key, original, proof, sandbox, serve, sync, up, worker
+from perfectcatch.cli import (
+    backfill,
+    db,
+    ghl,
+    instances,
+    key,
+    original,
+    proof,
+    sandbox,
+    serve,
+    sync,
+    up,
+    worker,
+)
 from perfectcatch.cli.output import Output
 from perfectcatch.cli.running import failed
 from perfectcatch.cli.start import MadeUp
@@ -34,6 +47,7 @@ app.add_typer(sync.app, name="sync")
 app.command("serve")(serve.serve)
 app.add_typer(worker.app, name="worker")
 app.add_typer(instances.app, name="workflow")
+app.add_typer(ghl.app, name="ghl")
 app.add_typer(db.app, name="db")
 app.add_typer(key.app, name="key")
 app.add_typer(sandbox.app, name="sandbox")

@@ -172,6 +172,7 @@ async def _sandbox(*, customers: int, seed: int, life: list[str]) -> AsyncIterat
             "sendgrid_api_url": url,
             "sendgrid_webhook_public_key": await _ask_sandbox(url, "sendgrid/key", "public_key"),
             "ghl_api_url": url,
+            "ghl_sync_enabled": True,
             "ghl_webhook_public_key": await _ask_sandbox(url, "ghl/key", "public_key"),
             "service_titan_api_url": f"http://127.0.0.1:{port}",
             "service_titan_auth_url": f"http://127.0.0.1:{port}/connect/token",

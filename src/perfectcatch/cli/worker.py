@@ -22,28 +22,39 @@ def sync() -> None:
 
 @app.command()
 def workflows() -> None:
-    """Turn events into workflows: follow-ups, waits, messages; start as many as you like."""
+    """Turn events into workflows and deals: follow-ups, messages, the CRM; start as many as you like."""
     run_command(_workflows())
 
 
 async def _workflows() -> None:
+    from zoneinfo import ZoneInfo
+
     from perfectcatch.app import open_workshop
     from perfectcatch.cli.start import prepared
-    from perfectcatch.connections import at_work, post_room_of
+    from perfectcatch.connections import at_work, open_deals, post_room_of
+    from perfectcatch.deals import schedule, working
     from perfectcatch.workflows.running.shipping import ship
     from perfectcatch.workflows.running.worker import work
 
     settings = prepared()
-    async with open_workshop(settings) as workshop:
+    poll = settings.event_poll_interval_ms / 1000
+    async with (
+        open_workshop(settings) as workshop,
+        open_deals(settings, workshop.pool, workshop.clock) as deals,
+        at_work(post_room_of(settings, workshop.desk)),  # as the server does: one of them may be away
+        working.at_work(deals, poll_seconds=poll),
+    ):
         await ship(workshop.pool, workshop.tenant_id, connected=workshop.connected)
-        async with at_work(
-            post_room_of(settings, workshop.desk)
-        ):  # as the server does: one of them may be away
-            await work(
-                workshop,
-                poll_seconds=settings.event_poll_interval_ms / 1000,
-                heartbeat_file=settings.heartbeat_file.with_name(f"{settings.heartbeat_file.name}-workflows"),
-            )
+        zone = ZoneInfo(settings.service_titan_timezone)
+        schedule.declare(workshop.jobs, deals)
+        if deals is not None and deals.enabled:
+            schedule.repeat(workshop.jobs, deals, cron=settings.ghl_sync_cron, zone=zone)
+        await work(
+            workshop,
+            poll_seconds=poll,
+            heartbeat_file=settings.heartbeat_file.with_name(f"{settings.heartbeat_file.name}-workflows"),
+            queues=[schedule.QUEUE],
+        )
     sys.stderr.flush()
 
 

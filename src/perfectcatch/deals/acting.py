@@ -68,7 +68,8 @@ class Actions:
         if opportunity_id is None or not values.get("stage"):
             return {}
         account = await self._deals.account()
-        spot = mapping.of_name(account.stages, str(values.get("pipeline") or "sales"), str(values["stage"]))
+        pipeline = str(values.get("pipeline") or "sales")
+        spot = mapping.of_name(account.stages, self._deals.rules, pipeline, str(values["stage"]))
         if spot is None:
             return {"moved": False, "because": f"The account has no stage {values['stage']!r}."}
         async with turn(self._deals.pool, self._deals.tenant_id, customer_id, self._deals.clock):

@@ -23,6 +23,8 @@ from perfectcatch.store.names import CRM_CONTACTS
 from perfectcatch.store.pool import transaction
 
 SOURCE: Final = "Perfect Catch"
+PERSON: Final = "person"  # reasons of links: a person said so
+NEW: Final = "new"  # a person said that it is none of those that are there
 
 
 class Ambiguous(AskPerson):
@@ -60,7 +62,8 @@ async def contact_of(deals: Deals, account: Account, facts: Facts, *, looks: boo
                 deals, account, facts, replace(link, st_customer_id=facts.customer.st_id), found
             )
     pending = own if own is not None else Link(st_customer_id=facts.customer.st_id)
-    found_now = await _find(deals, account, facts, pending)
+    is_new = pending.reason == NEW and pending.creating_at is None
+    found_now = None if is_new else await _find(deals, account, facts, pending)
     if found_now is None:
         found_now = await _create(deals, account, facts, pending)
     fresh = Link(
@@ -109,7 +112,7 @@ async def _keep_current(
     """Fill what the contact lacks and keep current what we filled; add our tags beside the others."""
     contact = found.contact
     want = texts_of(facts.customer)
-    if link.reason == "person" and not _is_free(contact, None, account, facts):
+    if link.reason == PERSON and not _is_free(contact, None, account, facts):
         want = {**want, CUSTOMER_FIELD: None}  # a contact that customers share carries the first one's number
     decided = decide_contact(want, _seen(contact, account), link.written, link.pending)
     said: str | None = None

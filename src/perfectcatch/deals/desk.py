@@ -66,6 +66,15 @@ class Deals:
                 )
             return self._known
 
+    async def stages(self) -> Stages:
+        """The account's stages, whether or not all that are needed are there."""
+        try:
+            return (await self.account()).stages
+        except AskPerson:
+            if self._known is None:
+                raise
+            return self._known.stages
+
     def forget(self) -> None:
         """Something in the account is not as it was: ask again at the next need."""
         self._known = None

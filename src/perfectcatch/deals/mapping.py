@@ -102,17 +102,25 @@ def renamed(mapping: Stages, known: Iterable[Known]) -> Iterator[str]:
             yield f"The stage {what} is called {found[1].name} of {found[0].name} now."
 
 
-def of_name(mapping: Stages, pipeline: str, stage: str) -> Spot | None:
-    """A stage by the words of a person, in a pipeline by its words."""
-    found = _pipeline(mapping.pipelines, (pipeline,))
-    track = next((each for each in Track if plain(pipeline) == each.value), None)
-    if found is None and track is not None:
-        spot = next((mapping.spots[step] for step in STEPS[track] if step in mapping.spots), None)
-        found = next((each for each in mapping.pipelines if spot and each.id == spot.pipeline_id), None)
+def of_name(stages: Stages, rules: Rules, pipeline: str, stage: str) -> Spot | None:
+    """A stage by the words of a person: one of the account, or one that stands for a step of that name."""
+    track = next((each for each in Track if _means(pipeline, each.value, rules.names[each].pipeline)), None)
+    for step in STEPS[track] if track is not None else ():
+        if (
+            step in stages.spots
+            and track is not None
+            and _means(stage, step.value, rules.names[track].stages[step])
+        ):
+            return stages.spots[step]
+    found = _pipeline(stages.pipelines, (pipeline,))
     here = _named(found.stages, (stage,)) if found is not None else None
     if found is None or here is None:
         return None
     return Spot(pipeline_id=found.id, pipeline_name=found.name, stage=here)
+
+
+def _means(said: str, word: str, names: Sequence[str]) -> bool:
+    return plain(said) in {plain(word), plain(word.replace("_", " ")), *map(plain, names)}
 
 
 def plain(name: str) -> str:

@@ -10,6 +10,7 @@ from perfectcatch import __version__
 from perfectcatch.errors import PerfectCatchError
 from perfectcatch.gateway import (
     connecting,
+    crm,
     database,
     document,
     enriching,
@@ -64,6 +65,7 @@ ROUTERS = (
     workflows.router,
     unsubscribing.router,
     instances.router,
+    crm.router,
 )
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 
 from starlette.requests import HTTPConnection
 
+from perfectcatch.deals.desk import Deals
 from perfectcatch.gateway.access import Door
 from perfectcatch.gateway.monitor.hub import Hub
 from perfectcatch.kit.cache import Cache
@@ -55,6 +56,7 @@ class Gateway:
     desk: Desk  # what messages to people are sent with
     post: PostRoom  # what vendors of messages tell
     crm_app: Consenting | None = None  # our app at the CRM, where no private token is used
+    deals: Deals | None = None  # what opportunities are written with; None: no CRM is connected
     finders: Finders = field(default_factory=Finders)
     lists: Cache[Any] = field(init=False)  # short lists that many ask for again and again
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from perfectcatch import __version__
 from perfectcatch.gateway.access import Scope, scoped
 from perfectcatch.gateway.context import gateway_of
-from perfectcatch.gateway.parts import ORDER, Part, State, parts_of
+from perfectcatch.gateway.parts import ORDER, Part, State, crm_of, parts_of
 from perfectcatch.store.jobs.heartbeats import heartbeats
 
 router = APIRouter(tags=["health"])
@@ -81,6 +81,6 @@ async def workers(request: Request) -> Workers:
 
 
 @router.get("/health/ghl", summary="How the CRM sync is.", **scoped(Scope.READ))
-async def crm() -> Part:
-    """There is none yet."""
-    return Part(name="crm", state="not configured", detail="No CRM is connected.")
+async def crm(request: Request) -> Part:
+    """What waits and what was refused; the CRM itself is not asked."""
+    return await crm_of(gateway_of(request))

@@ -10,6 +10,8 @@ from perfectcatch.errors import PerfectCatchError
 from perfectcatch.gateway.context import Gateway
 from perfectcatch.kit.breaker import State as Circuit
 from perfectcatch.store import holds, runs
+from perfectcatch.store.deals import queue as deals
+from perfectcatch.store.deals.copies import last_success
 from perfectcatch.store.holds import Waiting
 from perfectcatch.store.jobs.heartbeats import Heartbeat, heartbeats
 from perfectcatch.store.reading.wellbeing import Queue, queues
@@ -17,6 +19,7 @@ from perfectcatch.store.runs import LastRun
 from perfectcatch.workflows.running.dispatch import PLACE
 
 LATE_SECONDS: Final = 60.0  # that what is done at once has waited before it is told
+SILENT_SECONDS: Final = 3600.0  # without a round with the CRM that succeeded
 _NOTHING: Final = Queue(0, None)
 
 State = Literal["well", "ailing", "down", "unknown", "not configured"]
@@ -95,6 +98,7 @@ async def _in_the_database(gateway: Gateway) -> list[Part]:
         _workflows(waiting, now),
         _webhooks(waiting, now),
         _messages(waiting, now),
+        *([await crm_of(gateway)] if gateway.deals is not None else []),
     ]
 
 
@@ -156,6 +160,23 @@ def _messages(waiting: Mapping[str, Queue], now: datetime) -> Part:
     said += [f"the outcome of {each.number} messages by {name[8:]} is unknown" for name, each in late.items()]
     detail = "; ".join(said).capitalize() + "." if said else ""
     return Part(name="messages", state="ailing" if said else "well", detail=detail, since=held.since)
+
+
+async def crm_of(gateway: Gateway) -> Part:
+    """What waits for the CRM and what it refused; the CRM itself is not asked."""
+    if gateway.deals is None:
+        return Part(name="crm", state="not configured", detail="No CRM is connected.")
+    if not gateway.deals.enabled:
+        return Part(name="crm", state="not configured", detail="GHL_SYNC_ENABLED is off: nothing is written.")
+    waiting = await deals.waiting(gateway.pool, gateway.tenant_id)
+    since = await last_success(gateway.pool, gateway.tenant_id)
+    if waiting.refused:
+        detail = f"{waiting.refused} customers are refused or wait for a person: GET /ghl/errors tells why."
+        return Part(name="crm", state="ailing", detail=detail, since=since)
+    if since is None or _seconds(since, gateway.clock.now()) > SILENT_SECONDS:
+        detail = "No round has succeeded for an hour: is `perfectcatch worker workflows` running?"
+        return Part(name="crm", state="ailing", detail=detail, since=since)
+    return Part(name="crm", state="well", detail=f"{waiting.total} customers wait.", since=since)
 
 
 def _seconds(since: datetime | None, now: datetime) -> float:

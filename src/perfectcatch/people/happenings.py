@@ -13,6 +13,8 @@ from typing import Any, Final
 
 Facts = Mapping[str, Any]
 
+DEALS: Final = "deals"  # lines that are no records of the mirror: what we wrote on opportunities of the CRM
+
 _LONGEST: Final = 80  # characters of a text that is quoted in a sentence
 
 
@@ -275,8 +277,18 @@ PHRASES: Final = {
 }
 
 
+def _moved(facts: Facts) -> str:
+    """What we wrote on an opportunity of the CRM."""
+    told = [str(facts[name]) for name in ("pipeline", "stage") if facts.get(name)]
+    if facts.get("value") is not None:
+        told.append(dollars(facts["value"]))
+    return f"In the CRM: {', '.join(told or facts['changed'])}."
+
+
 def sentence(entity: str, event_type: str | None, facts: Facts) -> str:
     """What happened, in one sentence; ``event_type`` None: the record came into being."""
+    if entity == DEALS:
+        return _moved(facts)
     happening = BY_ENTITY[entity]
     phrase = happening.began if event_type is None else PHRASES.get(event_type)
     if phrase is None:

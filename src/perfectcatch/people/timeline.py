@@ -14,8 +14,8 @@ from typing import Any, Final
 from perfectcatch.errors import BadArgument, NothingKnown
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.event import Exists, Transition
-from perfectcatch.people.happenings import HAPPENINGS, Happening, sentence
-from perfectcatch.store.names import EVENTS, qualified, quote
+from perfectcatch.people.happenings import DEALS, HAPPENINGS, Happening, sentence
+from perfectcatch.store.names import DEAL_MOVES, EVENTS, qualified, quote
 from perfectcatch.store.reading.fields import BIGGEST, moment
 from perfectcatch.store.reading.reads import Reads
 
@@ -207,6 +207,11 @@ lines as (
   from records r join firsts using (entity)
   join {EVENTS} e on e.tenant_id = %(tenant)s and e.entity = r.entity and e.st_id = r.st_id
   where e.event_type is distinct from firsts.event_type
+  union all
+  select d.at, '{DEALS}', d.id, 0, 'record', jsonb_build_object('kind', d.kind, 'pipeline', d.pipeline,
+    'stage', d.stage, 'status', d.status, 'value', d.value, 'changed', d.changed), d.value, false,
+    null, null, null
+  from {DEAL_MOVES} d where d.tenant_id = %(tenant)s and d.st_customer_id = any(%(customers)s::bigint[])
 )
 select * from lines {behind} order by {order} limit %(limit)s"""
 

@@ -224,6 +224,28 @@ class Settings(BaseSettings):
         give="the Base64 text that the app's settings show",
     )
 
+    ghl_sync_enabled: bool = setting(
+        CRM,
+        False,
+        "Whether anything is written to the CRM; without it one can only look.",
+        give="true or false",
+    )
+    ghl_auto_sync_customers: bool = setting(
+        CRM, True, "Whether customers become contacts, and new ones leads.", give="true or false"
+    )
+    ghl_auto_sync_jobs: bool = setting(
+        CRM, True, "Whether jobs, visits and installations move deals.", give="true or false"
+    )
+    ghl_auto_sync_estimates: bool = setting(
+        CRM, True, "Whether estimates move deals and make their value.", give="true or false"
+    )
+    ghl_rules_file: Path | None = setting(
+        CRM,
+        None,
+        "A YAML file of the company's own rules: names of stages, what a deal is worth, tags.",
+        give="the path of a file",
+    )
+
     anthropic_api_key: SecretStr | None = setting(
         AI, None, "The key of the AI model; without any key workflows decide by rules only.", give=CONSOLE
     )
@@ -250,6 +272,9 @@ class Settings(BaseSettings):
     sync_scheduling_cron: Schedule = schedule_setting("0 3 * * *", "When shifts and zones are read.")
     sync_pricebook_cron: Schedule = schedule_setting("0 4 * * *", "When the price book is read.")
     sync_gaps_cron: Schedule = schedule_setting("30 4 * * *", "When the mirror is proven and repaired.")
+    ghl_sync_cron: Schedule = schedule_setting(
+        "*/5 * * * *", "When deals are looked through and the CRM is asked for changes."
+    )
     clock_rules_cron: Schedule = schedule_setting(
         "*/5 * * * *", "When events that time causes are looked for, such as an invoice that becomes overdue."
     )

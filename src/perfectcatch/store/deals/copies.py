@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from psycopg.types.json import Jsonb
@@ -138,6 +139,19 @@ async def there(pool: Pool, tenant_id: int, table: str) -> list[str]:
         return [row[0] for row in await found.fetchall()]
 
 
+async def said(pool: Pool, tenant_id: int, ids: Sequence[str]) -> dict[str, dict[str, str | None]]:
+    """What opportunities said when they were last read, by id: stage, status, value, name."""
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            "select ghl_id, ghl_pipeline_id || '/' || coalesce(ghl_pipeline_stage_id, ''), status,"
+            f" round(monetary_value, 2)::text, name from {CRM_OPPORTUNITIES}"
+            " where tenant_id = %s and ghl_id = any(%s) and deleted_at is null",
+            (tenant_id, list(ids)),
+        )
+        names = ("stage", "status", "value", "name")
+        return {row[0]: dict(zip(names, row[1:], strict=True)) for row in await found.fetchall()}
+
+
 # The log -----------------------------------------------------------------------------------------
 
 
@@ -195,3 +209,14 @@ async def end_run(
                 run_id,
             ),
         )
+
+
+async def last_success(pool: Pool, tenant_id: int) -> datetime | None:
+    """When a run with the CRM last succeeded."""
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            f"select max(completed_at) from {CRM_LOG} where tenant_id = %s and status = 'succeeded'",
+            (tenant_id,),
+        )
+        row = await found.fetchone()
+    return row[0] if row is not None else None

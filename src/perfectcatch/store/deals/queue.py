@@ -170,6 +170,14 @@ async def retry_refused(pool: Pool, tenant_id: int) -> int:
         return found.rowcount
 
 
+async def due_now(connection: Connection, tenant_id: int, customer_id: int) -> None:
+    """Let a customer be due now, refused or not."""
+    await connection.execute(
+        f"update {DEAL_QUEUE} set next_try_at = now() where tenant_id = %s and st_customer_id = %s",
+        (tenant_id, customer_id),
+    )
+
+
 async def too_old(connection: Connection, tenant_id: int, hours: float) -> list[dict[str, Any]]:
     """What has been refused for so many hours and nobody was told of; it counts as told from now on."""
     found = await connection.execute(

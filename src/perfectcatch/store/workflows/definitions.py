@@ -25,9 +25,10 @@ class Kept:
     mode: str
     document: Mapping[str, Any]
     source: str
+    changed_by: str
 
 
-_COLUMNS: Final = "id, name, version, current, mode, document, source"
+_COLUMNS: Final = "id, name, version, current, mode, document, source, changed_by"
 
 
 async def current(pool: Pool, tenant_id: int) -> list[Kept]:

@@ -1,7 +1,7 @@
 """The workflows worker: one process that dispatches, sweeps timers and does the jobs of instances."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -52,11 +52,15 @@ async def work(
     poll_seconds: float,
     heartbeat_file: Path,
     stop: asyncio.Event | None = None,
+    queues: Sequence[str] = (),
     concurrency: int = SIDE_BY_SIDE,
     grace_seconds: float = 20.0,
     pace: Pace = Pace(),  # noqa: B008 - frozen
 ) -> None:
-    """Work until ``stop``, or SIGTERM or SIGINT. ``declare`` was called once for the jobs before."""
+    """Work until ``stop``, or SIGTERM or SIGINT. ``declare`` was called once for the jobs before.
+
+    ``queues``: those of other parts whose jobs are done here too.
+    """
 
     async def ticks(_: Run) -> None:
         await tick(workshop)
@@ -77,7 +81,7 @@ async def work(
     ):
         log.info("workflows worker started")
         await workshop.jobs.work(
-            told, queues=[QUEUE], concurrency=concurrency, grace_seconds=grace_seconds, pace=pace
+            told, queues=[QUEUE, *queues], concurrency=concurrency, grace_seconds=grace_seconds, pace=pace
         )
     log.info("workflows worker ended")
 

@@ -1,0 +1,129 @@
+"""``perfectcatch ghl``: the CRM by hand, and whether all is there as it should be."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from perfectcatch.cli.output import Output, result, say, table
+from perfectcatch.cli.running import run_command
+
+if TYPE_CHECKING:
+    from perfectcatch.deals.checking import Checked
+    from perfectcatch.deals.desk import Deals
+
+app = typer.Typer(help="The CRM: read it, write deals there, check it.", no_args_is_help=True)
+
+_SHOWN = 40
+
+
+@app.command()
+def pull(
+    what: Annotated[str, typer.Argument(help="contacts, opportunities or all.")] = "all",
+    *,
+    new: Annotated[bool, typer.Option("--new", help="Only what changed since the last pull.")] = False,
+) -> None:
+    """Read contacts and opportunities into integrations.ghl_contacts and ghl_opportunities."""
+    run_command(_pull(what, new=new))
+
+
+@app.command()
+def push(
+    what: Annotated[str, typer.Argument(help="estimates or customers.")],
+) -> None:
+    """Write the deals of every customer, or of all who have an estimate, however old these are."""
+    run_command(_push(what))
+
+
+@app.command()
+def check(
+    *,
+    repair: Annotated[bool, typer.Option("--repair", help="Put right what is wrong.")] = False,
+) -> None:
+    """Compare stages, fields and permissions with what deals need, and every opportunity with our records."""
+    run_command(_check(repair=repair))
+
+
+async def _pull(what: str, *, new: bool) -> None:
+    from perfectcatch.deals.pulling import pull as read
+
+    async with _deals() as deals:
+        found = await read(deals, what, full=not new)
+    rows = [{"what": name, **counts.as_row()} for name, counts in found.items()]
+    _tell(rows, "what")
+
+
+async def _push(what: str) -> None:
+    from perfectcatch.deals.sweeps import push as write
+    from perfectcatch.store.deals import queue
+
+    async with _deals(writes=True) as deals:
+        counts = await write(deals, what)
+        waiting = await queue.waiting(deals.pool, deals.tenant_id)
+    _tell([{"what": what, **counts.as_row()}], "what")
+    if waiting.refused:
+        say(f"{waiting.refused} customers were refused or wait for a person: GET /ghl/errors tells why.")
+
+
+async def _check(*, repair: bool) -> None:
+    from perfectcatch.deals.checking import check as look
+
+    async with _deals(writes=repair) as deals:
+        found = await look(deals, repair=repair)
+    if Output.json:
+        result(_document(found))
+    else:
+        _show(found)
+    if not found.is_well:
+        raise typer.Exit(1)
+
+
+def _document(found: "Checked") -> dict[str, Any]:
+    return {name: getattr(found, name) for name in found.__slots__} | {"is_well": found.is_well}
+
+
+def _show(found: "Checked") -> None:
+    for sentence in (*found.account, *found.notes):
+        say(sentence)
+    if found.drift:
+        columns = {
+            name: name.replace("_", " ") for name in ("customer_id", "deal", "field", "is", "should_be")
+        }
+        table(found.drift[:_SHOWN], columns)
+        if len(found.drift) > _SHOWN:
+            say(f"... and {len(found.drift) - _SHOWN} more.")
+    if found.account:
+        say("Nothing was compared: mend the account first.")
+    else:
+        repaired = f", {found.repaired} repaired" if found.repaired else ""
+        say(f"{found.looked_at} customers, {len(found.drift)} differences{repaired}.")
+
+
+def _tell(rows: list[dict[str, Any]], first: str) -> None:
+    if Output.json:
+        result(rows)
+    else:
+        names = (first, "created", "updated", "unchanged", "failed")
+        table(rows, {name: name for name in names})
+
+
+@asynccontextmanager
+async def _deals(*, writes: bool = False) -> "AsyncIterator[Deals]":
+    """What deals are written with. Raises where no CRM is set, or nothing may be written."""
+    from perfectcatch.app import open_store
+    from perfectcatch.cli.start import prepared
+    from perfectcatch.connections import open_deals
+    from perfectcatch.errors import BadSetting
+    from perfectcatch.settings import require
+
+    settings = prepared()
+    require(settings, "GHL_LOCATION_ID", "GHL_API_KEY")
+    async with (
+        open_store(settings, application="perfectcatch ghl") as pool,
+        open_deals(settings, pool) as deals,
+    ):
+        assert deals is not None
+        if writes and not deals.enabled:
+            raise BadSetting("Nothing is written to the CRM: set GHL_SYNC_ENABLED=true.")
+        yield deals

@@ -1,0 +1,159 @@
+"""Whether the account is as deals need it, and every opportunity as it should be."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from perfectcatch.deals import deciding
+from perfectcatch.deals.deciding import CUSTOM, CUSTOMER_FIELD
+from perfectcatch.deals.desk import Account, Deals, known, rows_of
+from perfectcatch.deals.journey import one_of, wanted
+from perfectcatch.deals.mapping import discover, renamed
+from perfectcatch.deals.pulling import pull
+from perfectcatch.deals.working import drain
+from perfectcatch.errors import AskPerson, VendorRefused
+from perfectcatch.model.crm import Holder
+from perfectcatch.model.deals import STEPS, Track, Wanted
+from perfectcatch.store.deals import copies, facts, mapping, queue, rows
+from perfectcatch.store.deals.queue import Mark
+from perfectcatch.store.pool import transaction
+
+_CHUNK: Final = 500
+
+
+@dataclass(slots=True, kw_only=True)
+class Checked:
+    """What was found. ``account``: sentences; ``drift``: what opportunities say and should not."""
+
+    account: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    drift: list[dict[str, Any]] = field(default_factory=list)
+    looked_at: int = 0
+    repaired: int = 0
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is wrong, or nothing any more."""
+        return not self.account and len(self.drift) <= self.repaired
+
+
+async def check(deals: Deals, *, repair: bool = False) -> Checked:
+    """Look at stages, fields and scopes, read everything anew, and compare. ``repair``: put it right."""
+    found = Checked()
+    await _account(deals, found, repair=repair)
+    if found.account:
+        return found
+    await pull(deals, "all", full=True)
+    account = await deals.account()
+    async for customer_id in _customers(deals):
+        found.looked_at += 1
+        found.drift += [line async for line in _drift(deals, account, customer_id)]
+    if repair and found.drift and deals.enabled:
+        customers = {line["customer_id"] for line in found.drift}
+        async with transaction(deals.pool) as connection:
+            marks = [Mark(customer_id=each, reason="check", looks=True) for each in customers]
+            await queue.want(connection, deals.tenant_id, marks)
+        await drain(deals)
+        left = {each["customer_id"] async for each in _again(deals, account, sorted(customers))}
+        found.repaired = sum(line["customer_id"] not in left for line in found.drift)
+    return found
+
+
+async def _account(deals: Deals, found: Checked, *, repair: bool) -> None:
+    """Pipelines, custom fields and permissions, each asked for by itself."""
+    asked: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
+        ("pipelines", deals.crm.pipelines),
+        ("custom fields of contacts", lambda: deals.crm.custom_fields(Holder.CONTACT)),
+        ("custom fields of opportunities", lambda: deals.crm.custom_fields(Holder.OPPORTUNITY)),
+        ("contacts", lambda: anext(aiter(deals.crm.contact_pages()))),
+        ("opportunities", lambda: anext(aiter(deals.crm.opportunity_pages()))),
+    )
+    for what, ask in asked:
+        try:
+            await ask()
+        except (AskPerson, VendorRefused) as error:
+            found.account.append(f"The {what} cannot be read: {error}")
+    if found.account:
+        return
+    before = await mapping.load(deals.pool, deals.tenant_id)
+    stages = discover(await deals.crm.pipelines(), deals.rules, map(known, before))
+    found.notes += renamed(stages, map(known, before))
+    found.account += [
+        f"The account has no stage for {step}: add one, or name it in GHL_RULES_FILE."
+        for step in stages.missing
+    ]
+    for track in Track:
+        lacking = [step.value for step in STEPS[track] if step not in stages.spots]
+        if lacking:
+            found.notes.append(f"{track}: no stage for {', '.join(lacking)}; the one before stands for it.")
+    for holder, names in ((Holder.CONTACT, (CUSTOMER_FIELD,)), (Holder.OPPORTUNITY, CUSTOM)):
+        there = {name for each in await deals.crm.custom_fields(holder) for name in (each.name, each.key)}
+        found.notes += [
+            f"The field {name} of {holder} is missing{'' if repair else ': --repair adds it'}."
+            for name in names
+            if not any(name in (each, each.rpartition(".")[2]) for each in there)
+        ]
+    if repair and deals.enabled:
+        await mapping.save(deals.pool, deals.tenant_id, rows_of(stages))
+        deals.forget()
+
+
+async def _customers(deals: Deals) -> AsyncIterator[int]:
+    """Everybody who has or should have a deal."""
+    seen: set[int] = set()
+    for name in ("customers", "jobs", "estimates"):
+        after = 0
+        while page := await facts.touched(
+            deals.pool, deals.tenant_id, deals.entities, name, since=None, after=after, limit=_CHUNK
+        ):
+            after = page[-1][0]
+            for _, customer_id in page:
+                if customer_id not in seen:
+                    seen.add(customer_id)
+                    yield customer_id
+
+
+async def _again(deals: Deals, account: Account, customers: list[int]) -> AsyncIterator[dict[str, Any]]:
+    for customer_id in customers:
+        async for line in _drift(deals, account, customer_id):
+            yield line
+
+
+async def _drift(deals: Deals, account: Account, customer_id: int) -> AsyncIterator[dict[str, Any]]:
+    """What the opportunities of one customer say and should not, by the copies."""
+    about = await facts.facts_of(deals.pool, deals.tenant_id, deals.entities, customer_id)
+    if about is None or about.customer.st_id != customer_id:
+        return
+    asked = wanted(about, deals.rules, deals.clock.now(), deals.parts)
+    marks = await rows.of_customers(deals.pool, deals.tenant_id, about.family, [each.key for each in asked])
+    if account.one_a_contact and asked:
+        asked = (one_of(asked),)
+    ids = [mark.opportunity_id for mark in marks.values() if mark.opportunity_id is not None]
+    said = await copies.said(deals.pool, deals.tenant_id, ids)
+    for each in asked:
+        mark = marks.get(f"contact-{customer_id}" if account.one_a_contact else each.key)
+        if mark is None or mark.opportunity_id is None:
+            if mark is not None or not each.over:
+                yield _line(customer_id, each, "opportunity", "none", "one")
+            continue
+        copy = said.get(mark.opportunity_id)
+        if copy is None:
+            yield _line(customer_id, each, "opportunity", "gone", "there")
+            continue
+        for name, theirs, ours in _differences(each, account, copy):
+            if mark.conceded.get(name) is None:
+                yield _line(customer_id, each, name, theirs, ours)
+
+
+def _differences(each: Wanted, account: Account, copy: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    spot = account.stages.spot(each.step, each.unit)
+    if spot is None:
+        return
+    want = deciding.texts_wanted(each, spot)
+    for name in (deciding.STAGE, deciding.STATUS, deciding.VALUE, deciding.NAME):
+        if want[name] is not None and copy[name] != want[name]:
+            yield name, copy[name], want[name]
+
+
+def _line(customer_id: int, each: Wanted, name: str, theirs: Any, ours: Any) -> dict[str, Any]:
+    return {"customer_id": customer_id, "deal": each.key, "field": name, "is": theirs, "should_be": ours}
