@@ -1,0 +1,84 @@
+"""Deals over HTTP to the simulated location, with its rate, its late searches and its faults."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from dealer import Dealer
+
+from perfectcatch.connections import open_deals
+from perfectcatch.kit.clock import SystemClock
+from perfectcatch.sandbox.gohighlevel.server import LOCATION, PRIVATE_TOKEN, VENDOR, Fault, Vendor, make_app
+from perfectcatch.settings import Settings
+from perfectcatch.store.pool import Pool
+from vendors.gohighlevel.ghl_location import served
+from workflows.shop import Shop
+
+TENANT = 2900
+FAULTS = (None, "500_after", "429", "422_after")
+
+
+@asynccontextmanager
+async def dealing(pool: Pool, tenant: int) -> AsyncIterator[tuple[Dealer, Vendor]]:
+    app = make_app()
+    app[VENDOR].account.index_seconds = 0.2
+    async with served(app) as url:
+        settings = Settings(
+            service_titan_tenant_id=tenant,
+            ghl_api_key=PRIVATE_TOKEN,
+            ghl_location_id=LOCATION,
+            ghl_api_url=url,
+            ghl_sync_enabled=True,
+        )
+        async with open_deals(settings, pool, SystemClock()) as deals:
+            assert deals is not None
+            dealer = Dealer.new(pool, tenant)
+            dealer.deals = deals
+            dealer.shop = Shop(pool, tenant)
+            yield dealer, app[VENDOR]
+
+
+def stage(vendor: Vendor) -> list[tuple[str, str]]:
+    names = {
+        each["id"]: (line["name"], each["name"])
+        for line in vendor.account.pipelines
+        for each in line["stages"]
+    }
+    return [
+        (" / ".join(names[each["pipelineStageId"]]), each["status"])
+        for each in vendor.account.opportunities.values()
+    ]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_deal_goes_its_way_over_http(deals_pool: Pool, fault: str | None) -> None:
+    tenant = TENANT + FAULTS.index(fault)
+    async with dealing(deals_pool, tenant) as (dealer, vendor):
+        now = dealer.deals.clock.now()
+        await dealer.begin()
+        if fault is not None:
+            vendor.faults.append(Fault(fault, times=2, on="POST /"))
+        await dealer.shop.customer(7, createdOn=now.isoformat())
+        await dealer.run()
+        for _ in range(6):
+            if not await dealer.waiting():
+                break
+            await dealer.deals.clock.sleep(dealer.deals.rules.settle_seconds / 4)
+            await dealer.run()
+        assert stage(vendor) == [("SALES / New Lead", "open")]
+        await dealer.shop.job(70, 7, now)
+        await dealer.visit(71, 70, 7, now)
+        await dealer.run()
+        assert stage(vendor) == [("SALES / Appointment Scheduled", "open")]
+        await dealer.shop.estimate(72, 70, 7, now, "Sold", name="Heater", subtotal=5200)
+        await dealer.run()
+        assert stage(vendor) == [("SALES / Job Sold", "won")]
+        [deal] = vendor.account.opportunities.values()
+        assert (deal["monetaryValue"], deal["name"]) == (5200, "Lee, Ann - Heater - $5,200.00")
+        [contact] = vendor.account.contacts.values()
+        assert contact["tags"] == ["perfect-catch"]
+        assert await dealer.waiting() == []
+        calls = [each["what"] for each in vendor.calls]
+        if fault is None:
+            per_move = calls[-2:]
+            assert [each.split()[0] for each in per_move] == ["GET", "PUT"]
