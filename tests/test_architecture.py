@@ -208,7 +208,8 @@ def vendor_calls_leave_through_one_function(source: Source) -> Iterator[str]:
             serves = FLOORS.get(module.room) == FLOORS["sandbox"] and re.match(
                 r"aiohttp\.(web|typedefs)", imported
             )
-            if client and not serves and module.name != "kit.http":
+            finds = module.name == "kit.addresses" and re.match(r"aiohttp\.(abc|resolver)", imported)
+            if client and not serves and not finds and module.name != "kit.http":
                 yield f"{module.path} imports {imported} instead of calling kit.http"
 
 

@@ -14,6 +14,7 @@ import typer
 from perfectcatch.cli import app
 from perfectcatch.model.endpoint import Endpoint
 from perfectcatch.model.event import (
+    OURS,
     Above,
     All,
     AtMost,
@@ -126,6 +127,14 @@ def events_page() -> str:
             ]
             for event in sorted(entity.events, key=lambda each: isinstance(each, ClockRule)):
                 body.append(_row(f"`{event.event_type}`", event.does, _cause(event), _moment(event)))
+    body += [
+        "",
+        "## Events of our own",
+        "",
+        "They are about a customer (`entity` is `customers`), as far as one is known.",
+    ]
+    body += _table("Event", "Meaning")
+    body += [_row(f"`{name}`", does) for name, does in OURS.items()]
     introduction = """
 An event is a row of `automation.events`: one for each entity, id, version and type. A *transition* compares a
 record before and after a change, so a record that is touched again without it fires nothing. A *clock rule*

@@ -13,6 +13,7 @@ from perfectcatch.connections import (
     at_work,
     crm_app_of,
     crm_webhooks_of,
+    open_caller,
     open_deals,
     open_desk,
     open_thinker,
@@ -320,7 +321,13 @@ async def open_gateway(settings: Settings, *, meter: "Meter | None" = None) -> "
             zone=settings.service_titan_timezone,
             jobs=jobs,
             webhooks={each.name: each for each in webhooks},
-            workshop=workshop_of(settings, post.desk, jobs),
+            workshop=workshop_of(
+                settings,
+                post.desk,
+                jobs,
+                thinker=await stack.enter_async_context(open_thinker(settings, clock)),
+                caller=await stack.enter_async_context(open_caller(settings)),
+            ),
             read_customer=lambda st_id: read_whole(engine, BY_NAME["customers"], st_id, OF_CUSTOMER),
             hub=await stack.enter_async_context(
                 open_hub(pool, source.tenant_id, clock, poll_seconds=settings.event_poll_interval_ms / 1000)
@@ -346,6 +353,7 @@ def workshop_of(settings: Settings, desk: "Desk", jobs: "Jobs", **roles: Any) ->
     from perfectcatch.workflows.running import worker
     from perfectcatch.workflows.running.catalogue import Catalogue
     from perfectcatch.workflows.running.workshop import Workshop
+    from perfectcatch.workflows.thinking import Limits
 
     workshop = Workshop(
         pool=desk.pool,
@@ -356,6 +364,7 @@ def workshop_of(settings: Settings, desk: "Desk", jobs: "Jobs", **roles: Any) ->
         desk=desk,
         jobs=jobs,
         catalogue=Catalogue(desk.pool, desk.tenant_id, desk.clock),
+        ai_limits=Limits(dollars=settings.ai_daily_budget, calls=settings.ai_daily_calls),
         **roles,
     )
     worker.declare(workshop)
@@ -368,18 +377,15 @@ async def open_workshop(
 ) -> "AsyncIterator[Workshop]":
     """Everything that workflows run with."""
     from perfectcatch.deals.acting import Actions
-    from perfectcatch.kit.http import Http
     from perfectcatch.store.jobs.queue import open_jobs
     from perfectcatch.sync.refreshing import FreshCustomers
     from perfectcatch.vendors.servicetitan.related import OF_CUSTOMER
     from perfectcatch.vendors.servicetitan.writing import Operations
-    from perfectcatch.workflows.calling import AllowedHosts
 
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings, application=application))
         client = await stack.enter_async_context(open_source(settings, engine.pool, engine.clock))
         deals = await stack.enter_async_context(open_deals(settings, engine.pool, engine.clock))
-        hosts = [each for each in settings.workflow_allowed_hosts.split(",") if each.strip()]
         yield workshop_of(
             settings,
             await stack.enter_async_context(open_desk(settings, engine.pool, engine.clock)),
@@ -388,7 +394,7 @@ async def open_workshop(
             refresher=FreshCustomers(engine, BY_NAME["customers"], OF_CUSTOMER),
             writer=Operations(client),
             crm=Actions(deals) if deals is not None and deals.enabled else None,
-            caller=AllowedHosts(await stack.enter_async_context(Http()), hosts) if hosts else None,
+            caller=await stack.enter_async_context(open_caller(settings)),
         )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from perfectcatch.messaging.desk import Desk
     from perfectcatch.messaging.post import PostRoom
     from perfectcatch.model.crm import CrmAccount
-    from perfectcatch.model.roles import Thinker
+    from perfectcatch.model.roles import Caller, Thinker
     from perfectcatch.model.webhook import WebhookSource
     from perfectcatch.store.jobs.queue import Jobs
     from perfectcatch.vendors.gohighlevel.oauth import AppTokens
@@ -89,20 +89,32 @@ async def at_work(post: "PostRoom") -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def open_thinker(settings: Settings, clock: Clock) -> "AsyncIterator[Thinker | None]":
-    """The model that is asked: the first provider with a key; None without any, and rules decide alone."""
+    """The models that are asked, one where the other is away; None without any key: rules decide alone."""
     from perfectcatch.kit.http import Http
     from perfectcatch.vendors.anthropic.client import Anthropic
     from perfectcatch.vendors.openai.client import OpenAI
+    from perfectcatch.workflows.thinking import InTurn
 
+    thinkers: list[Thinker] = []
     async with Http() as http:
         if key := _shown(settings.anthropic_api_key):
             model, url = settings.anthropic_model, settings.anthropic_base_url
-            yield Anthropic(http=http, key=key, model=model, base_url=url, clock=clock)
-        elif key := _shown(settings.openai_api_key):
+            thinkers.append(Anthropic(http=http, key=key, model=model, base_url=url, clock=clock))
+        if key := _shown(settings.openai_api_key):
             model, url = settings.openai_model, settings.openai_base_url
-            yield OpenAI(http=http, key=key, model=model, base_url=url, clock=clock)
-        else:
-            yield None
+            thinkers.append(OpenAI(http=http, key=key, model=model, base_url=url, clock=clock))
+        yield InTurn(thinkers, clock) if thinkers else None
+
+
+@asynccontextmanager
+async def open_caller(settings: Settings) -> "AsyncIterator[Caller | None]":
+    """Who calls the hosts that the company has allowed; None where there are none."""
+    from perfectcatch.kit.http import Http
+    from perfectcatch.workflows.calling import AllowedHosts
+
+    hosts = [each for each in settings.workflow_allowed_hosts.split(",") if each.strip()]
+    async with Http(public_only=True) as http:
+        yield AllowedHosts(http, hosts) if hosts else None
 
 
 @asynccontextmanager

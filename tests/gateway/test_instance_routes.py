@@ -169,6 +169,9 @@ async def test_tasks_are_done(office: Office) -> None:
     await office.send("POST", f"/api/tasks/{listed['id']}/done", None)
     await office.send("POST", f"/api/tasks/{listed['id']}/done", None, 404)
     assert (await office.get("/api/tasks"))["data"] == []
+    [told] = (await office.get("/api/events?type=task_done"))["data"]
+    assert (told["entity"], told["st_id"], told["data"]["task_id"]) == ("customers", 7, listed["id"])
+    assert (told["data"]["step"], told["data"]["by"]) == ("call", "all")
 
 
 async def test_workflows_are_switched_and_removed(office: Office) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from floor import Floor
 from test_instances import customer, job, texts
+from test_poison import tried_out
 
 from perfectcatch.errors import Crash
 from perfectcatch.model.workflow import Mode
@@ -14,6 +15,7 @@ from perfectcatch.store.workflows import letters
 from perfectcatch.workflows import decisions
 from perfectcatch.workflows.running import dispatch, walk, worker
 from perfectcatch.workflows.running.ledger import Ledger, NotTogether
+from perfectcatch.workflows.running.trying import EVENT_TRIES
 
 CHORES = """
 name: chores
@@ -209,6 +211,8 @@ async def test_one_event_that_cannot_be_dealt_with_keeps_no_other_waiting(
     await floor.run()
     assert await floor.instances() == [("ended", "finished")]
     assert len(await tasks(floor)) == 3
+    assert await letters.unresolved(floor.workshop.pool, floor.tenant) == []
+    assert await tried_out(floor) == EVENT_TRIES - 1
     [letter] = await letters.unresolved(floor.workshop.pool, floor.tenant)
     assert (letter.kind, letter.error) == ("event", "Crash: It is poison.")
 

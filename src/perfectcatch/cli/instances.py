@@ -47,6 +47,40 @@ def redrive(letter: Annotated[int, typer.Argument(help="The number of a dead let
     run_command(_with_workshop(lambda workshop: _redrive(workshop, letter)))
 
 
+@app.command()
+def replay(
+    days: Annotated[int, typer.Option(min=1, max=400, help="Answers of how many days until now.")] = 30,
+) -> None:
+    """Send recorded answers of AI models through the decision again; nobody is asked, nothing is done."""
+    run_command(_replay(days))
+
+
+async def _replay(days: int) -> None:
+    from dataclasses import asdict
+    from datetime import timedelta
+
+    from perfectcatch.cli.start import looking
+    from perfectcatch.kit.clock import SystemClock
+    from perfectcatch.store.workflows import thoughts
+    from perfectcatch.workflows.running import replaying
+
+    async with looking() as (pool, tenant_id):
+        calls = await thoughts.since(pool, tenant_id, SystemClock().now() - timedelta(days=days))
+        found = await replaying.replay(pool, tenant_id, calls)
+    differing = [each for each in found if not each.same]
+    if Output.json:
+        result({"replayed": len(found), "differing": [asdict(each) for each in differing]})
+    for each in differing if not Output.json else ():
+        print(
+            f"Answer {each.id}, {each.workflow} {each.step}: {each.outcome_then}, {each.leads_to_then} then;"
+            f" {each.outcome}, {each.leads_to} now."
+        )
+    if not Output.json:
+        print(f"{len(found)} answers decide {'as they did' if not differing else 'differently in part'}.")
+    if differing:
+        raise typer.Exit(1)
+
+
 async def _status() -> None:
     from perfectcatch.cli.start import looking
     from perfectcatch.store.workflows import definitions, instances, letters

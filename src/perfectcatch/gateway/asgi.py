@@ -16,6 +16,7 @@ from perfectcatch.gateway import (
     enriching,
     health,
     instances,
+    links,
     message_people,
     message_words,
     messages,
@@ -64,6 +65,7 @@ ROUTERS = (
     message_words.router,
     workflows.router,
     unsubscribing.router,
+    links.router,
     instances.router,
     crm.router,
 )

@@ -1,6 +1,7 @@
 """Workflows that run: instances, questions, tasks, dead letters, switches, and why somebody got a message."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
@@ -17,11 +18,11 @@ from perfectcatch.store.messages import lists
 from perfectcatch.store.messages.lists import Wanted
 from perfectcatch.store.pool import transaction
 from perfectcatch.store.reading.fields import BIGGEST
-from perfectcatch.store.workflows import instances, steps
+from perfectcatch.store.workflows import instances, steps, thoughts
 from perfectcatch.store.workflows.explaining import explained
 from perfectcatch.store.workflows.instances import Instance
 from perfectcatch.store.workflows.lists import TABLES
-from perfectcatch.workflows.running import persons
+from perfectcatch.workflows.running import persons, replaying
 from perfectcatch.workflows.running.workshop import Workshop
 
 router = APIRouter(prefix="/api", tags=["workflows"])
@@ -215,9 +216,46 @@ async def task_done(request: Request, task_id: RowId) -> Response:
     """It stays listed among those that are done."""
     gateway = gateway_of(request)
     async with transaction(gateway.pool) as connection:
-        if not await steps.task_done(connection, gateway.tenant_id, task_id, by=caller_of(request)):
+        closed = await steps.task_done(
+            connection, gateway.tenant_id, task_id, by=caller_of(request), now=gateway.clock.now()
+        )
+        if not closed:
             raise NothingKnown(f"There is no open task {task_id}.")
     return answers.json({"id": task_id, "sentence": "It is done."}, answers.live(gateway))
+
+
+@router.get(
+    "/ai-calls", summary="What models were asked, what they said, and what it cost.",
+    response_model=models.AiCalls, **scoped(Scope.READ),
+)  # fmt: skip
+async def list_ai_calls(
+    request: Request,
+    status: Literal["asking", "answered", "refused", "failed", "spent"] | None = None,
+    workflow: Text = None,
+    instance_id: Annotated[int | None, Query(ge=1, le=BIGGEST)] = None,
+    sort: Sort = "-id",
+    after: After = None,
+    limit: Limit = 100,
+) -> Response:
+    """Every question of a workflow, asked or not."""
+    equal = {"status": status, "workflow": workflow, "workflow_instance_id": instance_id}
+    return await _page(
+        request, "ai_calls", Wanted(equal=equal, newest_first=sort == "-id", after=after, limit=limit)
+    )
+
+
+@router.post(
+    "/ai-calls/{call_id}/replay", summary="Decide again by a recorded answer.",
+    response_model=models.Replayed, **scoped(Scope.READ, 404),
+)  # fmt: skip
+async def replay_ai_call(request: Request, call_id: RowId) -> Response:
+    """Nobody is asked and nothing is done."""
+    gateway = gateway_of(request)
+    call = await thoughts.one(gateway.pool, gateway.tenant_id, call_id)
+    if call is None:
+        raise NothingKnown(f"There is no question {call_id}.")
+    [replayed] = await replaying.replay(gateway.pool, gateway.tenant_id, [call])
+    return answers.json(asdict(replayed), answers.live(gateway))
 
 
 @router.get(

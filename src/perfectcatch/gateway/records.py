@@ -17,8 +17,8 @@ from perfectcatch.gateway.models import Told
 from perfectcatch.gateway.problems import Denied
 from perfectcatch.kit.difference import differences
 from perfectcatch.model.entity import Entity, Type
+from perfectcatch.model.event import OURS
 from perfectcatch.people import timeline as timelines
-from perfectcatch.store.messages.people import EVENT as RECEIVED_EVENT
 from perfectcatch.store.reading import event_lists, versions
 from perfectcatch.store.reading.event_lists import Wanted
 from perfectcatch.store.reading.fields import BIGGEST, nearest, value_of
@@ -226,7 +226,7 @@ async def events(
     gateway = gateway_of(request)
     types = [part.strip() for each in type or () for part in each.split(",")]
     known = {rule.event_type for each in gateway.entities.values() for rule in each.events}
-    known.add(RECEIVED_EVENT)
+    known.update(OURS)
     for name in types:
         if name not in known:
             raise BadArgument(f"There is no event type {name[:60]!r}{nearest(name, sorted(known))}")

@@ -3,7 +3,9 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from perfectcatch.gateway.models import Asked, Told
+from pydantic import Field
+
+from perfectcatch.gateway.models import Asked, Dollars, Told
 
 
 class Trigger(Told):
@@ -193,3 +195,51 @@ class Done(Told):
 
     id: int
     sentence: str
+
+
+class AiCall(Told):
+    """A question to a model. ``words``: what it said; ``answer``: what counted, maybe of the rules."""
+
+    id: int
+    workflow: str
+    instance_id: int
+    step: str
+    occurrence: int
+    status: Literal["asking", "answered", "refused", "failed", "spent"]
+    sentence: str
+    question: str
+    data: dict[str, Any]
+    schema_: dict[str, Any] = Field(alias="schema")
+    provider: str | None
+    model: str | None
+    words: str | None
+    answer: dict[str, Any] | None
+    outcome: str | None
+    leads_to: str | None
+    input_tokens: int
+    output_tokens: int
+    cost: Dollars
+    asked_at: datetime
+    answered_at: datetime | None
+
+
+class AiCalls(Told):
+    """A page of questions."""
+
+    data_as_of: datetime | None
+    data: list[AiCall]
+    next: str | None
+
+
+class Replayed(Told):
+    """What a recorded answer decides now."""
+
+    id: int
+    workflow: str
+    step: str
+    answer: dict[str, Any]
+    outcome: str
+    leads_to: str
+    outcome_then: str | None
+    leads_to_then: str | None
+    same: bool

@@ -18,6 +18,7 @@ from perfectcatch.kit import retry
 from perfectcatch.kit.clock import Clock
 from perfectcatch.kit.fitting import fitted
 from perfectcatch.kit.http import Http, Request, Response
+from perfectcatch.kit.thought import Thought
 
 CALL_SECONDS: Final = 60.0
 LARGEST_ANSWER: Final = 1024 * 1024
@@ -87,6 +88,13 @@ def _read(response: Response, who: str) -> Any:
         return json.loads(response.body)
     except (ValueError, RecursionError):
         raise Refused(f"{who} gave an answer that is not JSON.") from None
+
+
+def settled(thought: Thought, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The answer that a model's words hold. Raises ``Refused`` where there is none, or it does not fit."""
+    if thought.trouble:
+        raise Refused(thought.trouble)
+    return answer_of(thought.words, schema, who=thought.who)
 
 
 def answer_of(text: str | None, schema: Mapping[str, Any], *, who: str) -> Mapping[str, Any]:

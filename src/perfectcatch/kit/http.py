@@ -27,6 +27,7 @@ from yarl import URL
 
 from perfectcatch.errors import BadSetting, Crash, VendorTimeout, VendorUnavailable
 from perfectcatch.kit import redact
+from perfectcatch.kit.addresses import PublicResolver
 
 MEBIBYTE = 1024 * 1024
 # Larger reads than aiohttp's default of 64 KiB halve the CPU of a large body; beyond 256 KiB nothing is won.
@@ -105,7 +106,8 @@ class Http:
     """An HTTP client with a shared connection pool; an async context manager.
 
     It follows no redirect, keeps no cookie, sends nothing twice, and gives either a whole body or an error.
-    ``max_bytes`` limits a body after decompression.
+    ``max_bytes`` limits a body after decompression. ``public_only``: a host's name leads to public addresses
+    or nowhere; an address that is written as such is the caller's to judge.
     """
 
     def __init__(
@@ -116,7 +118,9 @@ class Http:
         connections: int = 64,
         compressed: bool = True,
         user_agent: str = "perfectcatch",
+        public_only: bool = False,
     ) -> None:
+        self._public_only = public_only
         self._deadlines = deadlines or Deadlines()
         self._max_bytes = max_bytes
         self._connections = connections
@@ -127,7 +131,9 @@ class Http:
     async def __aenter__(self) -> Self:
         """Open the pool; connections are made when needed."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections),
+            connector=aiohttp.TCPConnector(
+                limit=self._connections, resolver=PublicResolver() if self._public_only else None
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             read_bufsize=_READ_BUFFER,

@@ -8,9 +8,20 @@ A *clock rule* fires once per record and stage when a moment passes, whether or 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 Row = Mapping[str, Any]
+
+# Events that come from us and not from a record of the vendor, and what happened then.
+OURS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "message_received": "A person wrote to us.",
+        "opted_out": "A person wants no more messages; once for each customer with the address.",
+        "review_opened": "The link of a review request was opened by a person, once for each request.",
+        "task_done": "Somebody closed a task.",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,10 @@
 """Roles that workflows reach the outside world by; vendors fulfil them, and each may be absent."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Protocol
+
+from perfectcatch.kit.thought import Thought
 
 
 class Crm(Protocol):
@@ -46,8 +49,12 @@ class Thinker(Protocol):
 
     async def think(
         self, question: str, *, schema: Mapping[str, Any], data: Mapping[str, Any], tokens: int
-    ) -> Mapping[str, Any]:
-        """Answer ``question`` about ``data``, which is never taken for instructions.
+    ) -> Thought:
+        """What it says to ``question`` about ``data``, which is never taken for instructions.
 
-        Raises Retry where the model cannot be asked now, Refused where its answer does not fit ``schema``.
+        Whether the words fit ``schema`` is for the caller to see. Raises Retry where the model cannot be
+        asked now, AskPerson where it refuses our key, Refused where it takes no such question.
         """
+
+    def most(self, characters: int, tokens: int) -> Decimal:
+        """Dollars that a question of so many characters costs at most, answered with ``tokens``."""

@@ -148,7 +148,8 @@ class Message(Step):
 
     ``to`` is an expression; without it the contact of the instance is meant. ``data`` goes to the gate with
     the intent: ``notice``, ``may_repeat``, ``reply``. ``expires`` is an expression for the moment after which
-    the message is of no use.
+    the message is of no use. ``tracks`` names the setting whose address leaves as a short link that tells
+    when it is opened.
     """
 
     channel: Channel
@@ -156,6 +157,7 @@ class Message(Step):
     purpose: Purpose | None = None  # None: that of the workflow's class
     to: Expression | None = None
     expires: Expression | None = None
+    tracks: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
 
 

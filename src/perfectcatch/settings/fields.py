@@ -1,6 +1,7 @@
 """The settings, a field each."""
 
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
@@ -255,8 +256,20 @@ class Settings(BaseSettings):
     anthropic_model: str = setting(
         AI, "claude-sonnet-5-5", "The model that is asked.", give="the name of a model"
     )
+    ai_daily_budget: Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] = setting(
+        AI,
+        Decimal(5),
+        "Dollars that questions to AI models may cost on a day; above it workflows decide by rules.",
+        give="a number from 0",
+    )
+    ai_daily_calls: Annotated[int, Field(ge=0)] = setting(
+        AI, 500, "How many questions AI models are asked on a day at most.", give="a whole number from 0"
+    )
     openai_api_key: SecretStr | None = setting(
-        AI, None, "The key of the second provider, asked where the first has no key.", give=CONSOLE
+        AI,
+        None,
+        "The key of the second provider, asked where the first has no key or cannot be asked.",
+        give=CONSOLE,
     )
     openai_base_url: WebAddress = setting(
         AI, "https://api.openai.com/v1", "Where the second provider's API answers.", give=ADDRESS
@@ -334,8 +347,9 @@ class Settings(BaseSettings):
     workflow_allowed_hosts: str = setting(
         SERVICE,
         "",
-        "Hosts that HTTP steps of workflows may call, with commas between; none without.",
-        give="host names with commas between",
+        "Hosts that HTTP steps of workflows may call, with commas between; none without. A host alone"
+        " means the usual port; an address of a private network has to stand there as it is.",
+        give="host names with commas between, such as api.example.com,10.0.0.5:8080",
     )
     environment: Annotated[Literal["development", "production"], Word] = setting(
         SERVICE, "development", "What this installation is for.", give="development or production"

@@ -1,5 +1,6 @@
 """What must be right before real people's data are served: in production the server refuses to start else."""
 
+import ipaddress
 import os
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -10,7 +11,7 @@ from perfectcatch.settings.fields import Settings
 
 _SHORTEST: Final = 32
 _GUESSED: Final = frozenset({"", "postgres", "password", "perfectcatch", "secret", "admin", "changeme"})
-_OURSELVES: Final = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - to be refused
+_OURSELVES: Final = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
 
 Check = Callable[[Settings], str | None]
 """A sentence that names the setting and how to mend it, None when all is well."""
@@ -49,12 +50,36 @@ def _public_address(settings: Settings) -> str | None:
 
 def _real_vendor(settings: Settings) -> str | None:
     for name in ("service_titan_api_url", "service_titan_auth_url", "ghl_api_url"):
-        parts = urlsplit(getattr(settings, name))
-        if parts.scheme != "https" or parts.hostname in _OURSELVES:
+        if not _is_outside(getattr(settings, name)):
             return (
                 f"{name.upper()} does not lead to the vendor over https: a simulated one can be told anything"
             )
     return None
+
+
+def _real_carriers(settings: Settings) -> str | None:
+    """What carries messages or answers questions is the vendor itself, or nobody hears anything."""
+    wrong = [
+        name.upper()
+        for name in ("twilio_api_url", "sendgrid_api_url", "anthropic_base_url")
+        if not _is_outside(getattr(settings, name))
+    ]
+    if not wrong:
+        return None
+    lead = "does not lead" if len(wrong) == 1 else "do not lead"
+    return f"{' and '.join(wrong)} {lead} to the vendor over https: what goes there reaches nobody"
+
+
+def _is_outside(url: str) -> bool:
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".").lower()
+    if parts.scheme != "https" or host in _OURSELVES or host.endswith(".localhost"):
+        return False
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return True
+    return not (address.is_loopback or address.is_unspecified)
 
 
 def _database_password(settings: Settings) -> str | None:
@@ -88,6 +113,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     _webhook_secret,
     _public_address,
     _real_vendor,
+    _real_carriers,
     _database_password,
     _rate,
     _quiet_log,

@@ -7,16 +7,17 @@ a higher id that was read already. A ``Place`` therefore remembers what was visi
 
 import json
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
 
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from perfectcatch.errors import BadArgument
 from perfectcatch.store.names import EVENT_CHANNEL, EVENTS
-from perfectcatch.store.pool import Pool
+from perfectcatch.store.pool import Connection, Pool
 
 # How far behind a read id a row may still appear: all the events of a few pages that are merged side by side.
 LATE: Final = 50_000
@@ -146,3 +147,34 @@ async def by_ids(pool: Pool, tenant_id: int, ids: list[int]) -> list[Event]:
             (tenant_id, ids),
         )
         return await cursor.fetchall()
+
+
+async def tell(
+    connection: Connection,
+    tenant_id: int,
+    event_type: str,
+    entity: str,
+    st_id: int,
+    *,
+    version: str,
+    at: datetime,
+    data: Mapping[str, Any],
+) -> int | None:
+    """Write an event of our own and wake who listens, when the transaction commits.
+
+    Its id; None where this version of it was told before.
+    """
+    stored = await connection.execute(
+        f"""
+        insert into {EVENTS} (tenant_id, event_type, entity, st_id, version, occurred_at, historical, data)
+        values (%s, %s, %s, %s, %s, %s, false, %s)
+        on conflict (tenant_id, entity, st_id, event_type, version) do nothing returning id
+        """,
+        (tenant_id, event_type, entity, st_id, version, at, Jsonb(dict(data))),
+    )
+    row = await stored.fetchone()
+    if row is None:
+        return None
+    payload = json.dumps({"tenant_id": tenant_id, "ids": [row[0]]})
+    await connection.execute("select pg_notify(%s, %s)", (EVENT_CHANNEL, payload))
+    return int(row[0])

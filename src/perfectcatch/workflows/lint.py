@@ -11,6 +11,7 @@ from typing import Any, Final
 from perfectcatch.errors import PerfectCatchError
 from perfectcatch.kit import cron
 from perfectcatch.model.entity import Entity
+from perfectcatch.model.event import OURS
 from perfectcatch.model.messaging import Purpose
 from perfectcatch.model.workflow import (
     Approval,
@@ -26,6 +27,8 @@ from perfectcatch.model.workflow import (
 )
 from perfectcatch.workflows import shapes
 from perfectcatch.workflows.decisions import THE_END
+from perfectcatch.workflows.links import TRACKED
+from perfectcatch.workflows.lint_models import models_of
 from perfectcatch.workflows.lint_texts import (
     Finding,
     condition,
@@ -41,8 +44,6 @@ __all__ = ["Finding", "events_of", "lint"]
 
 Entities = Mapping[str, Entity]
 
-# Events that come from us and not from a record: what people write back.
-OURS: Final = ("message_received", "opted_out", "tick", "webhook", "task_done", "review_opened")
 NEEDS: Final = ("calls", "chat", "crm", "ads", "slots")
 _MARKETING_STOPS: Final = ("reply", "opt_out", "gone")
 # What a change at the source makes happen, by the end of its operation's name.
@@ -79,6 +80,7 @@ def lint(
         _stops(definition),
         expressions_of(definition, records, events_of(entities)),
         templates_of(definition, records),
+        models_of(definition),
         _settings(definition),
         _circles(definition, beside),
     )
@@ -88,7 +90,11 @@ def lint(
 
 def events_of(entities: Entities) -> set[str]:
     """Every event that can start a workflow."""
-    return {event.event_type for entity in entities.values() for event in entity.events} | set(OURS)
+    return (
+        {event.event_type for entity in entities.values() for event in entity.events}
+        | set(OURS)
+        | {"tick", "webhook"}
+    )
 
 
 def _shown(value: Any) -> Any:
@@ -160,10 +166,20 @@ def _named(definition: Definition, step: Step, beside: Mapping[str, Definition])
             yield error(f"step {step.id}", f"There is no template {step.template}.")
         elif template.channel is not step.channel:
             yield error(f"step {step.id}", f"Template {step.template} is for {template.channel}.")
+        yield from _tracked(definition, step)
     if isinstance(step, Run) and step.workflow not in beside:
         yield error(f"step {step.id}", f"There is no workflow {step.workflow}.")
     if isinstance(step, Think) and step.decides is not None and step.decides not in step.otherwise:
         yield error(f"step {step.id}", f"The answer without a model lacks {step.decides}.")
+
+
+def _tracked(definition: Definition, step: Message) -> Iterator[Finding]:
+    if step.tracks is None:
+        return
+    if step.tracks not in TRACKED:
+        yield error(f"step {step.id}", f"It tracks {step.tracks}: only {', '.join(TRACKED)} can be.")
+    elif step.tracks not in definition.settings:
+        yield error(f"step {step.id}", f"It tracks {step.tracks}, and there is no such setting.")
 
 
 def _explicit(step: Step) -> Iterator[str]:

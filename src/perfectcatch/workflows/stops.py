@@ -28,7 +28,8 @@ _RULES: Final = (
     StopRule(
         name="opt_out",
         events=("opted_out", "message_received"),
-        when="happened.exists(h, h.type == 'opted_out'"
+        # Who ends marketing alone still hears of a visit; what is marketing the gate refuses for good.
+        when="happened.exists(h, (h.type == 'opted_out' && h.data.covers != 'purpose')"
         " || (h.type == 'message_received' && h.data.meaning == 'opt_out'))",
         sentence="The customer does not want messages any more.",
     ),

@@ -11,7 +11,7 @@ from anthropic.types.message_create_params import MessageCreateParamsNonStreamin
 from pydantic import TypeAdapter
 
 from perfectcatch.errors import CredentialsRejected, RateLimited, Refused, Retry
-from perfectcatch.kit.asking import question_with
+from perfectcatch.kit.asking import question_with, settled
 from perfectcatch.kit.clock import FakeClock
 from perfectcatch.kit.fitting import fitted, promised
 from perfectcatch.kit.http import Http
@@ -68,7 +68,12 @@ async def asking(
     try:
         async with Http() as http:
             thinker = model(http=http, key="k", model="m", base_url=url, clock=FakeClock())
-            yield lambda: thinker.think("Unhappy?", schema=SCHEMA, data=HOSTILE, tokens=500), seen
+
+            async def ask() -> Any:
+                thought = await thinker.think("Unhappy?", schema=SCHEMA, data=HOSTILE, tokens=500)
+                return settled(thought, SCHEMA)
+
+            yield ask, seen
     finally:
         await runner.cleanup()
 

@@ -7,11 +7,10 @@ from typing import Any, Final
 from psycopg.types.json import Jsonb
 
 from perfectcatch.model.messaging import Received
+from perfectcatch.store import events
 from perfectcatch.store.names import (
     ADDRESSES,
     CONSENTS,
-    EVENT_CHANNEL,
-    EVENTS,
     MESSAGE_CHANNEL,
     OPT_OUTS,
     RECEIVED,
@@ -20,6 +19,7 @@ from perfectcatch.store.pool import Connection
 
 EVENT: Final = "message_received"
 ENTITY: Final = "messages"  # of events about messages from people; their st_id is ours
+OPTED_OUT: Final = "opted_out"
 
 
 async def add_consent(
@@ -76,7 +76,10 @@ async def add_opt_out(
     received_id: int | None = None,
     message_id: int | None = None,
 ) -> int | None:
-    """Note an opt-out; None if the same one is in force already. ``covers`` None: what the rules say."""
+    """Note an opt-out, and tell it as an event; None if the same one is in force already.
+
+    ``covers`` None: what the rules say.
+    """
     stored = await connection.execute(
         f"""
         insert into {OPT_OUTS} (tenant_id, channel, address, customer_ids, covers, source, wording, since,
@@ -104,7 +107,19 @@ async def add_opt_out(
         },
     )
     row = await stored.fetchone()
-    return int(row[0]) if row else None
+    if row is None:
+        return None
+    told = {"opt_out_id": row[0], "channel": channel, "covers": covers, "source": source}
+    for customer_id in customer_ids:
+        await events.tell(
+            connection, tenant_id, OPTED_OUT, "customers", customer_id,
+            version=f"opt-out {row[0]}", at=since, data=told | {"customer_id": customer_id},
+        )  # fmt: skip
+    if not customer_ids:
+        await events.tell(
+            connection, tenant_id, OPTED_OUT, "opt_outs", row[0], version="1", at=since, data=told
+        )
+    return int(row[0])
 
 
 async def end_opt_outs(
@@ -215,17 +230,10 @@ async def tell_received(
     data: Mapping[str, Any],
 ) -> int:
     """Write the business event of a message from a person, and wake who listens. The event's id."""
-    stored = await connection.execute(
-        f"""
-        insert into {EVENTS} (tenant_id, event_type, entity, st_id, version, occurred_at, historical, data)
-        values (%s, %s, %s, %s, %s, %s, false, %s)
-        on conflict (tenant_id, entity, st_id, event_type, version) do nothing returning id
-        """,
-        (tenant_id, EVENT, ENTITY, received_id, "1", at, Jsonb(dict(data))),
+    event_id = await events.tell(
+        connection, tenant_id, EVENT, ENTITY, received_id, version="1", at=at, data=data
     )
-    event_id = await _id(stored)
-    payload = f'{{"tenant_id": {tenant_id}, "ids": [{event_id}]}}'
-    await connection.execute("select pg_notify(%s, %s)", (EVENT_CHANNEL, payload))
+    assert event_id is not None, "a message from a person is stored once"
     await connection.execute("select pg_notify(%s, %s)", (MESSAGE_CHANNEL, f"received {received_id}"))
     return event_id
 

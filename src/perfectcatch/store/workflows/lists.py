@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from perfectcatch.store.names import APPROVALS, DEAD_LETTERS, INSTANCES, TASKS
+from perfectcatch.store.names import AI_CALLS, APPROVALS, DEAD_LETTERS, INSTANCES, TASKS
 
 TABLES: Final[Mapping[str, tuple[str, str]]] = {
     "instances": (
@@ -25,5 +25,11 @@ TABLES: Final[Mapping[str, tuple[str, str]]] = {
         APPROVALS,
         """id, workflow_instance_id as instance_id, step, question, role, until, asked_at, answer,
         answered_by, answered_at""",
+    ),
+    "ai_calls": (
+        AI_CALLS,
+        """id, workflow, workflow_instance_id as instance_id, step, occurrence, status, sentence, question,
+        data, schema, provider, model, words, answer, outcome, leads_to, input_tokens, output_tokens, cost,
+        asked_at, answered_at""",
     ),
 }

@@ -6,12 +6,14 @@ from typing import Any, Final
 
 from psycopg.rows import class_row
 
+from perfectcatch.store import events
 from perfectcatch.store.names import APPROVALS, EXECUTIONS, TASKS
 from perfectcatch.store.pool import Connection, Pool
 
 DOING: Final = "doing"
 DONE: Final = "done"
 DEFERRED: Final = "deferred"
+TASK_DONE: Final = "task_done"
 NO_EFFECT: Final = "no_effect"  # an outcome: this attempt certainly changed nothing
 
 
@@ -165,16 +167,36 @@ async def forget_attempts(connection: Connection, tenant_id: int, instance_id: i
     )
 
 
-async def task_done(connection: Connection, tenant_id: int, task_id: int, *, by: str) -> bool:
-    """Close a task; False: there is no such open one."""
+async def task_done(connection: Connection, tenant_id: int, task_id: int, *, by: str, now: datetime) -> bool:
+    """Close a task, and tell it as an event; False: there is no such open one."""
     found = await connection.execute(
         f"""
-        update {TASKS} set status = 'done', done_at = now(), done_by = %s
+        update {TASKS} set status = 'done', done_at = %s, done_by = %s
         where tenant_id = %s and id = %s and status = 'open'
+        returning customer_id, title, role, workflow_instance_id, step
         """,
-        (by, tenant_id, task_id),
+        (now, by, tenant_id, task_id),
     )
-    return found.rowcount > 0
+    row = await found.fetchone()
+    if row is None:
+        return False
+    customer_id, title, role, instance_id, step = row
+    data = {
+        "task_id": task_id,
+        "title": title,
+        "role": role,
+        "instance_id": instance_id,
+        "step": step,
+        "by": by,
+    }
+    if customer_id is None:
+        await events.tell(connection, tenant_id, TASK_DONE, "tasks", task_id, version="1", at=now, data=data)
+    else:
+        await events.tell(
+            connection, tenant_id, TASK_DONE, "customers", customer_id,
+            version=f"task {task_id}", at=now, data=data | {"customer_id": customer_id},
+        )  # fmt: skip
+    return True
 
 
 async def had_no_effect(

@@ -5,15 +5,23 @@ This interface is also what most servers of other models speak, so OPENAI_BASE_U
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from perfectcatch.errors import Refused
-from perfectcatch.kit.asking import CALL_SECONDS, LARGEST_ANSWER, RULES, answer_of, asked, question_with
+from perfectcatch.kit.asking import CALL_SECONDS, LARGEST_ANSWER, RULES, asked, question_with
 from perfectcatch.kit.clock import Clock
 from perfectcatch.kit.fitting import promised
 from perfectcatch.kit.http import Http, Request
+from perfectcatch.kit.thought import Price, Thought, counted, price_of
 
 WHO: Final = "OpenAI"
+# Dollars for a million tokens, by how a model's name begins.
+PRICES: Final = {
+    "gpt-5": Price(asked=Decimal("1.25"), answered=Decimal(10)),
+    "gpt-5-mini": Price(asked=Decimal("0.25"), answered=Decimal(2)),
+    "gpt-5-nano": Price(asked=Decimal("0.05"), answered=Decimal("0.40")),
+}
 
 
 class OpenAI:
@@ -22,14 +30,15 @@ class OpenAI:
     def __init__(self, *, http: Http, key: str, model: str, base_url: str, clock: Clock) -> None:
         self._http = http
         self._model = model
+        self._price = price_of(PRICES, model)
         self._url = f"{base_url.rstrip('/')}/chat/completions"
         self._clock = clock
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 
     async def think(
         self, question: str, *, schema: Mapping[str, Any], data: Mapping[str, Any], tokens: int
-    ) -> Mapping[str, Any]:
-        """Answer ``question`` about ``data`` with at most ``tokens``."""
+    ) -> Thought:
+        """What the model says to ``question`` about ``data``, with at most ``tokens``."""
         told = promised(schema)
         # A strict shape has no property that may be left out.
         strict = set(told.get("required", ())) == set(told.get("properties", {}))
@@ -59,6 +68,19 @@ class OpenAI:
             refusal, words = message.get("refusal"), message.get("content")
         except (KeyError, IndexError, TypeError, AttributeError):
             raise Refused(f"{WHO} gave an answer without a message.") from None
-        if refusal or ended in ("length", "content_filter"):
-            raise Refused(f"{WHO} did not finish its answer: {ended or 'refusal'}.")
-        return answer_of(words if isinstance(words, str) else None, schema, who=WHO)
+        usage = said.get("usage")
+        took, gave = counted(usage, "prompt_tokens"), counted(usage, "completion_tokens")
+        unfinished = refusal or ended in ("length", "content_filter")
+        return Thought(
+            who=WHO,
+            model=self._model,
+            words=words if isinstance(words, str) else None,
+            trouble=f"{WHO} did not finish its answer: {ended or 'refusal'}." if unfinished else "",
+            input_tokens=took,
+            output_tokens=gave,
+            cost=self._price.of(took, gave),
+        )
+
+    def most(self, characters: int, tokens: int) -> Decimal:
+        """Dollars at most: no character has more than a token."""
+        return self._price.of(characters, tokens)

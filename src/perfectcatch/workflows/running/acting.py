@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from perfectcatch.errors import (
-    AskPerson,
     BadTemplate,
     BrokenMerge,
     NotConnected,
@@ -36,15 +35,16 @@ from perfectcatch.model.workflow import (
     Write,
 )
 from perfectcatch.store.pool import transaction
-from perfectcatch.store.workflows import instances, steps
+from perfectcatch.store.workflows import instances, steps, thoughts
 from perfectcatch.store.workflows.freshness import is_fresh
 from perfectcatch.store.workflows.instances import Instance
-from perfectcatch.workflows import filling
+from perfectcatch.workflows import filling, links
 from perfectcatch.workflows.records import Records
-from perfectcatch.workflows.running import hand
+from perfectcatch.workflows.running import asking, hand
 from perfectcatch.workflows.running.ledger import Ledger
 from perfectcatch.workflows.running.starting import start
 from perfectcatch.workflows.running.workshop import STALE, Workshop
+from perfectcatch.workflows.thinking import leads_to, outcome_of
 
 SHADOW_REASON: Final = "shadow"  # the gate's word for: it would go now
 SHADOW: Final = "Shadow mode: it would be done now."
@@ -129,6 +129,15 @@ async def _message(workshop: Workshop, acting: Acting, step: Message) -> Outcome
         )
     except (BrokenMerge, BadTemplate) as error:
         return _done("suppressed", "broken_merge", str(error))
+    company = workshop.desk.company
+    intent = links.shortened(
+        intent,
+        step,
+        acting.definition,
+        public_url=company.public_url,
+        secret=company.secret,
+        tenant_id=workshop.tenant_id,
+    )
     if not intent.recipient:
         return _done("suppressed", "no_address", "There is nobody to write to on this channel.")
     decision = await gate.send(workshop.desk, intent)
@@ -263,19 +272,17 @@ async def _call(workshop: Workshop, acting: Acting, step: Call) -> Outcome:
 
 async def _think(workshop: Workshop, acting: Acting, step: Think) -> Outcome:
     question = _text(step.question, acting.records)
-    answer, sentence = dict(step.otherwise), "By rules alone: no AI model is connected."
-    if workshop.thinker is not None:
-        shown = {name: _plain(acting.records.get(name)) for name in step.shows}
-        try:
-            thought = await workshop.thinker.think(
-                question, schema=step.schema, data=shown, tokens=step.budget
-            )
-            answer, sentence = dict(thought), "An AI model answered."
-        except (Refused, Retry, AskPerson) as error:
-            # Whoever waits for this must not wait for a model: its vendor may be away for hours.
-            sentence = f"By rules alone: {error}"
-    word = str(answer.get(step.decides)) if step.decides is not None else "done"
-    return _done(word, "", sentence, answer)
+    shown = {name: _plain(acting.records.get(name)) for name in step.shows}
+    answer, sentence, call_id = await asking.answer_for(
+        workshop, acting.instance, step, acting.occurrence, question, shown
+    )
+    word = outcome_of(step, answer)
+    if call_id is not None:
+        await thoughts.decided(
+            workshop.pool, workshop.tenant_id, call_id,
+            answer=answer, outcome=word, leads_to=leads_to(acting.definition, step, word),
+        )  # fmt: skip
+    return _done(word, "", sentence, dict(answer))
 
 
 async def _run(workshop: Workshop, acting: Acting, step: Run) -> Outcome:

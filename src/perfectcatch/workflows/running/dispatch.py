@@ -6,7 +6,8 @@ crash repeats nothing and loses nothing.
 
 A batch goes together: records are read for all of its customers at once, and new instances walk at once as
 far as nothing reaches outside. Where anything of that fails, nothing of it is kept, and the same events are
-dealt with one by one: what is wrong with one goes to the dead letters, the others are not kept waiting.
+dealt with one by one: what is wrong with one is tried again by itself (``trying``), the others are not kept
+waiting.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from perfectcatch.model.workflow import Definition, Earlier, Verdict
 from perfectcatch.store import events, state
 from perfectcatch.store.events import Event, Place
 from perfectcatch.store.pool import Connection, transaction
-from perfectcatch.store.workflows import batches, instances, letters
+from perfectcatch.store.workflows import batches, instances
 from perfectcatch.store.workflows.instances import Instance
 from perfectcatch.workflows import bundle, decisions
 from perfectcatch.workflows.bundle import Key, Names, Present
@@ -30,7 +31,8 @@ from perfectcatch.workflows.records import Records
 from perfectcatch.workflows.running import hand
 from perfectcatch.workflows.running.catalogue import Active
 from perfectcatch.workflows.running.ledger import Ledger, NotTogether
-from perfectcatch.workflows.running.starting import born, key_of, start
+from perfectcatch.workflows.running.starting import born, key_of
+from perfectcatch.workflows.running.trying import carefully, occasion_of, wanted_by
 from perfectcatch.workflows.running.walk import Walk, fails, is_ours, onward
 from perfectcatch.workflows.running.workshop import Workshop, order
 
@@ -80,7 +82,8 @@ async def _batch(workshop: Workshop, limit: int, *, together: bool) -> Done | No
             done.started = await _start_together(workshop, connection, active, found, owners)
         else:
             for event in found:
-                await _carefully(workshop, connection, active, event, done)
+                started, well = await carefully(workshop, connection, active, event)
+                done.started, done.failed = done.started + started, done.failed + (not well)
         await _wake_all(workshop, connection, found, owners, done)
         await state.put(connection, workshop.tenant_id, PLACE, str(reached))
     return done
@@ -128,13 +131,13 @@ async def _start_together(
     owners: Mapping[Key, int],
 ) -> int:
     """Start what the events start; how many instances there are of them. Raises where that fails for one."""
-    wanted = [(event, each) for event in found for each in _wanted(active, event)]
+    wanted = [(event, each) for event in found for each in wanted_by(active, event)]
     if not wanted:
         return 0
     before = await batches.decided_before(
-        connection, workshop.tenant_id, [(each.definition.name, _occasion(event)) for event, each in wanted]
+        connection, workshop.tenant_id, [(each.definition.name, occasion_of(event)) for event, each in wanted]
     )
-    wanted = [pair for pair in wanted if (pair[1].definition.name, _occasion(pair[0])) not in before]
+    wanted = [pair for pair in wanted if (pair[1].definition.name, occasion_of(pair[0])) not in before]
     if not wanted:
         return 0
     whose = {event.id: _only(hand.owners_of(event, owners)) for event, _ in wanted}
@@ -152,7 +155,7 @@ async def _start_together(
         rows = present.of(customer_id, [(event.entity, event.st_id)])
         records = hand.of_start(workshop, rows, names, event, customer_id, each.definition.settings)
         key = key_of(each.definition, records)
-        asked.append(_Asked(each, event, _occasion(event), customer_id, records, key))
+        asked.append(_Asked(each, event, occasion_of(event), customer_id, records, key))
     ledger = Ledger(workshop, connection, workshop.clock.now())
     starting = await _decide(ledger, asked)
     await _walk_all(ledger, starting, present, names)
@@ -254,54 +257,8 @@ def _may_walk(definition: Definition, *, shadow: bool) -> bool:
     return not step.acts or step.when is not None or is_ours(step, shadow=shadow)
 
 
-def _wanted(active: Sequence[Active], event: Event) -> list[Active]:
-    return [each for each in active if event.event_type in each.definition.trigger.events]
-
-
-def _occasion(event: Event) -> str:
-    return f"{event.event_type}/{event.entity}-{event.st_id}/{event.version}"
-
-
 def _only(owners: Sequence[int]) -> int | None:
     return owners[0] if len(owners) == 1 else None
-
-
-# Event by event ----------------------------------------------------------------------------------
-
-
-async def _carefully(
-    workshop: Workshop, connection: Connection, active: Sequence[Active], event: Event, done: Done
-) -> None:
-    """Start what the event starts; whatever is wrong with it, the next ones follow."""
-    wanted = _wanted(active, event)
-    if not wanted:
-        return
-    try:
-        async with connection.transaction():
-            done.started += await start_all(workshop, connection, wanted, event)
-    except Retry:
-        raise  # the database is away: the batch is repeated
-    except Exception as error:
-        log.exception("an event could not be dealt with", event_id=event.id, type=event.event_type)
-        done.failed += 1
-        await letters.write(
-            connection,
-            workshop.tenant_id,
-            kind=letters.EVENT,
-            event_id=event.id,
-            error=f"{type(error).__name__}: {error}",
-            attempts=1,
-        )
-
-
-async def start_all(
-    workshop: Workshop, connection: Connection, wanted: Sequence[Active], event: Event
-) -> int:
-    """Let the event start each of these workflows where it may; how many instances there are of it."""
-    started = 0
-    for each in wanted:
-        started += await start(workshop, connection, each, event, _occasion(event)) is not None
-    return started
 
 
 # Those that wait ---------------------------------------------------------------------------------

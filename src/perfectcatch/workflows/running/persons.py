@@ -8,8 +8,8 @@ from perfectcatch.store import events
 from perfectcatch.store.pool import transaction
 from perfectcatch.store.workflows import definitions, instances, letters, steps
 from perfectcatch.store.workflows.instances import Instance
-from perfectcatch.workflows.running.dispatch import start_all
 from perfectcatch.workflows.running.starting import end
+from perfectcatch.workflows.running.trying import start_all, wanted_by
 from perfectcatch.workflows.running.workshop import Workshop
 
 ANSWERS = ("approved", "refused")
@@ -94,7 +94,7 @@ async def redrive(workshop: Workshop, letter_id: int, *, by: str) -> None:
             found = await events.by_ids(workshop.pool, workshop.tenant_id, [letter.event_id])
             active = await workshop.catalogue.active()
             for event in found:
-                wanted = [each for each in active if event.event_type in each.definition.trigger.events]
+                wanted = wanted_by(active, event)
                 await start_all(workshop, connection, wanted, event)
 
 

@@ -24,6 +24,7 @@ from perfectcatch.store.workflows.signals import announced
 from perfectcatch.workflows.running.advance import advance
 from perfectcatch.workflows.running.dispatch import dispatch
 from perfectcatch.workflows.running.ticks import tick
+from perfectcatch.workflows.running.trying import TRY_EVENT, try_event
 from perfectcatch.workflows.running.workshop import ADVANCE, QUEUE, Workshop, order
 
 TICK: Final = "workflows.tick"
@@ -43,7 +44,11 @@ def declare(workshop: Workshop) -> None:
     async def go_on(_: Run, instance_id: int, happening: int | None = None) -> None:
         await advance(workshop, instance_id, happening)
 
+    async def once_more(_: Run, event_id: int, attempt: int) -> None:
+        await try_event(workshop, event_id, attempt)
+
     workshop.jobs.task(ADVANCE, go_on, queue=QUEUE)
+    workshop.jobs.task(TRY_EVENT, once_more, queue=QUEUE)
 
 
 async def work(

@@ -14,6 +14,7 @@ from perfectcatch.store.jobs.queue import Jobs, Order
 from perfectcatch.store.pool import Connection, Pool
 from perfectcatch.workflows.records import Company
 from perfectcatch.workflows.running.catalogue import Catalogue
+from perfectcatch.workflows.thinking import Limits
 
 QUEUE: Final = "workflows"
 ADVANCE: Final = "workflows.advance"
@@ -38,6 +39,7 @@ class Workshop:
     chat: Chat | None = None
     caller: Caller | None = None
     thinker: Thinker | None = None
+    ai_limits: Limits = field(default_factory=Limits)
     numbers: deque[int] = field(default_factory=deque)  # ids for tasks, taken beforehand
 
     @property

@@ -1,0 +1,67 @@
+"""Which addresses of the net lie outside of anybody's own network."""
+
+import ipaddress
+import socket
+from typing import Final
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+# IPv6 addresses that stand for an IPv4 address: translated ones carry it in their last 32 bits.
+_TRANSLATED: Final = tuple(
+    ipaddress.IPv6Network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")
+)
+
+
+def is_public(text: str) -> bool:
+    """Whether the address is one of the open net, whatever it is dressed as."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        inside = _inside(address)
+        if inside is not None:
+            return is_public(str(inside))
+    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
+
+
+def _inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that this one leads to."""
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if address.teredo is not None:
+        return address.teredo[1]
+    if any(address in network for network in _TRANSLATED):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return None
+
+
+class Inward(OSError):
+    """A name leads into a private network."""
+
+
+class PublicResolver(AbstractResolver):
+    """Finds names, and gives nothing where one of their addresses is not public.
+
+    The connection is made to the very addresses that were looked at, so that a name cannot be asked twice
+    and answer differently.
+    """
+
+    def __init__(self, resolver: AbstractResolver | None = None) -> None:
+        self._resolver = resolver or ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of ``host``. Raises OSError."""
+        found = await self._resolver.resolve(host, port, family)
+        if not all(is_public(each["host"]) for each in found):
+            raise Inward(f"{host} leads into a private network")
+        return found
+
+    async def close(self) -> None:
+        """Give back what finds the names."""
+        await self._resolver.close()

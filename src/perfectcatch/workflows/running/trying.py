@@ -1,0 +1,99 @@
+"""Events one by one: what an event starts, and what is done where that goes wrong.
+
+Such an event is tried again a few times, each workflow for itself, then it goes to the dead letters.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from perfectcatch.errors import Retry
+from perfectcatch.kit.retry import Rules, backoff
+from perfectcatch.store import events
+from perfectcatch.store.events import Event
+from perfectcatch.store.jobs.queue import Order
+from perfectcatch.store.pool import Connection, transaction
+from perfectcatch.store.workflows import letters
+from perfectcatch.workflows.running.catalogue import Active
+from perfectcatch.workflows.running.starting import start
+from perfectcatch.workflows.running.workshop import Workshop
+
+TRY_EVENT: Final = "workflows.event"  # the job that tries an event again
+EVENT_TRIES: Final = 5
+_AGAIN: Final = Rules(attempts=EVENT_TRIES, first_wait=2.0, longest_wait=60.0)
+
+log = structlog.get_logger(__name__)
+
+
+def wanted_by(active: Sequence[Active], event: Event) -> list[Active]:
+    """The workflows that the event may start."""
+    return [each for each in active if event.event_type in each.definition.trigger.events]
+
+
+def occasion_of(event: Event) -> str:
+    """What names the event among all triggers of a workflow."""
+    return f"{event.event_type}/{event.entity}-{event.st_id}/{event.version}"
+
+
+async def start_all(
+    workshop: Workshop, connection: Connection, wanted: Sequence[Active], event: Event
+) -> int:
+    """Let the event start each of these workflows where it may; how many instances there are of it."""
+    started = 0
+    for each in wanted:
+        started += await start(workshop, connection, each, event, occasion_of(event)) is not None
+    return started
+
+
+async def carefully(
+    workshop: Workshop, connection: Connection, active: Sequence[Active], event: Event, *, attempt: int = 1
+) -> tuple[int, bool]:
+    """Start what the event starts, and see to what is wrong with it; how many, and whether all went well.
+
+    What it has started in an earlier attempt stays as it is.
+    """
+    started, trouble = 0, None
+    for each in wanted_by(active, event):
+        try:
+            async with connection.transaction():
+                started += await start_all(workshop, connection, [each], event)
+        except Retry:
+            raise  # the database is away: the whole is repeated
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+            told = {"event_id": event.id, "workflow": each.definition.name, "error": repr(error)}
+            log.warning("an event could not be dealt with", **told)
+            trouble = error
+    if trouble is not None:
+        await _again(workshop, connection, event, trouble, attempt)
+    return started, trouble is None
+
+
+async def _again(
+    workshop: Workshop, connection: Connection, event: Event, trouble: Exception, attempt: int
+) -> None:
+    """Have the event tried later, or put it aside for a person after the last try."""
+    if attempt < EVENT_TRIES:
+        wait = timedelta(seconds=backoff(attempt, _AGAIN))
+        arguments = {"event_id": event.id, "attempt": attempt + 1}
+        order = Order(name=TRY_EVENT, arguments=arguments, at=workshop.clock.now() + wait)
+        await workshop.jobs.defer(order, connection=connection)
+        return
+    await letters.write(
+        connection,
+        workshop.tenant_id,
+        kind=letters.EVENT,
+        event_id=event.id,
+        error=f"{type(trouble).__name__}: {trouble}",
+        attempts=attempt,
+    )
+
+
+async def try_event(workshop: Workshop, event_id: int, attempt: int) -> None:
+    """Try an event again that went wrong."""
+    found = await events.by_ids(workshop.pool, workshop.tenant_id, [event_id])
+    active = await workshop.catalogue.active()
+    for event in found:
+        async with transaction(workshop.pool) as connection:
+            await carefully(workshop, connection, active, event, attempt=attempt)

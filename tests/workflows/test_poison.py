@@ -1,0 +1,128 @@
+"""Events that cannot be dealt with: a few tries, then a dead letter, and nobody else waits (F27, E2)."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from floor import Floor
+from test_instances import THANKS, customer, job, texts
+
+from perfectcatch.errors import VendorUnavailable
+from perfectcatch.store.workflows import letters
+from perfectcatch.workflows.running import dispatch, persons, starting
+from perfectcatch.workflows.running.trying import EVENT_TRIES, TRY_EVENT, try_event
+
+OTHER = THANKS.replace("name: thanks", "name: other").replace("thank you", "well done")
+
+
+class Poison:
+    """Breaks the start of one workflow for some jobs, as long as it is not cured."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, workflow: str, *jobs: int) -> None:
+        self.jobs, self.workflow, self.tries = set(jobs), workflow, 0
+        key_of = starting.key_of
+
+        def broken(definition: Any, records: Any) -> str:
+            if definition.name == self.workflow and records["event"]["id"] in self.jobs:
+                self.tries += 1
+                raise ZeroDivisionError(f"job {records['event']['id']}")
+            return key_of(definition, records)
+
+        for room in (dispatch, starting):
+            monkeypatch.setattr(room, "key_of", broken)
+
+
+async def waiting(floor: Floor) -> list[dict[str, Any]]:
+    """Take the tries that wait out of the queue."""
+    rows = await floor.counter.rows(
+        "delete from procrastinate_jobs j using automation.events e where j.task_name = %s"
+        " and j.status = 'todo' and e.tenant_id = %s and e.id = (j.args ->> 'event_id')::bigint"
+        " returning j.args, j.scheduled_at",
+        TRY_EVENT,
+        floor.tenant,
+    )
+    now = floor.counter.clock.now()
+    assert all(now <= at <= now + timedelta(seconds=60) for _, at in rows)
+    return [args for args, _ in rows]
+
+
+async def tried_out(floor: Floor) -> int:
+    """Let every try that waits happen, until none does; how many there were."""
+    done = 0
+    while found := await waiting(floor):
+        for each in found:
+            floor.counter.clock.advance(61)
+            await try_event(floor.workshop, each["event_id"], each["attempt"])
+            done += 1
+    await floor.run()
+    return done
+
+
+async def complete(floor: Floor, *jobs: int) -> None:
+    """Each job is of a customer of its own with the same number."""
+    for st_id in jobs:
+        await customer(floor, st_id, f"+1303555{st_id:04}")
+        await job(floor, st_id, "Scheduled", customerId=st_id)
+    await floor.begin()
+    for st_id in jobs:
+        await job(floor, st_id, "Completed", 2, customerId=st_id)
+    await floor.run()
+
+
+async def test_a_poisoned_event_is_tried_five_times_and_stops_nobody(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await floor.enable(
+        THANKS.replace("reply, gone", "reply, gone, opt_out").replace("}, thank", "} {{ job.id }}, thank")
+    )
+    await floor.enable(OTHER.replace("well", "{{ job.id }} well"))
+    poison = Poison(monkeypatch, "thanks", 71)
+    await complete(floor, 70, 71, 72)
+    assert sorted(texts(floor)) == sorted(
+        [f"Hi Ann {each}, thank you." for each in (70, 72)]
+        + [f"Hi Ann, {each} well done." for each in (70, 71, 72)]
+    ), "its other workflow and its neighbours"
+    assert await letters.unresolved(floor.workshop.pool, floor.tenant) == []
+    assert await tried_out(floor) == EVENT_TRIES - 1
+    assert poison.tries == EVENT_TRIES + 1, "and once in its batch"
+    [letter] = await letters.unresolved(floor.workshop.pool, floor.tenant)
+    assert (letter.kind, letter.attempts, letter.error) == ("event", 5, "ZeroDivisionError: job 71")
+    with pytest.raises(ZeroDivisionError):
+        await persons.redrive(floor.workshop, letter.id, by="test")
+    assert [each.id for each in await letters.unresolved(floor.workshop.pool, floor.tenant)] == [letter.id]
+    poison.jobs.clear()
+    await persons.redrive(floor.workshop, letter.id, by="test")
+    await floor.run()
+    assert texts(floor).count("Hi Ann 71, thank you.") == 1
+    assert texts(floor).count("Hi Ann, 71 well done.") == 1, "what had started does not start again"
+    assert await letters.unresolved(floor.workshop.pool, floor.tenant) == []
+
+
+async def test_what_heals_by_itself_is_started_once(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    await floor.enable(THANKS)
+    poison = Poison(monkeypatch, "thanks", 71)
+    await complete(floor, 71)
+    poison.jobs.clear()
+    assert await tried_out(floor) == 1
+    assert await letters.unresolved(floor.workshop.pool, floor.tenant) == []
+    assert texts(floor) == ["Hi Ann, thank you."]
+
+
+async def test_a_database_that_is_away_costs_no_try(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    await floor.enable(THANKS)
+    await customer(floor)
+    await job(floor, 70, "Scheduled")
+    await floor.begin()
+    await job(floor, 70, "Completed", 2)
+    key_of = dispatch.key_of
+
+    def away(*_: Any, **__: Any) -> None:
+        raise VendorUnavailable("The database is away.")
+
+    monkeypatch.setattr(dispatch, "key_of", away)
+    with pytest.raises(VendorUnavailable):
+        await floor.run()
+    monkeypatch.setattr(dispatch, "key_of", key_of)
+    await floor.run()
+    assert await waiting(floor) == []
+    assert texts(floor) == ["Hi Ann, thank you."]
