@@ -13,10 +13,9 @@ from perfectcatch.connections import (
     at_work,
     crm_app_of,
     crm_webhooks_of,
-    open_caller,
     open_deals,
     open_desk,
-    open_thinker,
+    open_roles,
     post_room_of,
 )
 from perfectcatch.errors import AlreadyRunning, BadArgument, BadSetting
@@ -325,8 +324,7 @@ async def open_gateway(settings: Settings, *, meter: "Meter | None" = None) -> "
                 settings,
                 post.desk,
                 jobs,
-                thinker=await stack.enter_async_context(open_thinker(settings, clock)),
-                caller=await stack.enter_async_context(open_caller(settings)),
+                **await stack.enter_async_context(open_roles(settings, clock)),
             ),
             read_customer=lambda st_id: read_whole(engine, BY_NAME["customers"], st_id, OF_CUSTOMER),
             hub=await stack.enter_async_context(
@@ -353,7 +351,6 @@ def workshop_of(settings: Settings, desk: "Desk", jobs: "Jobs", **roles: Any) ->
     from perfectcatch.workflows.running import worker
     from perfectcatch.workflows.running.catalogue import Catalogue
     from perfectcatch.workflows.running.workshop import Workshop
-    from perfectcatch.workflows.thinking import Limits
 
     workshop = Workshop(
         pool=desk.pool,
@@ -364,7 +361,6 @@ def workshop_of(settings: Settings, desk: "Desk", jobs: "Jobs", **roles: Any) ->
         desk=desk,
         jobs=jobs,
         catalogue=Catalogue(desk.pool, desk.tenant_id, desk.clock),
-        ai_limits=Limits(dollars=settings.ai_daily_budget, calls=settings.ai_daily_calls),
         **roles,
     )
     worker.declare(workshop)
@@ -390,11 +386,10 @@ async def open_workshop(
             settings,
             await stack.enter_async_context(open_desk(settings, engine.pool, engine.clock)),
             await stack.enter_async_context(open_jobs(conninfo_of(engine.pool))),
-            thinker=await stack.enter_async_context(open_thinker(settings, engine.clock)),
             refresher=FreshCustomers(engine, BY_NAME["customers"], OF_CUSTOMER),
             writer=Operations(client),
             crm=Actions(deals) if deals is not None and deals.enabled else None,
-            caller=await stack.enter_async_context(open_caller(settings)),
+            **await stack.enter_async_context(open_roles(settings, engine.clock)),
         )
 
 

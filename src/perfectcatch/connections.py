@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -104,6 +104,16 @@ async def open_thinker(settings: Settings, clock: Clock) -> "AsyncIterator[Think
             model, url = settings.openai_model, settings.openai_base_url
             thinkers.append(OpenAI(http=http, key=key, model=model, base_url=url, clock=clock))
         yield InTurn(thinkers, clock) if thinkers else None
+
+
+@asynccontextmanager
+async def open_roles(settings: Settings, clock: Clock) -> "AsyncIterator[dict[str, Any]]":
+    """What workflows ask models and call hosts with, and what a day of questions may cost."""
+    from perfectcatch.workflows.thinking import Limits
+
+    async with open_thinker(settings, clock) as thinker, open_caller(settings) as caller:
+        limits = Limits(dollars=settings.ai_daily_budget, calls=settings.ai_daily_calls)
+        yield {"thinker": thinker, "caller": caller, "ai_limits": limits}
 
 
 @asynccontextmanager
