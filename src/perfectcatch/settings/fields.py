@@ -257,19 +257,13 @@ class Settings(BaseSettings):
         AI, "claude-sonnet-5-5", "The model that is asked.", give="the name of a model"
     )
     ai_daily_budget: Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] = setting(
-        AI,
-        Decimal(5),
-        "Dollars that questions to AI models may cost on a day; above it workflows decide by rules.",
-        give="a number from 0",
+        AI, Decimal(5), "Dollars that questions to AI models may cost on a day.", give="a number from 0"
     )
     ai_daily_calls: Annotated[int, Field(ge=0)] = setting(
         AI, 500, "How many questions AI models are asked on a day at most.", give="a whole number from 0"
     )
     openai_api_key: SecretStr | None = setting(
-        AI,
-        None,
-        "The key of the second provider, asked where the first has no key or cannot be asked.",
-        give=CONSOLE,
+        AI, None, "The second provider's key, asked where the first cannot be.", give=CONSOLE
     )
     openai_base_url: WebAddress = setting(
         AI, "https://api.openai.com/v1", "Where the second provider's API answers.", give=ADDRESS
