@@ -13,6 +13,8 @@ _DOUBLE: Final = frozenset("^{}\\[~]|€\f")
 
 def segments(body: str) -> int:
     """Parts of 160 characters of GSM's alphabet or of 70 of UTF-16; of 153 or 67 when there are several."""
+    if _BASIC.issuperset(body):
+        return _parts([1] * len(body), 160, 153)
     if all(each in _BASIC or each in _DOUBLE for each in body):
         return _parts([2 if each in _DOUBLE else 1 for each in body], 160, 153)
     return _parts([2 if ord(each) > _PLANE else 1 for each in body], 70, 67)

@@ -6,12 +6,11 @@ to it: a whole customer costs half a millisecond to hand over, three fields a fe
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -36,6 +35,10 @@ FUNCTIONS: Final = frozenset(
 )
 
 
+Tree = dict[str, "Tree"]
+_AS_THEY_ARE: Final = frozenset({type(None), bool, int, float, str, timedelta})
+
+
 @dataclass(frozen=True, slots=True)
 class Expression:
     """A compiled expression. ``paths``: the fields it reads, such as ("estimate", "total")."""
@@ -43,6 +46,7 @@ class Expression:
     text: str
     program: cel.Program
     paths: tuple[tuple[str, ...], ...]
+    tree: Tree  # the same, one below the other
     bound: frozenset[str]  # names that stand for an element of a list
     parts: frozenset[str] | None  # the fields that are read of elements; None: all of them
 
@@ -61,7 +65,8 @@ def compiled(text: str) -> Expression:
         reason = " ".join(str(error).split())[:200]
         raise BadWorkflow(f"{_short(text)} is no expression: {reason}") from None
     bound = frozenset(_BOUND.findall(bare))
-    return Expression(text, program, tuple(sorted(set(_paths(bare, bound)))), bound, _parts(bare, bound))
+    paths = tuple(sorted(set(_paths(bare, bound))))
+    return Expression(text, program, paths, _tree(paths), bound, _parts(bare, bound))
 
 
 def evaluate(text: str, records: Mapping[str, Any]) -> Any:
@@ -93,23 +98,18 @@ def moment(text: str, records: Mapping[str, Any]) -> datetime:
 
 
 def _given(expression: Expression, records: Mapping[str, Any]) -> dict[str, Any]:
-    zone = zone_of(records)
-    parts = expression.parts
-    given: dict[str, Any] = {}
-    for path in expression.paths:
-        here, there = given, records.get(path[0])
-        for name, following in pairwise(path):
-            if not isinstance(there, Mapping):
-                break
-            here = here.setdefault(name, {})
-            there = there.get(following)
-        else:
-            if parts is not None and isinstance(there, list):
-                there = [_part(each, parts) for each in there[:LONGEST_LIST]]
-            here[path[-1]] = plain(there, zone)
-            continue
-        here.setdefault(name, plain(there, zone))  # not a mapping: as it is, most often null
-    return given
+    """What the expression reads of the records, and nothing else."""
+    zone, parts = zone_of(records), expression.parts
+    return {root: _cut(records.get(root), tree, parts, zone) for root, tree in expression.tree.items()}
+
+
+def _cut(value: Any, tree: "Tree", parts: frozenset[str] | None, zone: ZoneInfo) -> Any:
+    """Of ``value`` the fields of ``tree``; all of it where the tree is empty, or it has no fields."""
+    if tree and (type(value) is dict or isinstance(value, Mapping)):
+        return {name: _cut(value.get(name), below, parts, zone) for name, below in tree.items()}
+    if parts is not None and not tree and isinstance(value, list):
+        value = [_part(each, parts) for each in value[:LONGEST_LIST]]
+    return value if type(value) in _AS_THEY_ARE else plain(value, zone)
 
 
 def _part(element: Any, parts: frozenset[str]) -> Any:
@@ -134,6 +134,8 @@ def plain(value: Any, zone: ZoneInfo, depth: int = 0) -> Any:
 
     A calendar day is its first moment in ``zone``.
     """
+    if type(value) in _AS_THEY_ARE:
+        return value
     match value:
         case None | bool() | int() | float() | str() | timedelta():
             return value
@@ -166,6 +168,15 @@ def _paths(bare: str, bound: frozenset[str]) -> Iterator[tuple[str, ...]]:
     for chain in chains:  # where the whole of something is read, its parts are read with it
         if not any(len(other) < len(chain) and chain[: len(other)] == other for other in chains):
             yield chain
+
+
+def _tree(paths: Iterable[tuple[str, ...]]) -> Tree:
+    tree: Tree = {}
+    for path in paths:
+        below = tree
+        for name in path:
+            below = below.setdefault(name, {})
+    return tree
 
 
 def _parts(bare: str, bound: frozenset[str]) -> frozenset[str] | None:

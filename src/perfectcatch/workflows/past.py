@@ -6,10 +6,9 @@ says that it is approximate.
 """
 
 import bisect
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -18,8 +17,10 @@ Row = Mapping[str, Any]
 
 def rewound(entity: str, row: Row, moment: datetime) -> Row:
     """``row``, the oldest known version, as it was at the earlier ``moment`` as far as it tells."""
-    change = _REWINDS.get(entity)
-    return row if change is None else {**row, **change(row, moment)}
+    if entity not in _REWINDS:
+        return row
+    change, _ = _REWINDS[entity]
+    return {**row, **change(row, moment)}
 
 
 def _estimate(row: Row, moment: datetime) -> Row:
@@ -82,16 +83,17 @@ def _merged(row: Row, moment: datetime) -> Row:
     return {}
 
 
-_REWINDS: Final[Mapping[str, Callable[[Row, datetime], Row]]] = {
-    "customers": _merged,
-    "locations": _merged,
-    "estimates": _estimate,
-    "jobs": _job,
-    "appointments": _appointment,
-    "invoices": _invoice,
-    "memberships": _membership,
-    "leads": _open,
-    "bookings": _open,
+# How each is rewound, and the columns whose moments and days decide it.
+_REWINDS: Final[Mapping[str, tuple[Callable[[Row, datetime], Row], tuple[str, ...]]]] = {
+    "customers": (_merged, ("st_modified_on",)),
+    "locations": (_merged, ("st_modified_on",)),
+    "estimates": (_estimate, ("sold_on", "st_modified_on")),
+    "jobs": (_job, ("st_completed_on", "st_modified_on")),
+    "appointments": (_appointment, ("end_time", "st_modified_on")),
+    "invoices": (_invoice, ("paid_on",)),
+    "memberships": (_membership, ("to_date", "cancellation_date")),
+    "leads": (_open, ("st_modified_on",)),
+    "bookings": (_open, ("st_modified_on",)),
 }
 
 
@@ -106,16 +108,18 @@ class Versions:
     _last: tuple[int, tuple[Row | None, bool]] | None = None
 
     def turns(self) -> list[datetime]:
-        """Moments between which ``at`` gives the same: those of versions, and all that a version names.
+        """Moments between which ``at`` gives the same: those of versions, and what rewinding looks at.
 
         A day counts by its midnights, and by those of the two after.
         """
         if not self._turns:
             found = set(self.since)
-            for value in itertools.chain.from_iterable(row.values() for row in self.rows):
+            first, (_, columns) = self.rows[0], _REWINDS.get(self.entity, (None, ()))
+            named = [first["st_created_on"], *(first[column] for column in columns)]
+            for value in (*named, *(row["deleted_at"] for row in self.rows)):
                 if isinstance(value, datetime):
                     found.add(value)
-                elif isinstance(value, date):
+                elif value is not None:
                     midnight = datetime.combine(value, time(), UTC)
                     found |= {midnight + timedelta(days=days) for days in (0, 1, 2)}
             self._turns = sorted(found)

@@ -7,7 +7,7 @@ moment of the past. What names there are and what they mean is listed in ``shape
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -132,16 +132,20 @@ class Records(Mapping[str, Any]):
             replace(self._beside, **beside),
         )
 
-    @cached_property
+    @property
     def _roles(self) -> dict[str, Row | None]:
         about = (self._event.entity, self._event.st_id)
         return self._bundle.once(("roles", *about), lambda: _roles(self._bundle, self._event))
 
-    @cached_property
+    @property
     def _place(self) -> Row | None:
-        return _location(self._bundle, self._roles, self._event, self._customer_id)
+        about = (self._event.entity, self._event.st_id, self._customer_id)
+        return self._bundle.once(
+            ("place", *about),
+            lambda: _location(self._bundle, self._roles, self._event, self._customer_id),
+        )
 
-    @cached_property
+    @property
     def _customer(self) -> Row | None:
         return self._bundle.get("customers", self._customer_id)
 

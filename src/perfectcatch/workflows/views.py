@@ -43,6 +43,9 @@ class Lazy(Mapping[str, Any]):
         self._known = known
         self._makers = makers
 
+    def __bool__(self) -> bool:
+        return True  # asked for often, and whoever counts the fields has to go through them
+
     def __getitem__(self, name: str) -> Any:
         if name not in self._known:
             self._known[name] = self._makers[name]()
@@ -53,6 +56,23 @@ class Lazy(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len({**self._makers, **self._known})
+
+
+class Ahead(Lazy):
+    """A record of which little depends on the moment: the rest is that of ``lasting``."""
+
+    def __init__(self, lasting: Lazy, makers: Mapping[str, Callable[[], Any]]) -> None:
+        super().__init__({}, makers)
+        self._lasting = lasting
+
+    def __getitem__(self, name: str) -> Any:
+        return super().__getitem__(name) if name in self._makers else self._lasting[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from {**dict.fromkeys(self._lasting), **self._makers}
+
+    def __len__(self) -> int:
+        return len({*self._lasting, *self._makers})
 
 
 class View:
@@ -81,8 +101,15 @@ class View:
         """The customer, with lists of what they have."""
         if row is None:
             return None
+        lasting = self.bundle.once(("customer", row["st_id"]), lambda: self._customer(row))
+        upcoming = partial(self._upcoming, row["st_id"])
+        return Ahead(lasting, {"upcoming": upcoming})
+
+    def _customer(self, row: Row) -> "Lazy":
+        """What is the same at every moment at which the rows are these."""
         st_id = row["st_id"]
-        known = dict(self.bundle.once(("customer", st_id), lambda: _customer(row)))
+        known = plain_record("customers", row)
+        known["first_name"] = row["first_name"] if row["customer_type"] != "Commercial" else None
         jobs = partial(self.bundle.of, "jobs", "customer_id", st_id)
         memberships = partial(self.bundle.of, "memberships", "customer_id", st_id)
         makers: dict[str, Callable[[], Any]] = {
@@ -93,13 +120,9 @@ class View:
             "jobs_done": lambda: len(_done(jobs())),
             "last_job_at": lambda: max(filter(None, _done(jobs())), default=None),
             "complaint_open": lambda: self._complaint(row, jobs()),
-            "upcoming": lambda: list(self._upcoming(jobs())),
         }
         for name, entity in _LISTS.items():
             makers[name] = partial(self._listed, entity, st_id)
-        for name, make in makers.items():
-            if name != "upcoming":
-                makers[name] = partial(self.bundle.once, ("customer", st_id, name), make)
         return Lazy(known, makers)
 
     def location(self, row: Row | None) -> dict[str, Any] | None:
@@ -271,7 +294,10 @@ class View:
             return True
         return any(job["recall_for_id"] is not None and job["job_status"] in UNDER_WAY for job in jobs)
 
-    def _upcoming(self, jobs: Iterable[Row]) -> Iterator[dict[str, Any]]:
+    def _upcoming(self, customer_id: int) -> list[dict[str, Any]]:
+        return list(self._ahead(self.bundle.of("jobs", "customer_id", customer_id)))
+
+    def _ahead(self, jobs: Iterable[Row]) -> Iterator[dict[str, Any]]:
         for job in jobs:
             if job["job_status"] in ("Completed", "Canceled"):
                 continue
@@ -337,11 +363,6 @@ _LISTS: Final = {
     "calls": "calls",
     "equipment": "installed_equipment",
 }
-
-
-def _customer(row: Row) -> dict[str, Any]:
-    first = row["first_name"] if row["customer_type"] != "Commercial" else None
-    return plain_record("customers", row) | {"first_name": first}
 
 
 def plain_record(entity: str, row: Row) -> dict[str, Any]:
