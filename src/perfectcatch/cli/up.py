@@ -350,6 +350,7 @@ def _shared(settings: "Settings") -> dict[str, object]:
     names = [name for name in type(settings).model_fields if name.startswith(vendors)]
     names += ["database_url", "perfectcatch_data_dir", "port", "public_base_url", "secret_key"]
     values = {name: getattr(settings, name) for name in names}
+    values["ghl_sync_cron"] = settings.ghl_sync_cron or "off"  # left out, it would be the default again
     return {
         name: value.get_secret_value() if isinstance(value, SecretStr) else value
         for name, value in values.items()
