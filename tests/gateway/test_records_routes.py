@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from office import FOREIGN, Office, fixture
 
+from perfectcatch.messaging import inbound
+from perfectcatch.model.messaging import Received
 from perfectcatch.people.happenings import BY_ENTITY, PHRASES, sentence
 from perfectcatch.vendors.servicetitan.entities import BY_NAME, ENTITIES
 
@@ -204,6 +206,31 @@ async def test_a_merged_customer_is_followed(office: Office):
         assert {line["st_id"] for line in found["data"]} == {1, 2, 3, 10, 20, 30}
     assert "Customer 'C 1' was merged into customer 2." in {line["sentence"] for line in found["data"]}
     assert (await office.get("/api/customers/9/timeline", 404))["detail"] == "The mirror holds no customer 9."
+
+
+async def test_a_timeline_tells_what_was_written_and_decided(office: Office):
+    await office.merge("customers", fixture("customers", id=50, mergedToId=None))
+    contact = {"customerId": 50, "type": "MobilePhone", "value": "303-555-0150", "id": 501}
+    await office.merge("customer_contacts", fixture("customer_contacts", **contact))
+    office.clock.advance(8 * 3600)  # into the day
+    draft = {"channel": "sms", "purpose": "service", "recipient": "+13035550150", "customer_id": 50}
+    draft["body"] = "Soon."
+    await office.send("POST", "/api/messages", draft, 201)
+    await office.send("POST", "/api/messages", {**draft, "body": "Never.", "shadow": True}, 201)
+    said = {"sender": "+13035550150", "to": "+13035550100", "at": office.clock.now()}
+    await inbound.take(office.gateway.desk, Received(vendor_id="SM1", body="stop texting me", **said))
+    await office.send("POST", "/api/messages", {**draft, "body": "Later."}, 201)
+    found = (await office.get("/api/customers/50/timeline?sort=oldest"))["data"]
+    ours = [line["sentence"] for line in found if line["entity"] not in BY_ENTITY]
+    assert "+13035550150 wrote 'stop texting me'." in ours
+    assert "No more messages are wanted (phrase, text): 'stop texting me'." in ours
+    assert len([each for each in ours if each.startswith("No more")]) == 1
+    assert any(each.startswith("Text 'Soon.' to +13035550150 was ") for each in ours), ours
+    late = "'Later.' to +13035550150 was not sent. Not sent: the recipient opted out"
+    assert any(late in each for each in ours)
+    assert not any("Never." in each for each in ours)
+    pages = [line for line in found if line["entity"] == "opt_outs"]
+    assert (pages[0]["kind"], pages[0]["event_id"], pages[0]["amount"]) == ("record", None, None)
 
 
 async def test_merges_in_a_circle_end(office: Office):

@@ -1,6 +1,7 @@
 """Messages from people: STOP holds at once, everywhere, and the rest goes to somebody who reads it."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -79,8 +80,9 @@ async def test_yes_is_an_answer_and_no_new_beginning(counter: Counter):
 async def test_help_is_answered_even_at_night_and_after_stop(counter: Counter):
     await inbound.take(counter.desk, words("STOP"))
     counter.clock.advance(12 * 3600)
-    await inbound.take(counter.desk, words("HELP", vendor_id="SM2"))
-    await inbound.take(counter.desk, words("ayuda", SECOND, "SM3"))
+    now = counter.clock.now()
+    await inbound.take(counter.desk, replace(words("HELP", vendor_id="SM2"), at=now))
+    await inbound.take(counter.desk, replace(words("ayuda", SECOND, "SM3"), at=now))
     assert [text.body.split(":")[0] for text in counter.carrier.texts] == ["Perfect Air", "Perfect Air"]
     assert "mensajes" in counter.carrier.texts[1].body
 

@@ -6,7 +6,7 @@ from collections import Counter as Tally
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,10 +15,10 @@ from aiohttp import web
 from counter import ADDRESS, NUMBER, Counter, mobile
 
 from perfectcatch.kit.http import Http
-from perfectcatch.messaging import gate, reconcile
+from perfectcatch.messaging import gate, inbound, reconcile
 from perfectcatch.messaging.desk import Desk
 from perfectcatch.messaging.post import PostRoom
-from perfectcatch.model.messaging import Channel, Status
+from perfectcatch.model.messaging import Channel, Received, Status
 from perfectcatch.model.reports import Webhook
 from perfectcatch.sandbox.sendgrid import server as mails
 from perfectcatch.sandbox.twilio import server as texts
@@ -188,6 +188,36 @@ async def test_a_stop_whose_webhook_was_lost_is_found_and_one_that_came_is_not_t
         assert await reconcile.messages_from_people(desk) == 0
         decision = await counter.send()
         assert (decision.status, decision.reason) == (Status.SUPPRESSED, "opted_out")
+
+
+@pytest.mark.parametrize(
+    ("heard_hours_ago", "looks_back"),
+    [(None, timedelta(days=3)), (0, timedelta(hours=1)), (30, timedelta(hours=30, minutes=10)),
+     (200, timedelta(days=3))],
+)  # fmt: skip
+async def test_the_first_look_goes_back_to_the_last_message_that_came(
+    counter: Counter, heard_hours_ago: int | None, looks_back: timedelta
+):
+    now, asked = counter.clock.now(), []
+    if heard_hours_ago is not None:
+        at = now - timedelta(hours=heard_hours_ago)
+        heard = Received(vendor_id="SM1", sender=NUMBER, to="+13035550100", body="Hello?", at=at)
+        await inbound.take(counter.desk, heard)
+    old = Received(
+        vendor_id="SM2", sender=NUMBER, to="+13035550100", body="stop", at=now - timedelta(hours=3)
+    )
+
+    async def received(*, since: datetime) -> list[Received]:
+        asked.append(since)
+        return [old]
+
+    counter.carrier.received = received  # type: ignore[method-assign]
+    assert await reconcile.messages_from_people(counter.desk) == 1
+    assert asked == [now - looks_back]
+    assert counter.carrier.texts == [], "nobody gets a confirmation hours later"
+    assert (await counter.send()).reason == "opted_out"
+    await reconcile.messages_from_people(counter.desk)
+    assert asked[1] == now - reconcile.OVERLAP
 
 
 async def test_the_vendors_own_opt_out_is_ours_at_once_and_nothing_is_tried_again(counter: Counter):

@@ -29,6 +29,7 @@ NAMES = Names(
         "tag_types": {1: {"name": "Open complaint"}, 2: {"name": "Do not chase"}},
         "technicians": {7: {"name": "Bo Hill", "phone": None, "email": None}},
         "membership_types": {3: {"name": "Gold"}},
+        "campaigns": {8: {"name": "Referral program"}, 9: {"name": "Web search"}},
         "job_types": {4: {"name": "Repair", "job_class": "Service"}},
     }
 )

@@ -106,6 +106,24 @@ def paid_job(street: Street) -> None:
     street.tell("invoice_paid", "invoices", 31, MONDAY)
 
 
+def referred_job(street: Street) -> None:
+    street.household().job(MONDAY - DAY, "Completed").invoice(MONDAY - DAY, date(2026, 6, 1))
+    street.put("jobs", 11, MONDAY - DAY, campaign_id=8)
+    street.put("invoices", 31, MONDAY, balance=Decimal(0), paid_on=MONDAY)
+    street.tell("invoice_paid", "invoices", 31, MONDAY)
+
+
+def _second_visit(street: Street, at: datetime) -> None:
+    street.put("jobs", 19, at, customer_id=1, location_id=1, job_status="Scheduled", recall_for_id=11)
+
+
+def _called_again(street: Street, at: datetime) -> None:
+    street.put(
+        "calls", 73, at, customer_id=1, direction="Inbound", call_type="Excused", from_number=PHONE,
+        duration_seconds=Decimal(200),
+    )  # fmt: skip
+
+
 def freed(street: Street) -> None:
     street.household().job(MONDAY - DAY).visit(MONDAY - DAY, MONDAY + 6 * HOUR)
     street.put("appointments", 41, MONDAY, status="Canceled")
@@ -152,14 +170,18 @@ class Play:
 
 PLAYS = [
     Play("missed-call-answer", call, ["text-open", "call-back"]),
-    Play("speed-to-lead", lead, ["text-now", "task-now", "text-hour", "text-day", "text-three", "mail-last"]),
+    Play(
+        "speed-to-lead",
+        lead,
+        ["text-now", "task-now", "chat-now", "call-now", "text-hour", "text-day", "text-three", "mail-last"],
+    ),
     Play(
         "appointment-confirmation",
         visit,
         ["tell", "ask", "unconfirmed", "remind"],
         {"own_confirmations_off": True},
     ),
-    Play("on-my-way", on_the_way, ["text"]),
+    Play("on-my-way", on_the_way, ["text", "text-late"]),
     Play(
         "estimate-follow-up",
         estimate,
@@ -180,6 +202,7 @@ PLAYS = [
         "sold-to-install", sold, ["opportunity", "tell-team", "checklist", "thank", "progress", *["nag"] * 14]
     ),
     Play("referral-ask", review, ["ask"]),
+    Play("referral-reward", referred_job, ["send"]),
     Play("attribution-keeper", paid_job, ["propose", "report"]),
     Play("job-created-check", booked_job, ["no-visit"]),
     Play("job-created-notice", booked_job, ["line"]),
@@ -226,6 +249,9 @@ STOPS: dict[str, Change] = {
     "reopened": lambda s, at: s.put("jobs", 11, at, job_status="InProgress"),
     "opened": lambda s, at: s.tell("review_opened", "customers", 1, at),
     "unsold": lambda s, at: s.put("estimates", 21, at, status="Open"),
+    "unpaid": lambda s, at: s.put("invoices", 31, at, balance=Decimal(300)),
+    "recalled": _second_visit,
+    "answered": _called_again,
     "known": lambda s, at: s.put("jobs", 11, at, campaign_id=9),
 }
 

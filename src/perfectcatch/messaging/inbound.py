@@ -6,6 +6,7 @@ planned. Confirmations leave through the gate like every message.
 """
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from perfectcatch.store.pool import Connection, run_in_transaction
 # Words that also answer a question about a visit: the office has to look.
 _ALSO_AN_ANSWER: Final = frozenset({"cancel", "cancelar", "end", "quit", "remove"})
 
+_ANSWERED_WITHIN: Final = timedelta(hours=1)
 _ANSWERS: Final = {
     Meaning.OPT_OUT: (
         "{name}: you will get no more messages from us. Reply START to get them again.",
@@ -194,6 +196,8 @@ async def _answer(desk: Desk, received: Received, channel: Channel, taken: Taken
     """The one confirmation, or the help that was asked for. What the vendor confirms by itself we do not."""
     assert taken.meaning is not None
     words = _ANSWERS.get(taken.meaning)
+    if desk.clock.now() - received.at > _ANSWERED_WITHIN:
+        return None  # they have long given up waiting for it
     carriers = taken.meaning is Meaning.OPT_OUT and optout.carriers_act(received.body)
     if words is None or channel is not Channel.SMS or carriers:
         return None

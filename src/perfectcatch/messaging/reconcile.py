@@ -17,13 +17,13 @@ from perfectcatch.messaging import footers, gate, inbound
 from perfectcatch.messaging.desk import Desk
 from perfectcatch.model.messaging import Channel, Receipt, Text
 from perfectcatch.store import state
-from perfectcatch.store.messages import outcomes
+from perfectcatch.store.messages import outcomes, people
 from perfectcatch.store.messages.log import Message
 from perfectcatch.store.pool import transaction
 
 FIRST_LOOK: Final = timedelta(seconds=20)  # longer than any call for a text lasts
 ABSENT_AFTER: Final = timedelta(seconds=60)  # what is not there by then will not come
-FIRST_LOOK_BACK: Final = timedelta(hours=1)  # for messages from people; older ones met another system
+FIRST_LOOK_BACK: Final = timedelta(days=3)  # for messages from people; older ones met another system
 OVERLAP: Final = timedelta(minutes=10)
 _HEARD: Final = "messages_heard_until"  # a place that only moves forward
 
@@ -97,7 +97,7 @@ async def messages_from_people(desk: Desk) -> int:
     started = desk.clock.now()
     places = await state.get(desk.pool, desk.tenant_id, _HEARD)
     place = places.get(_HEARD)
-    since = datetime.fromisoformat(place) - OVERLAP if place else started - FIRST_LOOK_BACK
+    since = datetime.fromisoformat(place) - OVERLAP if place else await _first_look(desk, started)
     new = 0
     for received in await desk.messenger.received(since=since):
         taken = await inbound.take(desk, received)
@@ -107,6 +107,14 @@ async def messages_from_people(desk: Desk) -> int:
     if new:
         _log.warning("messages_found_without_webhook", new=new)
     return new
+
+
+async def _first_look(desk: Desk, now: datetime) -> datetime:
+    """Where the first look begins: with the last message that came, an hour to some days ago."""
+    earliest, latest = now - FIRST_LOOK_BACK, now - timedelta(hours=1)
+    async with desk.pool.connection() as connection:
+        last = await people.last_received(connection, desk.tenant_id, Channel.SMS)
+    return max(min(last - OVERLAP, latest), earliest) if last is not None else earliest
 
 
 async def round_of(desk: Desk) -> None:

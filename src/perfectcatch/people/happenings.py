@@ -11,6 +11,8 @@ from decimal import Decimal
 from html import unescape
 from typing import Any, Final
 
+from perfectcatch.people.conversations import SENTENCES
+
 Facts = Mapping[str, Any]
 
 DEALS: Final = "deals"  # lines that are no records of the mirror: what we wrote on opportunities of the CRM
@@ -292,6 +294,8 @@ def sentence(entity: str, event_type: str | None, facts: Facts) -> str:
     """What happened, in one sentence; ``event_type`` None: the record came into being."""
     if entity == DEALS:
         return _moved(facts)
+    if entity in SENTENCES:
+        return SENTENCES[entity](facts)
     happening = BY_ENTITY[entity]
     phrase = happening.began if event_type is None else PHRASES.get(event_type)
     if phrase is None:

@@ -14,6 +14,8 @@ from typing import Any, Final
 from perfectcatch.errors import BadArgument, NothingKnown
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.event import Exists, Transition
+from perfectcatch.people.conversations import STATEMENT as CONVERSATIONS
+from perfectcatch.people.conversations import TOLD_HERE
 from perfectcatch.people.happenings import DEALS, HAPPENINGS, Happening, sentence
 from perfectcatch.store.names import DEAL_MOVES, EVENTS, qualified, quote
 from perfectcatch.store.reading.fields import BIGGEST, moment
@@ -79,7 +81,7 @@ async def timeline(reads: Reads, tenant_id: int, entities: Entities, st_id: int,
     ascending = page.oldest_first != backwards
     customers = await _family(reads, tenant_id, entities, st_id)
     values: dict[str, Any] = {"tenant": tenant_id, "customers": customers, "limit": page.limit + 1}
-    values["deleted"] = page.include_deleted
+    values |= {"deleted": page.include_deleted, "told_here": list(TOLD_HERE)}
     values |= _place(place) if place is not None else {}
     rows = await reads.rows(_statement(_Key(entities), ascending=ascending, placed=place is not None), values)
     more, rows = len(rows) > page.limit, rows[: page.limit]
@@ -206,12 +208,15 @@ lines as (
     e.id, e.event_type, e.historical
   from records r join firsts using (entity)
   join {EVENTS} e on e.tenant_id = %(tenant)s and e.entity = r.entity and e.st_id = r.st_id
-  where e.event_type is distinct from firsts.event_type
+  where e.event_type is distinct from firsts.event_type and not e.event_type = any(%(told_here)s)
   union all
   select d.at, '{DEALS}', d.id, 0, 'record', jsonb_build_object('kind', d.kind, 'pipeline', d.pipeline,
     'stage', d.stage, 'status', d.status, 'value', d.value, 'changed', d.changed), d.value, false,
     null, null, null
   from {DEAL_MOVES} d where d.tenant_id = %(tenant)s and d.st_customer_id = any(%(customers)s::bigint[])
+  union all
+  select c.at, c.entity, c.st_id, c.turn, 'record', c.facts, null, false, null, null, null
+  from ({CONVERSATIONS}) c
 )
 select * from lines {behind} order by {order} limit %(limit)s"""
 

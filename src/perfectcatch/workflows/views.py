@@ -10,6 +10,7 @@ from perfectcatch.messaging.numbers import place_of_address
 from perfectcatch.workflows import wording
 from perfectcatch.workflows.bundle import Bundle, Names, Row
 from perfectcatch.workflows.readings import READINGS
+from perfectcatch.workflows.sources import is_employee, source_of
 
 MOST_LISTED: Final = 100  # of each kind in a list
 _TOUCHABLE: Final = ("MobilePhone", "Phone")
@@ -199,6 +200,7 @@ class View:
             "tags": self._tags(row),
             "estimates": [self._short("estimates", each) for each in estimates[:MOST_LISTED]],
             "had_recall": self._had_recall(row),
+            **source_of(row, self.bundle, self.names),
         }
 
     def _had_recall(self, row: Row) -> bool:
@@ -266,6 +268,7 @@ class View:
         return {
             "seconds": row["duration_seconds"],
             "other_calls": [self._short("calls", each) for each in others if each["st_id"] != row["st_id"]],
+            "is_employee": is_employee(number, self.names),
             "voicemail": row["voicemail_path"] is not None,
             "answered": row["call_type"] != "Abandoned" and row["voicemail_path"] is None,
         }

@@ -221,6 +221,15 @@ async def add_received(
     return int(row[0]) if row else None
 
 
+async def last_received(connection: Connection, tenant_id: int, channel: str) -> datetime | None:
+    """When the newest message from a person on this channel was sent."""
+    found = await connection.execute(
+        f"select max(received_at) from {RECEIVED} where tenant_id = %s and channel = %s", (tenant_id, channel)
+    )
+    row = await found.fetchone()
+    return row[0] if row else None
+
+
 async def tell_received(
     connection: Connection,
     tenant_id: int,

@@ -216,6 +216,8 @@ async def _post(workshop: Workshop, acting: Acting, step: Post) -> Outcome:
     text = _text(step.text, acting.records)
     if acting.instance.shadow:
         return _done("done", "shadow", f"{SHADOW} {text}")
+    if workshop.chat is None and "chat" not in acting.definition.needs:
+        return _done("refused", "not_connected", "Chat is not connected.")
     if workshop.chat is None:
         raise NotConnected("Chat is not connected: set it up, or take the step out of the workflow.")
     value = await workshop.chat.post(step.channel, text, key=acting.key)

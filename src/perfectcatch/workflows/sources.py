@@ -1,0 +1,35 @@
+"""Where a job came from, and who calls."""
+
+from typing import Any
+
+from perfectcatch.workflows.bundle import Bundle, Names, Row
+
+
+def source_of(job: Row, bundle: Bundle, names: Names) -> dict[str, Any]:
+    """The booking or call that led to the job, and the campaign that it came by."""
+    sources = (
+        ("booking", bundle.get("bookings", job["booking_id"])),
+        ("call", bundle.get("calls", job["lead_call_id"])),
+    )
+    kind, found = next(
+        ((kind, each) for kind, each in sources if each is not None and each["campaign_id"] is not None),
+        (None, None),
+    )
+    campaign_id = found["campaign_id"] if found is not None else None
+    return {
+        "source_kind": kind,
+        "source_campaign_id": campaign_id,
+        "source_campaign": names.of("campaigns", campaign_id),
+    }
+
+
+def is_employee(number: str | None, names: Names) -> bool:
+    """Whether the number is that of one of the company's own people."""
+    if not number:
+        return False
+    listed = names.rows.get("technicians", {}).values()
+    return any(_digits(str(each["phone"])) == _digits(number) for each in listed if each.get("phone"))
+
+
+def _digits(number: str) -> str:
+    return "".join(each for each in number if each.isdigit())[-10:]
