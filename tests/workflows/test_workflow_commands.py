@@ -48,3 +48,23 @@ async def test_from_the_list_to_the_dry_run(shop: Shop, tmp_path: Path) -> None:
     assert found["would"][0]["text"].startswith("Hi Ann, thanks for having Peak Air over.")
     file.write_text(file.read_text().replace("template: first", "template: nowhere"))
     assert any("no template nowhere" in each["sentence"] for each in run(shop, "lint", str(file), status=1))
+
+
+async def test_what_has_no_value_is_set_before_a_workflow_goes_live(shop: Shop, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    run(shop, "export", "review-request", str(file))
+    run(shop, "import", str(file))
+    refused = run(shop, "enable", "review-request", status=2)["error"]["message"]
+    assert "perfectcatch workflow set review-request review_link=..." in refused
+    run(shop, "enable", "review-request", "--shadow")  # looking on is allowed
+    told = run(
+        shop, "set", "review-request", "review_link=https://example.com/r?a=1", "wait_for_complaints=3"
+    )
+    assert told["settings"] == {"review_link": "https://example.com/r?a=1", "wait_for_complaints": 3}
+    run(shop, "enable", "review-request")
+    for words, sentence in [
+        (["review_link"], "SETTING=VALUE"),
+        (["review_lnk=x"], "it has: review_link, wait_for_complaints"),
+        (["wait_for_complaints=soon"], "wait_for_complaints is 3"),
+    ]:
+        assert sentence in run(shop, "set", "review-request", *words, status=2)["error"]["message"]

@@ -120,12 +120,16 @@ async def _switch(name: str, mode: str) -> None:
     from perfectcatch.model.workflow import Mode
     from perfectcatch.store.pool import transaction
     from perfectcatch.store.workflows import definitions
+    from perfectcatch.workflows.shelf import must_be_whole
 
-    async with looking() as (pool, tenant_id), transaction(pool) as connection:
-        if not await definitions.switch(connection, tenant_id, name, Mode(mode), by=_BY):
-            raise NothingKnown(
-                f"There is no workflow called {name!r}: `perfectcatch workflow status` lists them."
-            )
+    async with looking() as (pool, tenant_id):
+        if mode == Mode.LIVE:
+            await must_be_whole(pool, tenant_id, name)
+        async with transaction(pool) as connection:
+            if not await definitions.switch(connection, tenant_id, name, Mode(mode), by=_BY):
+                raise NothingKnown(
+                    f"There is no workflow called {name!r}: `perfectcatch workflow status` lists them."
+                )
     if Output.json:
         result({"workflow": name, "mode": mode})
     else:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from perfectcatch.store.events import Event
     from perfectcatch.sync.engine import Engine
     from perfectcatch.sync.report import RunReport
+    from perfectcatch.workflows.running.workshop import Workshop
 
 # The simulated company lives up to now, not beyond it: what happens in it is dated as with a real vendor.
 DEMO_DAYS = 3  # that pass between the two reads of --once
@@ -116,7 +117,22 @@ async def _workflows_are_there(settings: "Settings", *, sandbox: bool) -> None:
 
     async with open_workshop(settings, application="perfectcatch up") as workshop:
         await ship(workshop.pool, workshop.tenant_id, connected=workshop.connected, live=sandbox)
+        if sandbox:
+            await _links_are_set(workshop)
         await settle(workshop)
+
+
+async def _links_are_set(workshop: "Workshop") -> None:
+    """A made-up company has its links, so that its messages are whole."""
+    from perfectcatch.workflows.definitions import blank_settings, with_settings
+    from perfectcatch.workflows.shelf import shelf, take_in
+
+    for definition in [each.definition for each in (await shelf(workshop.pool, workshop.tenant_id)).values()]:
+        links = [name for name in blank_settings(definition) if name.endswith("_link")] if definition else []
+        if definition and links:
+            values = {name: f"https://perfectcatch.example/{name.removesuffix('_link')}" for name in links}
+            filled = with_settings(definition, values)
+            await take_in(workshop.pool, workshop.tenant_id, workshop.entities, filled, by="perfectcatch")
 
 
 async def _follow_ups(settings: "Settings") -> list[dict[str, object]]:

@@ -151,6 +151,42 @@ async def _import(file: Path) -> None:
     say(f"{definition.name} is kept as version {definition.version}, in the mode {now.mode}.")
 
 
+@app.command("set")
+def set_(
+    name: Name,
+    values: Annotated[
+        list[str],
+        typer.Argument(metavar="SETTING=VALUE...", help="Such as review_link=https://example.com/r"),
+    ],
+) -> None:
+    """Give settings of a workflow other values; what runs already goes on as it began."""
+    run_command(_set(name, values))
+
+
+async def _set(name: str, values: Sequence[str]) -> None:
+    from perfectcatch.cli.start import looking
+    from perfectcatch.vendors.servicetitan.entities import BY_NAME
+    from perfectcatch.workflows.definitions import blank_settings, with_settings
+    from perfectcatch.workflows.shelf import definitions_of, take_in
+
+    wrong = [each for each in values if "=" not in each]
+    if wrong:
+        raise BadArgument(f"{wrong[0]!r} gives nothing a value: write SETTING=VALUE.")
+    async with looking() as (pool, tenant_id):
+        [before] = await definitions_of(pool, tenant_id, [name])
+        after = with_settings(before, dict(each.split("=", 1) for each in values))
+        await take_in(pool, tenant_id, BY_NAME, after, by="command line")
+    if Output.json:
+        result({"workflow": name, "version": after.version, "settings": dict(after.settings)})
+        return
+    table(
+        [{"name": key, "value": value} for key, value in after.settings.items()],
+        {"name": "setting", "value": "value"},
+    )
+    if blank := blank_settings(after):
+        say(f"Without a value: {', '.join(blank)}.")
+
+
 @app.command("dry-run")
 def dry_run(
     name: Name,

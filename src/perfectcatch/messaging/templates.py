@@ -170,6 +170,7 @@ def _without_value(fields: Iterable[str], values: Mapping[str, Any]) -> str:
     blank = sorted(path for path in fields if _blank(_at(values, path)))
     named = " or ".join(blank) or "a field"
     unset = [path.replace(".", "_").upper() for path in blank if path.startswith("company.")]
+    unset += [f"{path.removeprefix('settings.')} of the workflow" for path in blank if "settings." in path]
     mend = f"set {' and '.join(unset)}" if unset else "give the field a fallback, or mend the record"
     return f"There is no value for {named}: {mend}."
 

@@ -161,6 +161,34 @@ def written(definition: Definition) -> str:
     return yaml.safe_dump(dict(definition.document), sort_keys=False, allow_unicode=True, width=100)
 
 
+def blank_settings(definition: Definition) -> tuple[str, ...]:
+    """Names of the settings that the company has to give a value before the workflow acts."""
+    return tuple(name for name, value in definition.settings.items() if value in ("", None))
+
+
+def with_settings(definition: Definition, values_: Mapping[str, str]) -> Definition:
+    """``definition`` with other settings, their values in YAML's words. Raises BadWorkflow."""
+    unknown = sorted(values_.keys() - definition.settings.keys())
+    if unknown:
+        known = ", ".join(definition.settings) or "none"
+        raise BadWorkflow(f"{definition.name} has no setting {unknown[0]!r}; it has: {known}.")
+    changed = dict(definition.settings)
+    for name, text in values_.items():
+        try:
+            value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader that reads less
+        except yaml.YAMLError:
+            value = text
+        before = changed[name]
+        if before not in ("", None) and _kind(value) is not _kind(before):
+            raise BadWorkflow(f"{name} is {before!r}: write a value of that kind, not {text!r}.")
+        changed[name] = text if before == "" else value
+    return read(dict(definition.document) | {"settings": changed})
+
+
+def _kind(value: object) -> type:
+    return float if isinstance(value, int | float) and not isinstance(value, bool) else type(value)
+
+
 def shipped() -> Mapping[str, Definition]:
     """The recipes that come with the product, by name."""
     return _shipped()

@@ -9,7 +9,7 @@ from perfectcatch.model.entity import Entity
 from perfectcatch.model.workflow import Definition, Mode
 from perfectcatch.store.pool import Pool, transaction
 from perfectcatch.store.workflows import definitions as kept
-from perfectcatch.workflows.definitions import read, shipped
+from perfectcatch.workflows.definitions import blank_settings, read, shipped
 from perfectcatch.workflows.lint import Finding, lint
 
 OWN: Final = "own"  # where a definition comes from that the company wrote or changed
@@ -80,6 +80,16 @@ async def definitions_of(pool: Pool, tenant_id: int, names: Sequence[str]) -> li
             raise BadWorkflow(each.trouble)
         found.append(each.definition)
     return found
+
+
+async def must_be_whole(pool: Pool, tenant_id: int, name: str) -> None:
+    """Raises NothingKnown, and BadWorkflow for what cannot act yet: it would only break its messages."""
+    [definition] = await definitions_of(pool, tenant_id, [name])
+    if blank := blank_settings(definition):
+        listed, words = " and ".join(blank), " ".join(f"{each}=..." for each in blank)
+        raise BadWorkflow(
+            f"{name} cannot go live without {listed}: run `perfectcatch workflow set {name} {words}`."
+        )
 
 
 async def findings(

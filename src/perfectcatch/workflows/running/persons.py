@@ -11,6 +11,7 @@ from perfectcatch.store.workflows.instances import Instance
 from perfectcatch.workflows.running.starting import end
 from perfectcatch.workflows.running.trying import start_all, wanted_by
 from perfectcatch.workflows.running.workshop import Workshop
+from perfectcatch.workflows.shelf import must_be_whole
 
 ANSWERS = ("approved", "refused")
 
@@ -100,6 +101,8 @@ async def redrive(workshop: Workshop, letter_id: int, *, by: str) -> None:
 
 async def switch(workshop: Workshop, name: str, mode: Mode, *, by: str) -> None:
     """Enable, shadow or disable a workflow. What is under way goes on with the version it began with."""
+    if mode is Mode.LIVE:
+        await must_be_whole(workshop.pool, workshop.tenant_id, name)
     async with transaction(workshop.pool) as connection:
         if not await definitions.switch(connection, workshop.tenant_id, name, mode, by=by):
             raise NothingKnown(f"There is no workflow called {name[:80]!r}.")
