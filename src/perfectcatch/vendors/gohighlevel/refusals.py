@@ -26,6 +26,10 @@ _INACTIVE: Final = "location is not active"
 _SCOPE: Final = "not authorized for this scope"
 _NO_ACCESS: Final = "does not have access to this location"
 _NOT_THERE: Final = re.compile(r"\bnot found\b|does not exist", re.IGNORECASE)
+# The record of the path may be there all the same: the path is unknown, or something that the body names is.
+_OTHER_IS_NOT: Final = re.compile(
+    r"^cannot (get|put|post|delete)\b|\b(field|pipeline|stage|user|tag)s?\b", re.IGNORECASE
+)
 _NO_SECOND_CONTACT: Final = "does not allow duplicated contacts"
 _NO_SECOND_OPPORTUNITY: Final = "OPPORTUNITY_NO_DUPLICATE"
 _LONGEST: Final = 500
@@ -82,6 +86,10 @@ def refused(operation: Operation, response: Response) -> Exception:
         unavailable.status = status
         return unavailable
     said = refusal_of(response)
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN) and not said.sentences:
+        # The vendor does not speak like this: something on the way does. A 404 that is believed would make
+        # every record look deleted.
+        return VendorUnavailable(f"What answers {status} at GHL_API_URL is not {WHO}: check the address.")
     words = "; ".join(said.sentences) or f"status {status}"
     low = words.casefold()
     if _INACTIVE in low:
@@ -110,10 +118,7 @@ def _about_the_record(operation: Operation, response: Response, said: Refusal, w
         return AlreadyThere(f"{WHO}: {words}", said.existing("contactId"))
     if said.code == _NO_SECOND_OPPORTUNITY:
         return AlreadyThere(f"{WHO}: {words}", said.existing("existingId"))
-    missing = status == HTTPStatus.NOT_FOUND or (
-        status == HTTPStatus.BAD_REQUEST and "{id}" in operation.path and _NOT_THERE.search(words)
-    )
-    kind = NotFound if missing else VendorRefused
+    kind = NotFound if _is_missing(operation, status, words) else VendorRefused
     return kind(
         f"{WHO} refuses to {operation.name} ({status}): {words}"
         if operation.changes
@@ -122,6 +127,15 @@ def _about_the_record(operation: Operation, response: Response, said: Refusal, w
         trace_id=said.traceId,
         errors=by_field(said.sentences) or None,
         cause=f"{WHO}: {words}",
+    )
+
+
+def _is_missing(operation: Operation, status: int, words: str) -> bool:
+    """Whether the record that the path names is not there."""
+    if "{id}" not in operation.path or _OTHER_IS_NOT.search(words):
+        return False
+    return status == HTTPStatus.NOT_FOUND or (
+        status == HTTPStatus.BAD_REQUEST and _NOT_THERE.search(words) is not None
     )
 
 
