@@ -193,6 +193,7 @@ BROKEN = """
 name: broken
 does: Calls what is not there.
 class: service
+needs: [chat]
 trigger: {on: [job_completed]}
 stop_rules: [gone]
 steps:

@@ -132,6 +132,20 @@ async def earlier(
     ]
 
 
+async def started_at_tick(connection: Connection, tenant_id: int, workflow: str, moment: str) -> int:
+    """How many instances a tick of a clock has started so far."""
+    found = await connection.execute(
+        f"""
+        select count(*) from {STARTS} where tenant_id = %s and workflow = %s
+          and starts_with(trigger, 'clock/') and right(trigger, length(%s)) = %s
+          and workflow_instance_id is not null
+        """,
+        (tenant_id, workflow, moment, moment),
+    )
+    row = await found.fetchone()
+    return int(row[0]) if row else 0
+
+
 async def decided(
     connection: Connection, tenant_id: int, workflow: str, trigger: str, start: Start, customer_id: int | None
 ) -> bool:

@@ -101,7 +101,7 @@ def born(
         taken={},
         results={},
         wakes=[],
-        next_action_at=now,
+        next_action_at=None,  # its job is given with it, and one that is lost is released
         trigger=told,
         taken_over=False,
         parent_id=parent_id,

@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from perfectcatch.errors import Undecidable
+from perfectcatch.errors import Retry, Undecidable
 from perfectcatch.kit.cron import Cron, parse
 from perfectcatch.store import state
 from perfectcatch.store.events import Event
 from perfectcatch.store.pool import transaction
+from perfectcatch.store.workflows import instances, letters
 from perfectcatch.store.workflows import records as keys
 from perfectcatch.workflows import bundle as rows
 from perfectcatch.workflows import expressions, sieve
@@ -35,12 +36,15 @@ async def tick(workshop: Workshop) -> int:
             moment = await _due(workshop, active)
             if moment is not None:
                 started += await _start(workshop, active, moment)
+                # Only now: a tick whose process died is gone through again, and starts nothing twice.
+                async with transaction(workshop.pool) as connection:
+                    await state.put(connection, workshop.tenant_id, _key(active), moment.isoformat())
     return started
 
 
 async def _due(workshop: Workshop, active: Active) -> datetime | None:
-    """The newest tick since the last that was seen, once; the first time nothing is due."""
-    key, now = f"workflow_clock_{active.definition.name}", workshop.clock.now()
+    """The newest tick since the last that was gone through; the first time nothing is due."""
+    key, now = _key(active), workshop.clock.now()
     cron, zone = parse(active.definition.trigger.clock or ""), ZoneInfo(workshop.company.zone)
     async with transaction(workshop.pool) as connection:
         await connection.execute(
@@ -50,11 +54,11 @@ async def _due(workshop: Workshop, active: Active) -> datetime | None:
         if seen is None:
             await state.put(connection, workshop.tenant_id, key, now.isoformat())
             return None
-        due = _newest(cron, zone, datetime.fromisoformat(seen), now)
-        if due is None:
-            return None
-        await state.put(connection, workshop.tenant_id, key, due.isoformat())
-    return due
+    return _newest(cron, zone, datetime.fromisoformat(seen), now)
+
+
+def _key(active: Active) -> str:
+    return f"workflow_clock_{active.definition.name}"
 
 
 def _newest(cron: Cron, zone: ZoneInfo, seen: datetime, now: datetime) -> datetime | None:
@@ -72,9 +76,17 @@ async def _start(workshop: Workshop, active: Active, moment: datetime) -> int:
     trigger, started = active.definition.trigger, 0
     if trigger.each is None:
         return await _one(workshop, active, _event("", 0, moment), f"{_CLOCK}/{moment.isoformat()}")
+    if trigger.at_most is not None:
+        async with workshop.pool.connection() as connection:
+            before = await instances.started_at_tick(
+                connection, workshop.tenant_id, active.definition.name, moment.isoformat()
+            )
+        left = trigger.at_most - before
+    else:
+        left = None
     async for entity_ids in _holding(workshop, active, trigger.each, moment):
         for st_id in entity_ids:
-            if trigger.at_most is not None and started >= trigger.at_most:
+            if left is not None and started >= left:
                 return started
             occasion = f"{_CLOCK}/{trigger.each}-{st_id}/{moment.isoformat()}"
             started += await _one(workshop, active, _event(trigger.each, st_id, moment), occasion)
@@ -82,8 +94,20 @@ async def _start(workshop: Workshop, active: Active, moment: datetime) -> int:
 
 
 async def _one(workshop: Workshop, active: Active, event: Event, occasion: str) -> int:
-    async with transaction(workshop.pool) as connection:
-        return int(await start(workshop, connection, active, event, occasion) is not None)
+    """Start one instance; a record that cannot be dealt with is put aside, and the others follow."""
+    try:
+        async with transaction(workshop.pool) as connection:
+            return int(await start(workshop, connection, active, event, occasion) is not None)
+    except Retry:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+        name, told = active.definition.name, f"{occasion}: {type(error).__name__}: {error}"
+        log.warning("a tick could not start an instance", workflow=name, error=told)
+        async with transaction(workshop.pool) as connection:
+            await letters.write(
+                connection, workshop.tenant_id, kind=letters.EVENT, workflow=name, error=told, attempts=1
+            )
+        return 0
 
 
 async def _holding(

@@ -173,14 +173,19 @@ async def _messages(workshop: Workshop, messages: asyncio.Event, poll_seconds: f
 
 
 async def _releasing(workshop: Workshop) -> None:
-    """Instances that nothing will wake any more, whatever the reason, are woken."""
     while True:
-        before = workshop.clock.now() - _STALLED
-        found = await instances.stalled(workshop.pool, workshop.tenant_id, before=before)
-        if found:
-            log.warning("stalled instances are released", number=len(found))
-        await workshop.jobs.defer_many([order(*each) for each in found])
+        await release(workshop)
         await workshop.clock.sleep(_STALLED_SECONDS)
+
+
+async def release(workshop: Workshop) -> int:
+    """Wake the instances that nothing will wake any more, whatever the reason; how many."""
+    before = workshop.clock.now() - _STALLED
+    found = await instances.stalled(workshop.pool, workshop.tenant_id, before=before)
+    if found:
+        log.warning("stalled instances are released", number=len(found))
+    await workshop.jobs.defer_many([order(*each) for each in found])
+    return len(found)
 
 
 @asynccontextmanager
