@@ -173,7 +173,8 @@ async def crm_of(gateway: Gateway) -> Part:
     if waiting.refused:
         detail = f"{waiting.refused} customers are refused or wait for a person: GET /ghl/errors tells why."
         return Part(name="crm", state="ailing", detail=detail, since=since)
-    if since is None or _seconds(since, gateway.clock.now()) > SILENT_SECONDS:
+    # Where no round was ever made, what waits tells for how long nobody has come.
+    if _seconds(since or waiting.oldest, gateway.clock.now()) > SILENT_SECONDS:
         detail = "No round has succeeded for an hour: is `perfectcatch worker workflows` running?"
         return Part(name="crm", state="ailing", detail=detail, since=since)
     return Part(name="crm", state="well", detail=f"{waiting.total} customers wait.", since=since)
