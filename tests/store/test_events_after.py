@@ -1,6 +1,7 @@
 """Events read from a place on: each exactly once, also those that were committed behind a higher id."""
 
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 
 import psycopg
 import pytest
@@ -15,6 +16,11 @@ from perfectcatch.store.pool import Pool, conninfo_of
 INSERT = """
 insert into automation.events (tenant_id, event_type, entity, st_id, version, occurred_at, historical, data)
 values (%s, 'job_created', 'jobs', %s, 'v', now(), %s, '{}') returning id
+"""
+
+MANY = """
+insert into automation.events (tenant_id, event_type, entity, st_id, version, occurred_at, historical, data)
+select 7, 'job_created', 'jobs', n, 'past', now(), true, '{}' from generate_series(1, 60000) n
 """
 
 
@@ -58,6 +64,75 @@ async def test_what_commits_late_is_read_once(pool: Pool, writers: list[psycopg.
     assert (await read(pool, place))[0] == []
 
 
+async def test_an_open_transaction_above_the_snapshot_is_waited_for(
+    pool: Pool, writers: list[psycopg.AsyncConnection]
+) -> None:
+    """A snapshot ends behind the newest transaction that is done: a younger one may be open all the same."""
+    older, younger, _ = writers
+    place = await events.here(pool, 7)
+    await write(older, 1)
+    await write(younger, 2)
+    await write(older, 3)
+    await older.commit()
+    found, place = await read(pool, place)
+    assert found == [1, 3]
+    await younger.commit()
+    assert (await read(pool, place))[0] == [2]
+
+
+async def test_what_a_savepoint_wrote_is_not_passed_over(
+    pool: Pool, writers: list[psycopg.AsyncConnection]
+) -> None:
+    """A row of a sub-transaction carries another number than the transaction that commits it."""
+    careful, other, third = writers
+    place = await events.here(pool, 7)
+    await write(careful, 1)
+    async with careful.transaction():
+        await write(careful, 2)
+    await write(third, 3)
+    await write(other, 4)
+    await other.commit()
+    found, place = await read(pool, place)
+    assert found == [4]
+    await careful.commit()
+    found, place = await read(pool, place)
+    assert found == [1, 2]
+    await third.commit()
+    assert (await read(pool, place))[0] == [3]
+
+
+async def test_it_is_waited_however_much_is_written_meanwhile(
+    pool: Pool, writers: list[psycopg.AsyncConnection]
+) -> None:
+    slow, quick, _ = writers
+    place = await events.here(pool, 7)
+    await write(slow, 1)
+    await quick.execute(MANY)
+    await quick.commit()
+    _, place = await read(pool, place)
+    await slow.commit()
+    assert (await read(pool, place))[0] == [1]
+
+
+async def test_what_a_dump_brought_is_not_read_again(
+    pool: Pool, writers: list[psycopg.AsyncConnection]
+) -> None:
+    """In the database that a dump is restored into, transactions are counted from the beginning."""
+    [writer, *_] = writers
+    elsewhere = 10**15
+    await write(writer, 1)
+    await writer.execute("update automation.events set written = %s where tenant_id = 7", (elsewhere,))
+    await writer.commit()
+    place = Place((await events.here(pool, 7)).id, f"{elsewhere + 5}:{elsewhere + 5}:")
+    await write(writer, 2)
+    await writer.commit()
+    found, place = await read(pool, place)
+    assert found == [2]
+    assert (await read(pool, place))[0] == []
+    unread = Place(place.id, f"{elsewhere}:{elsewhere}:")  # as it was when the dump was made
+    assert (await read(pool, unread))[0] == [1]
+
+
 async def test_a_place_survives_the_wire(pool: Pool, writers: list[psycopg.AsyncConnection]) -> None:
     slow, quick, _ = writers
     await write(slow, 1)
@@ -96,7 +171,8 @@ async def test_the_past_and_other_companies_are_passed_over(
 )
 @given(
     steps=st.lists(
-        st.tuples(st.sampled_from(["write", "commit", "abort", "read"]), st.integers(0, 2)), max_size=40
+        st.tuples(st.sampled_from(["write", "write", "saved", "commit", "abort", "read"]), st.integers(0, 2)),
+        max_size=40,
     ),
     limit=st.integers(1, 5),
 )
@@ -119,9 +195,10 @@ async def test_any_interleaving_brings_each_event_once(
                 return place
 
     for step, who in steps:
-        if step == "write":
+        if step in ("write", "saved"):
             number += 1
-            await write(writers[who], 1000 * place.id + number)
+            async with writers[who].transaction() if step == "saved" and pending[who] else nullcontext():
+                await write(writers[who], 1000 * place.id + number)
             pending[who].append(1000 * place.id + number)
         elif step == "commit":
             await writers[who].commit()

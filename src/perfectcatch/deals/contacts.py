@@ -188,7 +188,6 @@ async def _find(deals: Deals, account: Account, facts: Facts, pending: Link) -> 
         if _may_be(chosen, customer):
             return Found(contact=chosen, reason="phone")
     await _ask(deals, facts, list(candidates.values()), taken)
-    raise AssertionError  # pragma: no cover - asking raises
 
 
 async def _settled(deals: Deals, pending: Link) -> None:
@@ -243,7 +242,7 @@ def _may_be(contact: Contact, customer: Customer) -> bool:
 
 async def _ask(
     deals: Deals, facts: Facts, candidates: Sequence[Contact], taken: Mapping[str, Sequence[int]]
-) -> None:
+) -> NoReturn:
     shown = [_shown(each, taken.get(each.id)) for each in candidates]
     customer = facts.customer
     several = len(candidates) > 1

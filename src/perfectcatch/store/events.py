@@ -19,9 +19,6 @@ from perfectcatch.errors import BadArgument
 from perfectcatch.store.names import EVENT_CHANNEL, EVENTS
 from perfectcatch.store.pool import Connection, Pool
 
-# How far behind a read id a row may still appear: all the events of a few pages that are merged side by side.
-LATE: Final = 50_000
-
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -71,7 +68,9 @@ async def here(pool: Pool, tenant_id: int) -> Place:
 
 _COLUMNS: Final = "id, event_type, entity, st_id, version, occurred_at, recorded_at, historical, data"
 
-# A row's own transaction number has 32 bits, the snapshot's has 64: the upper ones are put before it.
+# ``written`` is the number of the whole transaction: a row's own ``xmin`` may be that of a savepoint, which
+# no snapshot knows. ``xmin`` only tells rows that came out of a dump, whose ``written`` counts elsewhere: a late
+# row is younger than the place by both. It has 32 bits, a snapshot 64: the upper ones are put before it.
 _AFTER: Final = f"""
 with now as materialized (
   select pg_current_snapshot() as snapshot, pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xmax,
@@ -81,13 +80,11 @@ with now as materialized (
   where tenant_id = %(tenant)s and id > %(id)s and not historical order by id limit %(limit)s
 ), late as (
   select {_COLUMNS} from (
-    select e.*, (now.xmax >> 32 << 32) + e.xmin::text::bigint as written, now.xmax
-    from {EVENTS} e, now where e.tenant_id = %(tenant)s and e.id > %(id)s - {LATE} and e.id <= %(id)s
-      and not e.historical and %(unsettled)s
+    select e.*, (now.xmax >> 32 << 32) + e.xmin::text::bigint as own, now.xmax from {EVENTS} e, now
+    where e.tenant_id = %(tenant)s and e.written >= %(low)s and e.id <= %(id)s and not e.historical
   ) e
-  where not pg_visible_in_snapshot(
-    (case when written > xmax then written - (1::bigint << 32) else written end)::text::xid8,
-    %(snapshot)s::pg_snapshot)
+  where not pg_visible_in_snapshot(written::text::xid8, %(snapshot)s::pg_snapshot)
+    and (xmax < %(high)s or case when own > xmax then own - (1::bigint << 32) else own end >= %(low)s)
 )
 select now.newest, now.snapshot::text, each.* from now left join (
   select * from late union all select * from fresh
@@ -105,8 +102,9 @@ async def after(pool: Pool, tenant_id: int, place: Place, *, limit: int = 500) -
         "tenant": tenant_id,
         "id": place.id,
         "snapshot": place.snapshot,
+        "low": int(low),
+        "high": int(high),
         "limit": limit,
-        "unsettled": low != high,  # something was being written when the place was taken
     }
     async with pool.connection() as connection:
         found = await connection.execute(_AFTER, values)

@@ -279,9 +279,12 @@ events: Final = Table(
     Column("historical", Boolean, nullable=False),
     Column("data", JSONB, nullable=False),
     Column("run_id", Uuid),
+    # The transaction that wrote it: readers find by it what appears behind their place.
+    Column("written", BigInteger, server_default=text("((pg_current_xact_id())::text)::bigint")),
     PrimaryKeyConstraint("tenant_id", "id"),
     UniqueConstraint("tenant_id", "entity", "st_id", "event_type", "version"),
     Index(None, "tenant_id", "event_type", "occurred_at"),
+    Index(None, "tenant_id", "written", postgresql_where=text("(NOT historical)")),
     schema=AUTOMATION,
     comment="Business events, once per record, type and version",
 )
