@@ -280,6 +280,28 @@ async def test_a_stale_mirror_is_read_anew_before_somebody_is_written_to(floor: 
     assert [text.to for text in floor.counter.carrier.texts] == [number(70), number(72)]
 
 
+async def test_a_pause_while_records_are_read_holds_the_message(floor: Floor) -> None:
+    class Refresher:
+        async def refresh(self, customer_id: int) -> None:
+            assert customer_id == 70
+            [(instance_id,)] = await floor.instances("id")
+            await persons.pause(floor.workshop, instance_id, by="test")
+
+    await floor.enable(THANKS)
+    with_roles(floor, refresher=Refresher())
+    await scheduled(floor, 70)
+    await floor.begin()
+    await completed(floor, 70)
+    await floor.run()
+    assert floor.counter.carrier.texts == []
+    [(instance_id, status)] = await floor.instances("id, status")
+    assert status == "paused"
+    with_roles(floor, refresher=None)
+    await persons.resume(floor.workshop, instance_id, by="test")
+    await floor.run()
+    assert len(floor.counter.carrier.texts) == 1
+
+
 PARENT = """
 name: parent
 does: Has another one thank, then goes on.

@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from floor import Floor
-from test_instances import THANKS, completed, texts
+from floor import Floor, with_roles
+from test_instances import THANKS, completed, customer, job, texts
 
 from messaging.counter import NUMBER
 from perfectcatch.errors import NothingKnown
 from perfectcatch.messaging import inbound, people
+from perfectcatch.messaging.desk import Company
 from perfectcatch.messaging.people import OptingOut
 from perfectcatch.messaging.rules import StopCovers
 from perfectcatch.model.messaging import Channel, Received
@@ -176,3 +177,22 @@ def test_the_linter_knows_what_can_be_tracked() -> None:
     ):
         found = [each.sentence for each in lint(parse(text), BY_NAME) if each.level == "error"]
         assert any(says in each for each in found), found
+
+
+async def test_the_same_words_go_to_a_number_once_whatever_their_link(floor: Floor) -> None:
+    desk = replace(floor.workshop.desk, company=Company(public_url="https://api.example", secret="s" * 32))
+    with_roles(floor, desk=desk)
+    await floor.enable(REVIEW)
+    for st_id in (7, 8):
+        await customer(floor, st_id)
+        await job(floor, 60 + st_id, "Scheduled", customerId=st_id)
+    await floor.begin()
+    for st_id in (7, 8):
+        await job(floor, 60 + st_id, "Completed", 2, customerId=st_id)
+    await floor.run()
+    [sent] = texts(floor)
+    assert "https://api.example/r/" in sent
+    rows = await floor.counter.rows(
+        "select reason from automation.messaging_log where tenant_id = %s order by id", floor.tenant
+    )
+    assert "identical" in {reason for (reason,) in rows}

@@ -4,9 +4,11 @@ import random
 from datetime import date, timedelta
 from typing import Any
 
+import pytest
 from street import MONDAY, Street
 
 from perfectcatch.workflows.bundle import Past
+from perfectcatch.workflows.sieve import own_parts
 
 SEED = 20261126
 
@@ -50,3 +52,17 @@ def test_what_is_kept_of_the_past_is_what_was() -> None:
 
 def plain(rows: Any) -> dict[str, dict[int, Any]]:
     return {entity: dict(found) for entity, found in rows.items()}
+
+
+@pytest.mark.parametrize(
+    ("part", "own"),
+    [
+        ("job.job_status == 'Completed'", True),
+        ("job.customer_id != null", True),
+        ("job.total > 1", True),
+        ("job.campaign != null", False),  # looked up elsewhere: the bare row never has it
+        ("job.type.name == 'Repair'", False),
+    ],
+)
+def test_only_columns_of_the_record_itself_decide_beforehand(part: str, own: bool) -> None:
+    assert own_parts(part, "jobs", "job") == ((part,) if own else ())

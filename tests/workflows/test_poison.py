@@ -1,15 +1,18 @@
 """Events that cannot be dealt with: a few tries, then a dead letter, and nobody else waits (F27, E2)."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from floor import Floor
+from floor import Floor, with_roles
 from test_instances import THANKS, customer, job, texts
 
-from perfectcatch.errors import VendorUnavailable
+from perfectcatch.errors import Refused, VendorUnavailable
+from perfectcatch.store.pool import transaction
 from perfectcatch.store.workflows import letters
 from perfectcatch.workflows.running import dispatch, persons, starting
+from perfectcatch.workflows.running.catalogue import Catalogue
 from perfectcatch.workflows.running.trying import EVENT_TRIES, TRY_EVENT, try_event
 
 OTHER = THANKS.replace("name: thanks", "name: other").replace("thank you", "well done")
@@ -126,3 +129,51 @@ async def test_a_database_that_is_away_costs_no_try(floor: Floor, monkeypatch: p
     await floor.run()
     assert await waiting(floor) == []
     assert texts(floor) == ["Hi Ann, thank you."]
+
+
+async def test_tries_side_by_side_start_one_of_a_kind(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    await floor.enable(THANKS.replace("'job-' + string(job.id)", "'customer'"))
+    poison = Poison(monkeypatch, "thanks", 70, 71, 72)
+    await customer(floor, 7)
+    for st_id in (70, 71, 72):
+        await job(floor, st_id, "Scheduled", customerId=7)
+    await floor.begin()
+    for st_id in (70, 71, 72):
+        await job(floor, st_id, "Completed", 2, customerId=7)
+    await floor.run()
+    poison.jobs.clear()
+    found = await waiting(floor)
+    assert len(found) == 3
+    await asyncio.gather(*(try_event(floor.workshop, each["event_id"], each["attempt"]) for each in found))
+    await floor.run()
+    assert len(await floor.instances()) == 1
+    assert texts(floor) == ["Hi Ann, thank you."]
+
+
+async def test_an_instance_that_nobody_foresaw_is_put_aside(floor: Floor) -> None:
+    await floor.enable(THANKS)
+    await complete(floor, 70)
+    await floor.counter.rows(
+        "update automation.workflow_definitions set document = document - 'steps' where tenant_id = %s"
+        " returning 1",
+        floor.tenant,
+    )
+    floor.workshop.catalogue.forget()
+    with_roles(floor, catalogue=Catalogue(floor.workshop.pool, floor.tenant, floor.workshop.clock))
+    await floor.later(days=2)
+    [letter] = await letters.unresolved(floor.workshop.pool, floor.tenant)
+    assert letter.kind == "instance"
+    assert "needs 1 to" in letter.error
+    assert await floor.instances() == [("failed", "failed")]
+    assert texts(floor) == ["Hi Ann, thank you."]
+
+
+async def test_a_letter_of_a_moment_that_is_over_is_not_said_to_be_tried(floor: Floor) -> None:
+    async with transaction(floor.workshop.pool) as connection:
+        await letters.write(
+            connection, floor.tenant, kind=letters.EVENT, workflow="digest", error="gone", attempts=1
+        )
+    [letter] = await letters.unresolved(floor.workshop.pool, floor.tenant)
+    with pytest.raises(Refused, match="a moment that is over"):
+        await persons.redrive(floor.workshop, letter.id, by="test")
+    assert [each.id for each in await letters.unresolved(floor.workshop.pool, floor.tenant)] == [letter.id]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from perfectcatch.deals.deciding import (
     CUSTOMER_FIELD,
@@ -187,7 +187,7 @@ async def _find(deals: Deals, account: Account, facts: Facts, pending: Link) -> 
             return Found(contact=chosen, reason="email")
         if _may_be(chosen, customer):
             return Found(contact=chosen, reason="phone")
-    await _ask(deals, facts, list(candidates.values()), taken)
+    return await _ask(deals, facts, list(candidates.values()), taken)
 
 
 async def _settled(deals: Deals, pending: Link) -> None:

@@ -19,9 +19,9 @@ from perfectcatch.messaging import footers, quiet
 from perfectcatch.messaging.desk import Company, Desk
 from perfectcatch.messaging.facts import Facts
 from perfectcatch.messaging.gathering import all_facts, opted_out, parties, rules_in_force, sender_of
-from perfectcatch.messaging.judging import ALLOWED, expiry, judge
+from perfectcatch.messaging.judging import ALLOWED, expiry, judge, print_of
 from perfectcatch.messaging.learning import learn
-from perfectcatch.messaging.numbers import fingerprint, normalized
+from perfectcatch.messaging.numbers import normalized
 from perfectcatch.messaging.rules import Rules
 from perfectcatch.messaging.segments import segments
 from perfectcatch.model.messaging import (
@@ -143,7 +143,7 @@ async def _decide(desk: Desk, intent: Intent, attempt: UUID, connection: Connect
         key=key,
         address=known.to,
         body=footers.text_of(intent),
-        fingerprint=fingerprint(intent.body),
+        fingerprint=print_of(intent),
         segments=segments(footers.text_of(intent)) if intent.channel is Channel.SMS else None,
         status=decision.status,
         reason=decision.reason,

@@ -158,7 +158,7 @@ def _footer(intent: Intent, facts: Facts, _: Rules, __: datetime) -> Decision | 
 def _identical(intent: Intent, facts: Facts, rules: Rules, now: datetime) -> Decision | None:
     if intent.data.get("may_repeat") or intent.data.get("reply"):
         return None
-    text = fingerprint(intent.body)
+    text = print_of(intent)
     for send in facts.sends:
         if send.to == facts.to and send.text == text and send.at > now - rules.identical_within:
             return _never("identical", f"the same words went to this recipient on {send.at:%Y-%m-%d %H:%M}")
@@ -265,6 +265,11 @@ def expiry(intent: Intent) -> datetime | None:
     given = intent.data.get("expires_at")
     found = datetime.fromisoformat(given) if isinstance(given, str) else given
     return found if isinstance(found, datetime) else None
+
+
+def print_of(intent: Intent) -> str:
+    """What equal messages have in common: their words, before a link in them was made their own."""
+    return fingerprint(str(intent.data.get("said") or intent.body))
 
 
 def what_of(intent: Intent) -> str | None:

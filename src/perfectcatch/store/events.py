@@ -69,8 +69,8 @@ async def here(pool: Pool, tenant_id: int) -> Place:
 _COLUMNS: Final = "id, event_type, entity, st_id, version, occurred_at, recorded_at, historical, data"
 
 # ``written`` is the number of the whole transaction: a row's own ``xmin`` may be that of a savepoint, which
-# no snapshot knows. ``xmin`` only tells rows that came out of a dump, whose ``written`` counts elsewhere: a late
-# row is younger than the place by both. It has 32 bits, a snapshot 64: the upper ones are put before it.
+# no snapshot knows. ``xmin`` only tells rows that came out of a dump, whose ``written`` counts elsewhere: a
+# late row is younger than the place by both. It has 32 bits, a snapshot 64: the upper ones are put before it.
 _AFTER: Final = f"""
 with now as materialized (
   select pg_current_snapshot() as snapshot, pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xmax,

@@ -10,6 +10,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
+from html import escape
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -57,14 +58,18 @@ def shortened(
 ) -> Intent:
     """``intent`` with a short link where the tracked address stood.
 
-    Without PUBLIC_BASE_URL or SECRET_KEY the address itself stays in them.
+    ``said`` keeps the words as they were: the same request stays the same, whatever its link. Without
+    PUBLIC_BASE_URL or SECRET_KEY the address itself stays in them.
     """
     address = address_of(definition, step.tracks) if step.tracks is not None else None
     if address is None or not public_url or not secret or intent.instance_id is None:
         return intent
     link = f"{public_url.rstrip('/')}/r/{token(secret, tenant_id, intent.instance_id)}"
-    html = intent.html.replace(address, link) if intent.html else intent.html
-    return replace(intent, body=intent.body.replace(address, link), html=html)
+    html = intent.html
+    for spelled in (address, escape(address)):
+        html = html.replace(spelled, link) if html else html
+    body, data = intent.body.replace(address, link), {**intent.data, "said": intent.body}
+    return replace(intent, body=body, html=html, data=data)
 
 
 def _signature(secret: str, tenant_id: int, instance_id: int) -> str:

@@ -5,7 +5,7 @@ A part that cannot be decided on it decides nothing here.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -148,9 +148,15 @@ def own_parts(where: str, entity: str, role: str) -> tuple[str, ...]:
     found = []
     for part in split(where):
         paths = expressions.compiled(part).paths
-        if paths and all(path[0] in _FREE or (path[0] == role and path[-1] in columns) for path in paths):
+        if paths and all(path[0] in _FREE or _is_own(path, role, columns) for path in paths):
             found.append(part)
     return tuple(found)
+
+
+def _is_own(path: Sequence[str], role: str, columns: Container[str]) -> bool:
+    """Whether it is a column of the record; ``id`` behind it says only that it is compared with null."""
+    at = path[:-1] if len(path) > 2 and path[-1] == "id" else path  # noqa: PLR2004 - role, column, id
+    return path[0] == role and len(at) == 2 and at[1] in columns  # noqa: PLR2004
 
 
 def split(where: str) -> Iterator[str]:

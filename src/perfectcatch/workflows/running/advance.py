@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from perfectcatch.errors import Crash, PerfectCatchError, Retry, Undecidable
+from perfectcatch.errors import AskPerson, Crash, PerfectCatchError, Retry, Undecidable
 from perfectcatch.kit.retry import Rules, backoff
 from perfectcatch.model.workflow import Step
 from perfectcatch.store.pool import Connection, transaction
@@ -33,7 +33,8 @@ from perfectcatch.workflows.running.walk import (
 from perfectcatch.workflows.running.workshop import Workshop
 
 TRIES: Final = 5  # of an effect; then a person has to look
-_AGAIN: Final = Rules(attempts=TRIES, first_wait=5.0, longest_wait=600.0)
+# A quarter of an hour at most: a vendor that is away for some minutes is no matter for a person.
+_AGAIN: Final = Rules(attempts=TRIES, first_wait=60.0, longest_wait=600.0)
 # How long a start of an effect is left alone, unless somebody wakes the instance: its worker has died.
 _DOING: Final = timedelta(minutes=10)
 _REUSED: Final = 1.0  # seconds for which records that were read serve steps that reach nobody
@@ -42,7 +43,32 @@ log = structlog.get_logger(__name__)
 
 
 async def advance(workshop: Workshop, instance_id: int, happening: int | None = None) -> None:
-    """Let an instance go on as far as it can now. Nothing happens with one that has ended or is paused."""
+    """Let an instance go on as far as it can now. Nothing happens with one that has ended or is paused.
+
+    What nobody foresaw puts the instance aside for a person: it would come again at each try.
+    """
+    try:
+        await _advance(workshop, instance_id, happening)
+    except (Retry, AskPerson):
+        raise  # the database is away or full: the whole is repeated
+    except Exception as error:
+        log.exception("an instance cannot go on", instance=instance_id)
+        await _put_aside(workshop, instance_id, f"{type(error).__name__}: {error}")
+
+
+async def _put_aside(workshop: Workshop, instance_id: int, error: str) -> None:
+    async with transaction(workshop.pool) as connection:
+        instance = await instances.lock(connection, workshop.tenant_id, instance_id)
+        if instance is None or not instance.is_open or instance.status == instances.FAILED:
+            return
+        ledger = Ledger(workshop, connection, workshop.clock.now())
+        instance.status, instance.reason, instance.sentence = instances.FAILED, "failed", error[:500]
+        instance.next_action_at, instance.wakes = None, []
+        ledger.failed(instance, error, 1)
+        await ledger.flush()
+
+
+async def _advance(workshop: Workshop, instance_id: int, happening: int | None) -> None:
     for _ in range(HOPS):
         begun = await _walk(workshop, instance_id, happening)
         happening = None
@@ -200,6 +226,8 @@ async def _on_fresh_records(workshop: Workshop, acting: Acting) -> bool | None:
     async with transaction(workshop.pool) as connection:
         walk = await _relocked(workshop, connection, acting)
         if walk is None:
+            return False
+        if walk.instance.status == instances.PAUSED:
             return False
         acting.read_at = workshop.clock.monotonic()
         walk.records = await hand.of_instance(workshop, connection, walk.instance, walk.definition.settings)

@@ -97,6 +97,8 @@ async def redrive(workshop: Workshop, letter_id: int, *, by: str) -> None:
             for event in found:
                 wanted = wanted_by(active, event)
                 await start_all(workshop, connection, wanted, event)
+        else:
+            raise Refused("It is of a moment that is over: the next one of its clock starts what is left.")
 
 
 async def switch(workshop: Workshop, name: str, mode: Mode, *, by: str) -> None:

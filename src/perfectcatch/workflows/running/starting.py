@@ -27,7 +27,13 @@ async def start(
     parent_id: int | None = None,
     shadow: bool = False,
 ) -> int | None:
-    """Decide about one trigger of one workflow, once for ever by its ``occasion``; the new instance's id."""
+    """Decide about one trigger of one workflow, once for ever by its ``occasion``; the new instance's id.
+
+    Under the lock of whoever dispatches: of two starts side by side each would see nothing running.
+    """
+    await connection.execute(
+        "select pg_advisory_xact_lock(hashtextextended('dispatch workflows', %s))", (workshop.tenant_id,)
+    )
     definition, tenant_id, now = active.definition, workshop.tenant_id, workshop.clock.now()
     customer_id, records = await hand.of_event(workshop, connection, event, definition.settings)
     known = []
