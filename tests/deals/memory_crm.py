@@ -55,7 +55,7 @@ class Memory:
     clock: Clock
     one_a_contact: bool = False
     unique_contacts: bool = True
-    stale: bool = False  # searches show what was there at the last ``catch_up``
+    behind: float = 0.0  # seconds until a search shows what was created
     all_pipelines: list[Pipeline] = field(default_factory=usual)
     contacts: dict[str, Contact] = field(default_factory=dict)
     opportunities: dict[str, Opportunity] = field(default_factory=dict)
@@ -63,12 +63,8 @@ class Memory:
     notes: list[tuple[str, str]] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     fault: Callable[[str, str], None] = lambda *_: None
-    shown: tuple[dict[str, Contact], dict[str, Opportunity]] | None = None
     page_size: int = 3
     numbers: int = 0
-
-    def catch_up(self) -> None:
-        self.shown = (dict(self.contacts), dict(self.opportunities))
 
     def _new(self, kind: str) -> str:
         self.numbers += 1
@@ -96,12 +92,10 @@ class Memory:
         self, *, email: str | None = None, phone: str | None = None
     ) -> tuple[Contact, ...]:
         self._call("contacts_like")
-        known = self.shown[0] if self.stale and self.shown is not None else self.contacts
         return tuple(
-            self.contacts[each.id]
-            for each in known.values()
-            if each.id in self.contacts
-            and ((email and each.email == email) or (phone and each.phone == phone))
+            each
+            for each in self.contacts.values()
+            if self._is_shown(each) and ((email and each.email == email) or (phone and each.phone == phone))
         )
 
     async def create_contact(self, change: ContactChange, *, tags: Sequence[str] = ()) -> Contact:
@@ -151,9 +145,8 @@ class Memory:
 
     async def opportunities_of(self, contact_id: str) -> tuple[Opportunity, ...]:
         self._call("opportunities_of")
-        known = self.shown[1] if self.stale and self.shown is not None else self.opportunities
-        ids = [each.id for each in known.values() if each.contact_id == contact_id]
-        return tuple(self.opportunities[each] for each in ids if each in self.opportunities)
+        mine = [each for each in self.opportunities.values() if each.contact_id == contact_id]
+        return tuple(each for each in mine if self._is_shown(each))
 
     async def create_opportunity(self, contact_id: str, change: OpportunityChange) -> Opportunity:
         self._call("create_opportunity")
@@ -216,6 +209,10 @@ class Memory:
     def _call(self, name: str) -> None:
         self.calls[name] += 1
         self.fault(name, "before")
+
+    def _is_shown(self, record: Contact | Opportunity) -> bool:
+        assert record.added_at is not None
+        return (self.clock.now() - record.added_at).total_seconds() >= self.behind
 
     def _answer(self, name: str, value: Any) -> Any:
         self.fault(name, "after")

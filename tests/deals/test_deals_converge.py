@@ -25,16 +25,17 @@ class History:
     chance: random.Random
     tags: dict[str, set[str]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)
     numbers: int = 100
     jobs: list[tuple[int, int]] = field(default_factory=list)
     estimates: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def fault(self, name: str, when: str) -> None:
         drawn = self.chance.random()
+        if when == "after" and drawn < 0.35:
+            raise OutcomeUnknown("no answer")
         if when == "before" and drawn < 0.05:
             raise VendorUnavailable("away")
-        if when == "after" and drawn < 0.08:
-            raise OutcomeUnknown("no answer")
         if when == "before" and drawn > 0.98 and name.startswith(("create", "update")):
             raise VendorRefused("no", status=422)
 
@@ -89,6 +90,7 @@ class History:
             case _:
                 stage = f"p1-{self.chance.randrange(7)}"
                 self.dealer.crm.edit(deal.id, pipeline_id="p1", stage_id=stage)
+                self.moved[deal.id] = stage
 
     async def again(self) -> None:
         """The events of the whole past are told once more."""
@@ -99,13 +101,10 @@ class History:
 
     async def run(self) -> None:
         self.dealer.crm.fault = self.fault
-        self.dealer.crm.stale = self.chance.random() < 0.5
         try:
             await self.dealer.run()
         finally:
             self.dealer.crm.fault = lambda *_: None
-            if self.chance.random() < 0.7:
-                self.dealer.crm.catch_up()
 
     async def play(self, steps: int) -> None:
         acts: list[Callable[[], object]] = [
@@ -118,7 +117,6 @@ class History:
             self.dealer.pass_by(seconds=self.chance.randrange(1, 30))
 
     async def settle(self) -> None:
-        self.dealer.crm.stale = False
         for _ in range(4):
             self.dealer.pass_by(minutes=1)
             await self.dealer.run()
@@ -156,6 +154,7 @@ class History:
                 assert spot is not None
                 if deciding.STAGE in mark.conceded:  # a person moved it on, and nothing new has happened
                     assert (stages.position(deal.stage_id) or 0) > spot.stage.position
+                    assert deal.stage_id == self.moved.get(deal.id)
                 else:
                     assert deal.stage_id == spot.stage.id, (each, mark)
                 if deciding.STATUS not in mark.conceded:
@@ -171,6 +170,8 @@ class History:
 
 async def converge(dealer: Dealer, seed: int, steps: int) -> None:
     dealer.crm.one_a_contact = seed % 3 == 0
+    dealer.crm.unique_contacts = seed % 2 == 0
+    dealer.crm.behind = 8.0  # within ``settle_seconds``
     await dealer.begin()
     for st_id in CUSTOMERS:
         await dealer.shop.customer(st_id)

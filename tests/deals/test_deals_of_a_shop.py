@@ -96,15 +96,13 @@ async def test_a_lost_answer_makes_no_second_opportunity(dealer: Dealer) -> None
 
 async def test_a_search_that_is_behind_is_waited_for(dealer: Dealer) -> None:
     await dealer.begin()
-    dealer.crm.stale = True
-    dealer.crm.catch_up()
+    dealer.crm.behind = 8
     dealer.crm.fault = lost(["create_opportunity"])
     await dealer.shop.customer(7)
     await dealer.run()
     dealer.pass_by(seconds=3)
     await dealer.run()
     assert len(dealer.all()) == 1
-    dealer.crm.catch_up()
     dealer.pass_by(seconds=30)
     await dealer.run()
     assert len(dealer.all()) == 1

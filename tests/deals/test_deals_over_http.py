@@ -1,15 +1,19 @@
 """Deals over HTTP to the simulated location, with its rate, its late searches and its faults."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 from dealer import Dealer
 
 from perfectcatch.connections import open_deals
+from perfectcatch.deals import working
 from perfectcatch.kit.clock import SystemClock
+from perfectcatch.model.webhook import Delivery, Hint
 from perfectcatch.sandbox.gohighlevel.server import LOCATION, PRIVATE_TOKEN, VENDOR, Fault, Vendor, make_app
 from perfectcatch.settings import Settings
+from perfectcatch.store import inbox
 from perfectcatch.store.pool import Pool
 from vendors.gohighlevel.ghl_location import served
 from workflows.shop import Shop
@@ -82,3 +86,32 @@ async def test_a_deal_goes_its_way_over_http(deals_pool: Pool, fault: str | None
         if fault is None:
             per_move = calls[-2:]
             assert [each.split()[0] for each in per_move] == ["GET", "PUT"]
+
+
+async def test_events_and_people_are_heard_while_it_runs(deals_pool: Pool) -> None:
+    """Nobody asks: a committed event moves the deal, and a webhook brings what a person did."""
+    async with dealing(deals_pool, TENANT + 50) as (dealer, vendor):
+        now = dealer.deals.clock.now()
+        await dealer.begin()
+        async with working.at_work(dealer.deals, poll_seconds=60), asyncio.timeout(60):
+            await dealer.shop.customer(7, createdOn=now.isoformat())
+            await until(lambda: stage(vendor) == [("SALES / New Lead", "open")])
+            await dealer.shop.job(70, 7, now)
+            await dealer.visit(71, 70, 7, now)
+            await until(lambda: stage(vendor) == [("SALES / Appointment Scheduled", "open")])
+            [deal] = vendor.account.opportunities.values()
+            vendor.account.update_opportunity(deal["id"], {"name": "Mine"})
+            hint = Delivery(
+                event_type="OpportunityUpdate", event_id=None, hints=(Hint("opportunity", deal["id"]),)
+            )
+            await inbox.receive(deals_pool, dealer.deals.tenant_id, "ghl", hint, {}, b"{}")
+            await until(lambda: "Mine" not in str(vendor.account.opportunities))
+            while await dealer.waiting():  # noqa: ASYNC110 - the database tells nobody
+                await asyncio.sleep(0.02)
+        rows = await dealer.rows("select field, kept from integrations.deal_conflicts where tenant_id = %s")
+        assert rows == [("name", "ours")]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 - the simulated vendor tells nobody
+        await asyncio.sleep(0.02)

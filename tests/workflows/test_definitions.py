@@ -10,10 +10,13 @@ from shop import Shop
 
 from perfectcatch.errors import BadWorkflow
 from perfectcatch.model.workflow import Message, Mode, Wait
+from perfectcatch.store.pool import transaction
+from perfectcatch.store.workflows import definitions as kept
 from perfectcatch.vendors.servicetitan.entities import BY_NAME
 from perfectcatch.workflows import definitions, shelf
 from perfectcatch.workflows.definitions import parse, read, version_of, written
 from perfectcatch.workflows.lint import lint
+from perfectcatch.workflows.running.shipping import ship
 
 NUDGE = """
 name: quote-nudge
@@ -154,3 +157,19 @@ def test_the_example_of_the_page_is_right() -> None:
     example = page.split("```yaml")[1].split("```")[0]
     assert [each for each in lint(parse(example), BY_NAME) if each.level == "error"] == []
     assert yaml.safe_load(example)["name"] == "quote-nudge"
+
+
+async def test_a_recipe_that_waited_begins_when_its_connection_is_there(shop: Shop) -> None:
+    async def modes(*names: str) -> list[str]:
+        rows = {row.name: row.mode for row in await kept.current(shop.pool, shop.tenant)}
+        return [rows[name] for name in names]
+
+    asked = ("crm-estimate-sold", "crm-estimate-lost", "estimate-follow-up")
+    await ship(shop.pool, shop.tenant, connected=())
+    assert await modes(*asked) == ["disabled", "disabled", "shadow"]
+    async with transaction(shop.pool) as connection:
+        await kept.switch(connection, shop.tenant, "crm-estimate-lost", Mode.DISABLED, by="ann")
+    changed = await ship(shop.pool, shop.tenant, connected=("crm",))
+    assert "crm-estimate-sold" in changed
+    assert await modes(*asked) == ["shadow", "disabled", "shadow"]
+    assert await ship(shop.pool, shop.tenant, connected=("crm",)) == []

@@ -148,23 +148,25 @@ def _concedes(
     forward: Forward,
 ) -> bool:
     if forward == "overwrite" or not (
-        _touched(name, theirs, marks) or _first(name, marks) or name in marks.conceded
+        _touched(name, theirs, marks) or _first(name, theirs, marks) or name in marks.conceded
     ):
         return False
     if name == STATUS:
-        return not new and not _first(name, marks)
+        return not new and not _first(name, theirs, marks)
     ends = want.get(STATUS) != DealStatus.OPEN.value
     if (ends and new) or theirs is None:
         return False
     here, there = ours.partition("/"), theirs.partition("/")
     if here[0] != there[0]:
-        return not new and not _first(name, marks)
+        return not new and not _first(name, theirs, marks)
     mine, other = stages.position(here[2]), stages.position(there[2])
     return mine is not None and other is not None and other > mine
 
 
-def _first(name: str, marks: Marks) -> bool:
-    return name not in marks.written
+def _first(name: str, theirs: str | None, marks: Marks) -> bool:
+    """Whether we meet a value for the first time that is not of our own creating."""
+    ours = marks.pending is not None and _same(name, theirs, marks.pending.get(name))
+    return name not in marks.written and not ours
 
 
 def _conflict(name: str, ours: str, theirs: str | None, kept: str, stages: Stages) -> Conflict:

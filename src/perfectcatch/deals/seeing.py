@@ -32,10 +32,10 @@ async def present(visit: Visit, marks: Marks, said: Texts) -> Opportunity | None
     free = await _free(visit)
     if marks.creating_at is not None:
         since = marks.creating_at - _SKEW
+        # What was being created may have said something else than what is to be said now.
+        names = {said[deciding.NAME], (marks.pending or {}).get(deciding.NAME)}
         ours = [
-            each
-            for each in free
-            if each.name == said[deciding.NAME] and (each.added_at is None or each.added_at >= since)
+            each for each in free if each.name in names and (each.added_at is None or each.added_at >= since)
         ]
         if ours:
             return min(ours, key=lambda each: each.id)

@@ -9,7 +9,7 @@ from perfectcatch.deals.desk import Account, Deals
 from perfectcatch.model.crm import Opportunity
 from perfectcatch.model.deals import Facts, Marks, Spot, Wanted
 from perfectcatch.store.deals import copies, facts, rows
-from perfectcatch.store.pool import transaction
+from perfectcatch.store.pool import Connection, transaction
 
 ABANDONED: Final = "abandoned"
 
@@ -65,17 +65,7 @@ async def keep(
             await rows.agree(connection, deals.tenant_id, marks.deal, [deciding.GONE])
         if decided is not None:
             await rows.agree(connection, deals.tenant_id, marks.deal, decided.agreed)
-            for each in decided.conflicts:
-                await rows.note_conflict(
-                    connection,
-                    deals.tenant_id,
-                    marks,
-                    field=each.field,
-                    ours=each.ours,
-                    theirs=each.theirs,
-                    kept=each.kept,
-                    sentence=each.sentence,
-                )
+            await list_conflicts(visit, connection, marks, decided)
         if changes:
             await rows.note_move(
                 connection,
@@ -89,6 +79,22 @@ async def keep(
             )
         if want.job_ids:
             await facts.mark_jobs(connection, deals.tenant_id, deals.entities, want.job_ids, seen.id)
+
+
+async def list_conflicts(visit: Visit, connection: Connection, marks: Marks, decided: Decided) -> None:
+    """List where a person changed what follows from our records."""
+    visit.placed.conflicts += len(decided.conflicts)
+    for each in decided.conflicts:
+        await rows.note_conflict(
+            connection,
+            visit.deals.tenant_id,
+            marks,
+            field=each.field,
+            ours=each.ours,
+            theirs=each.theirs,
+            kept=each.kept,
+            sentence=each.sentence,
+        )
 
 
 async def mark_customer(visit: Visit) -> None:

@@ -1,7 +1,7 @@
 """Doing what waits: customers are taken from the queue, done side by side, and tried again until accepted."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -30,6 +30,7 @@ _REFUSED: Final = Rules(attempts=1_000_000, first_wait=60.0, longest_wait=300.0)
 _ASKED_SECONDS: Final = 900.0  # a person decides; meanwhile it is looked at now and then
 _AWAY: Final = Rules(first_wait=0.5, longest_wait=15.0)
 _ALARM_SECONDS: Final = 60.0
+_SOON_SECONDS: Final = 0.05
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +71,11 @@ async def _do(deals: Deals, claim: Claim, counts: Counts | None) -> None:
         placed = await place(
             deals, customer, looks=claim.looks or claim.attempts > 0, late=claim.late, event_id=claim.event_id
         )
+    except asyncio.CancelledError:
+        # Whoever comes next need not wait until the claim has run out.
+        with suppress(PerfectCatchError):
+            await queue.release(deals.pool, deals.tenant_id, [customer])
+        raise
     except PerfectCatchError as error:
         wait, refused = _wait(error, claim.attempts + 1)
         if not isinstance(error, Retry):
@@ -157,11 +163,15 @@ async def run(deals: Deals, *, poll_seconds: float) -> None:
     """Write deals until cancelled; any number of processes may do so."""
     failures = 0
     while True:
-        woken = asyncio.Event()
+        bells = _Bells()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_hear(deals, woken))
-                group.create_task(_work(deals, woken, poll_seconds))
+                group.create_task(_hear(deals, bells))
+                group.create_task(_again(bells.new(EVENT_CHANNEL), poll_seconds, lambda: settle(deals)))
+                group.create_task(_again(bells.new(WEBHOOK_CHANNEL), poll_seconds, lambda: follow(deals)))
+                group.create_task(_again(asyncio.Event(), _ALARM_SECONDS, lambda: alarm(deals)))
+                for _ in range(SIDE_BY_SIDE):
+                    group.create_task(_doing(deals, bells.new(CRM_CHANNEL), poll_seconds))
         except* PerfectCatchError as errors:
             log.warning("deals wait", error=str(errors.exceptions[0]))
         except* Exception:
@@ -170,25 +180,51 @@ async def run(deals: Deals, *, poll_seconds: float) -> None:
         await deals.clock.sleep(backoff(failures, _AWAY))
 
 
-async def _hear(deals: Deals, woken: asyncio.Event) -> None:
-    async for _ in notes.listen(deals.pool, EVENT_CHANNEL, CRM_CHANNEL, WEBHOOK_CHANNEL):
-        woken.set()
+class _Bells:
+    """Who is woken by which announcement."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, list[asyncio.Event]] = {}
+
+    def new(self, channel: str) -> asyncio.Event:
+        """One more who is woken."""
+        bell = asyncio.Event()
+        self._of.setdefault(channel, []).append(bell)
+        return bell
+
+    def ring(self, channel: str) -> None:
+        """Wake them."""
+        for bell in self._of.get(channel, ()):
+            bell.set()
 
 
-async def _work(deals: Deals, woken: asyncio.Event, poll_seconds: float) -> None:
-    alarmed = -_ALARM_SECONDS
+async def _hear(deals: Deals, bells: _Bells) -> None:
+    async for channel, _ in notes.listen(deals.pool, EVENT_CHANNEL, CRM_CHANNEL, WEBHOOK_CHANNEL):
+        bells.ring(channel)
+
+
+async def _again(bell: asyncio.Event, seconds: float, act: Callable[[], Awaitable[object]]) -> None:
+    """Do it now, at every ring, and every so many seconds."""
     while True:
-        woken.clear()
-        await settle(deals)
-        await follow(deals)
-        await drain(deals)
-        if deals.clock.monotonic() - alarmed >= _ALARM_SECONDS:
-            alarmed = deals.clock.monotonic()
-            await alarm(deals)
-        wait = await queue.next_due(deals.pool, deals.tenant_id)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(min(poll_seconds, wait if wait is not None else poll_seconds) + 0.01):
-                await woken.wait()
+        bell.clear()
+        await act()
+        await _rung(bell, seconds)
+
+
+async def _doing(deals: Deals, bell: asyncio.Event, poll_seconds: float) -> None:
+    """Do one customer after the other; a slow one keeps no other waiting."""
+    while True:
+        bell.clear()
+        while claims := await queue.claim(deals.pool, deals.tenant_id, limit=1, seconds=_CLAIM_SECONDS):
+            await _do(deals, claims[0], None)
+        due = await queue.next_due(deals.pool, deals.tenant_id)
+        await _rung(bell, poll_seconds if due is None else min(poll_seconds, due + _SOON_SECONDS))
+
+
+async def _rung(bell: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await bell.wait()
 
 
 async def alarm(deals: Deals) -> int:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from perfectcatch.deals import deciding
 from perfectcatch.deals.deciding import Decided, Texts
-from perfectcatch.deals.visit import ABANDONED, Visit, keep
+from perfectcatch.deals.visit import ABANDONED, Visit, keep, list_conflicts
 from perfectcatch.errors import NotFound, Retry
 from perfectcatch.model.crm import AlreadyThere, DealStatus, Opportunity
 from perfectcatch.model.deals import Marks, Spot, Wanted
@@ -23,7 +23,7 @@ async def create(visit: Visit, want: Wanted, marks: Marks, said: Texts, spot: Sp
         contact_id=visit.contact_id,
         written={},
         conceded={},
-        pending=None,
+        pending={name: value for name, value in said.items() if value is not None},
         creating_at=deals.clock.now(),
     )
     async with transaction(deals.pool) as connection:
@@ -34,7 +34,7 @@ async def create(visit: Visit, want: Wanted, marks: Marks, said: Texts, spot: Sp
         made = await deals.crm.create_opportunity(visit.contact_id, change)
     except AlreadyThere as error:
         return await _existing(visit, marks, error), False
-    marks = replace(marks, opportunity_id=made.id, written=said, creating_at=None)
+    marks = replace(marks, opportunity_id=made.id, written=said, pending=None, creating_at=None)
     marks = deciding.answered(marks, said, deciding.texts_seen(made, visit.account.of_opportunities))
     await keep(visit, want, marks, made, kind="created", changes=said, spot=spot)
     visit.placed.created += 1
@@ -53,7 +53,7 @@ async def _existing(visit: Visit, marks: Marks, error: AlreadyThere) -> Marks:
     if owner is not None and owner.deal != marks.deal:
         await deals.learn_one_a_contact()
         raise _Shared(error.sentence)
-    return replace(marks, opportunity_id=error.existing_id, creating_at=None)
+    return replace(marks, opportunity_id=error.existing_id, pending=None, creating_at=None)
 
 
 class _Shared(Retry):
@@ -63,12 +63,21 @@ class _Shared(Retry):
 async def write(
     visit: Visit, want: Wanted, decided: Decided, before: Marks, seen: Opportunity, spot: Spot
 ) -> None:
-    """Change what was decided; what is being written is kept before, so that it is known for ours."""
+    """Change what was decided; what is being written is kept before, so that it is known for ours.
+
+    With it what is there now: it may be an older write of ours whose answer was lost, and after one more it
+    must not be taken for a person's.
+    """
     deals = visit.deals
     marks = decided.marks
     if decided.changes:
+        there = deciding.texts_seen(seen, visit.account.of_opportunities)
+        written = {**before.written, **{name: there[name] for name in decided.changes}}
         async with transaction(deals.pool) as connection:
-            await rows.put(connection, deals.tenant_id, replace(before, pending=decided.changes))
+            pending = replace(before, written=written, pending=decided.changes)
+            await rows.put(connection, deals.tenant_id, pending)
+            await list_conflicts(visit, connection, before, decided)
+        decided = replace(decided, conflicts=())
         change = deciding.change_of(decided.changes, visit.account.of_opportunities)
         seen = await deals.crm.update_opportunity(seen.id, change)
         texts = deciding.texts_seen(seen, visit.account.of_opportunities)
@@ -76,7 +85,6 @@ async def write(
         visit.placed.updated += 1
     else:
         visit.placed.unchanged += 1
-    visit.placed.conflicts += len(decided.conflicts)
     await keep(visit, want, marks, seen, kind="changed", changes=decided.changes, spot=spot, decided=decided)
 
 

@@ -16,6 +16,7 @@ Row = Mapping[str, Any]
 # Events that come from us and not from a record of the vendor, and what happened then.
 OURS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "crm_refused": "The CRM has refused a customer's deals for a day; once, until it accepts them.",
         "message_received": "A person wrote to us.",
         "opted_out": "A person wants no more messages; once for each customer with the address.",
         "review_opened": "The link of a review request was opened by a person, once for each request.",
