@@ -118,12 +118,13 @@ async def _deals(*, writes: bool = False) -> "AsyncIterator[Deals]":
     from perfectcatch.settings import require
 
     settings = prepared()
-    require(settings, "GHL_LOCATION_ID", "GHL_API_KEY")
+    require(settings, "GHL_LOCATION_ID")
     async with (
         open_store(settings, application="perfectcatch ghl") as pool,
         open_deals(settings, pool) as deals,
     ):
-        assert deals is not None
+        if deals is None:
+            raise BadSetting("No CRM is connected: set GHL_API_KEY, or GHL_CLIENT_ID and GHL_CLIENT_SECRET.")
         if writes and not deals.enabled:
             raise BadSetting("Nothing is written to the CRM: set GHL_SYNC_ENABLED=true.")
         yield deals

@@ -1,6 +1,7 @@
 """What steps of workflows do in the CRM, by our own ids, on the same functions as everything else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from perfectcatch.deals import deciding, mapping
@@ -8,11 +9,14 @@ from perfectcatch.deals.desk import Deals
 from perfectcatch.deals.working import one
 from perfectcatch.errors import BadArgument, NothingKnown, Refused
 from perfectcatch.model.crm import DealStatus, Opportunity
-from perfectcatch.store.deals import actions, copies, facts
+from perfectcatch.model.deals import Track
+from perfectcatch.store.deals import actions, copies, facts, rows
 from perfectcatch.store.deals.turns import turn
 from perfectcatch.store.pool import transaction
 
 PLACING: Final = ("upsert_contact", "create_opportunity")
+# Pipelines in the order of a journey; what stands in one of a person's own stays there.
+_FAR: Final[Sequence[Track | None]] = (Track.NURTURE, Track.SALES, Track.INSTALL, Track.REVIEWS)
 MOVING: Final = "move_opportunity"
 ACTIONS: Final = (*PLACING, MOVING, "add_tags", "add_note")
 
@@ -77,11 +81,20 @@ class Actions:
             if not _is_onward(seen, spot.pipeline_id, spot.stage.position, account.stages):
                 return {"moved": False, "because": "It is as far already."}
             texts = {deciding.STAGE: f"{spot.pipeline_id}/{spot.stage.id}"}
+            await self._agree(opportunity_id, texts)
             moved = await self._deals.crm.update_opportunity(seen.id, deciding.change_of(texts, {}))
             async with transaction(self._deals.pool) as connection:
                 names = (spot.pipeline_name, spot.stage.name)
                 await copies.put_opportunity(connection, self._deals.tenant_id, moved, names=names)
         return {"moved": True, "opportunity_id": opportunity_id}
+
+    async def _agree(self, opportunity_id: str, texts: deciding.Texts) -> None:
+        """Keep beforehand that it stands there by our own doing, and is no move of a person's."""
+        known = await rows.with_opportunities(self._deals.pool, self._deals.tenant_id, [opportunity_id])
+        async with transaction(self._deals.pool) as connection:
+            for marks in known.values():
+                agreed = replace(marks, conceded={**marks.conceded, **texts})
+                await rows.put(connection, self._deals.tenant_id, agreed)
 
     async def _note(self, contact_id: str, customer_id: int, body: str, key: str) -> Mapping[str, Any]:
         if not body.strip():
@@ -109,7 +122,8 @@ def _is_onward(seen: Opportunity, pipeline_id: str, position: int, stages: mappi
     if seen.status is DealStatus.LOST:
         return False
     if seen.pipeline_id != pipeline_id:
-        return True
+        tracks = [stages.track(each) for each in (seen.pipeline_id, pipeline_id)]
+        return None not in tracks and _FAR.index(tracks[1]) > _FAR.index(tracks[0])
     here = stages.position(seen.stage_id)
     return here is None or position > here
 

@@ -67,6 +67,14 @@ class Stages:
                     return pipeline, stage
         return None
 
+    def track(self, pipeline_id: str) -> Track | None:
+        """What a pipeline is for; one of a business unit stands for SALES."""
+        if pipeline_id in self.of_units:
+            return Track.SALES
+        return next(
+            (_TRACK_OF[step] for step, spot in self.spots.items() if spot.pipeline_id == pipeline_id), None
+        )
+
     def position(self, stage_id: str | None) -> int | None:
         """How far a stage is in its pipeline."""
         found = self.stage(stage_id)

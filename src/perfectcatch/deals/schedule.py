@@ -64,8 +64,10 @@ async def run(deals: Deals, what: str) -> None:
     if not deals.enabled:
         raise NotConnected("Nothing is written to the CRM: set GHL_SYNC_ENABLED=true.")
     if what == "round":
-        await pulling.pull(deals, "all", full=False)
-        await sweeps.round_(deals)
+        try:
+            await pulling.pull(deals, "all", full=False)
+        finally:  # what people changed is one thing, what our records say another
+            await sweeps.round_(deals)
     elif what == "installs":
         await sweeps.installs(deals)
     else:

@@ -50,11 +50,21 @@ async def drain(deals: Deals, counts: Counts | None = None, *, side_by_side: int
 
 
 async def one(deals: Deals, customer_id: int, *, looks: bool = False, late: bool = False) -> Placed:
-    """Do one customer now, for a person or a workflow that waits for it."""
-    placed = await place(deals, customer_id, looks=looks, late=late)
-    for claim in await queue.claim(
+    """Do one customer now, for a person or a workflow that waits for it.
+
+    What waits for the customer is taken before anything is read: what comes meanwhile is done afterwards.
+    """
+    claims = await queue.claim(
         deals.pool, deals.tenant_id, limit=1, seconds=_CLAIM_SECONDS, customer_id=customer_id
-    ):
+    )
+    looks = looks or any(claim.looks or claim.attempts > 0 for claim in claims)
+    try:
+        placed = await place(deals, customer_id, looks=looks, late=late or any(each.late for each in claims))
+    except BaseException:
+        with suppress(PerfectCatchError):
+            await queue.release(deals.pool, deals.tenant_id, [claim.st_customer_id for claim in claims])
+        raise
+    for claim in claims:
         await queue.done(deals.pool, deals.tenant_id, claim)
     return placed
 

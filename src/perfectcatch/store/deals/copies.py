@@ -11,6 +11,8 @@ from perfectcatch.model.crm import Contact, Opportunity
 from perfectcatch.store.names import CRM_CONTACTS, CRM_LOG, CRM_OPPORTUNITIES, DEAL_LINKS, DEALS
 from perfectcatch.store.pool import Connection, Pool
 
+# What counts as a change is what has a column: the document of a search carries a cursor and less of the
+# contact than a single read, and each pull would call the same records changed.
 Change = Literal["created", "updated", "unchanged"]
 
 _CONTACT: Final = f"""
@@ -27,8 +29,10 @@ on conflict (tenant_id, ghl_id) do update set st_customer_id = excluded.st_custo
   email = excluded.email, phone = excluded.phone, source = excluded.source, tags = excluded.tags,
   synced_to_st = excluded.synced_to_st, full_data = excluded.full_data, ghl_added_at = excluded.ghl_added_at,
   ghl_updated_at = excluded.ghl_updated_at, read_at = now(), deleted_at = null
-where (c.full_data, c.synced_to_st, c.st_customer_id, c.tags, c.deleted_at) is distinct from
-  (excluded.full_data, excluded.synced_to_st, excluded.st_customer_id, excluded.tags, null)
+where (c.first_name, c.last_name, c.name, c.email, c.phone, c.source, c.tags, c.full_data->'customFields',
+    c.synced_to_st, c.st_customer_id, c.deleted_at) is distinct from
+  (excluded.first_name, excluded.last_name, excluded.name, excluded.email, excluded.phone, excluded.source,
+    excluded.tags, excluded.full_data->'customFields', excluded.synced_to_st, excluded.st_customer_id, null)
 returning xmax = 0"""
 
 _OPPORTUNITY: Final = f"""
@@ -50,10 +54,13 @@ on conflict (tenant_id, ghl_id) do update set ghl_contact_id = excluded.ghl_cont
   status = excluded.status, assigned_to = excluded.assigned_to, custom_fields = excluded.custom_fields,
   synced_to_st = excluded.synced_to_st, full_data = excluded.full_data, ghl_added_at = excluded.ghl_added_at,
   ghl_updated_at = excluded.ghl_updated_at, read_at = now(), deleted_at = null
-where (o.full_data, o.synced_to_st, o.st_customer_id, o.st_job_id, o.st_estimate_id, o.stage_name,
-    o.pipeline_name, o.deleted_at) is distinct from
-  (excluded.full_data, excluded.synced_to_st, excluded.st_customer_id, excluded.st_job_id,
-    excluded.st_estimate_id, excluded.stage_name, excluded.pipeline_name, null)
+where (o.ghl_contact_id, o.ghl_pipeline_id, o.ghl_pipeline_stage_id, o.pipeline_name, o.stage_name, o.name,
+    o.monetary_value, o.status, o.assigned_to, o.custom_fields, o.synced_to_st, o.st_customer_id, o.st_job_id,
+    o.st_estimate_id, o.deleted_at) is distinct from
+  (excluded.ghl_contact_id, excluded.ghl_pipeline_id, excluded.ghl_pipeline_stage_id, excluded.pipeline_name,
+    excluded.stage_name, excluded.name, excluded.monetary_value, excluded.status, excluded.assigned_to,
+    excluded.custom_fields, excluded.synced_to_st, excluded.st_customer_id, excluded.st_job_id,
+    excluded.st_estimate_id, null)
 returning xmax = 0"""
 
 

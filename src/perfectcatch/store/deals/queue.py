@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from psycopg.rows import class_row
 
-from perfectcatch.store.names import CRM_CHANNEL, DEAL_QUEUE
+from perfectcatch.store.names import CRM_CHANNEL, DEAL_MATCHES, DEAL_QUEUE
 from perfectcatch.store.pool import Connection, Pool
 
 _MOST_REASONS: Final = 8
@@ -160,11 +160,18 @@ async def release(pool: Pool, tenant_id: int, customer_ids: Sequence[int]) -> No
 
 
 async def retry_refused(pool: Pool, tenant_id: int) -> int:
-    """Let everything that was refused be due now; how much."""
+    """Let everything that was refused be due now, but for what a person is asked about; how much.
+
+    What only waits (the CRM was away, or said how long) comes by itself.
+    """
     async with pool.connection() as connection:
         found = await connection.execute(
-            f"update {DEAL_QUEUE} set next_try_at = now() where tenant_id = %s and attempts > 0"
-            " and next_try_at > now()",
+            f"""
+            update {DEAL_QUEUE} q set next_try_at = now()
+            where q.tenant_id = %s and q.refused and q.next_try_at > now()
+              and not exists (select from {DEAL_MATCHES} m where m.tenant_id = q.tenant_id
+                and m.st_customer_id = q.st_customer_id and m.resolved_at is null)
+            """,
             (tenant_id,),
         )
         return found.rowcount

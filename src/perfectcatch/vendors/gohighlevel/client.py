@@ -233,11 +233,22 @@ class GoHighLevel:
         after: str | None,
     ) -> AsyncIterator[Page]:
         """Page after page by the vendor's cursor, which reaches beyond the 10,000 of numbered pages."""
-        place = _place_of(after)
+        place, read_so_far = _place_of(after), 0
         for _ in range(_MOST_PAGES):
-            answer = await self._transport.send(operation, body={**body, **place})
+            try:
+                answer = await self._transport.send(operation, body={**body, **place})
+            except VendorRefused as refused:
+                # No document of the vendor names ``sort`` for opportunities, and unknown keys may be refused.
+                if "sort" not in body or "sort" not in str(refused):
+                    raise
+                body = {key: value for key, value in body.items() if key != "sort"}
+                answer = await self._transport.send(operation, body={**body, **place})
             found = listed(answer, name)
-            following = _following(answer, found, place) if len(found) >= PAGE else None
+            read_so_far += len(found)
+            more = len(found) >= PAGE or (
+                bool(found) and read_so_far < (total_of(answer) or 0) and after is None
+            )
+            following = _following(answer, found, place) if more else None
             if following is not None and following == place:
                 raise VendorLoop(f"{WHO} gave the same page of {name} twice.")
             records: Any = [read(each) for each in found]

@@ -6,7 +6,7 @@ before it is used. A company's token is exchanged for one of the location, which
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -135,13 +135,26 @@ class AppTokens:
         self._tokens, self._of_location, self._refusal = tokens, None, None
 
     async def _renewed(self, old: str) -> Tokens:
-        """The pair after the one with the access token ``old``, whoever renews it."""
+        """The pair after the one with the access token ``old``, whoever renews it.
+
+        Whoever waits for it may be told to end; the pair is kept all the same.
+        """
+        return await asyncio.shield(self._renew(old))
+
+    async def _renew(self, old: str) -> Tokens:
         async with self._one, self._vault.alone() as turn:
             tokens = turn.tokens
             if tokens is None:
                 raise NotConnected(f"{WHO} is not connected: {self.setting}.")
             if tokens.access == old:
-                tokens, _ = await self._ask("refresh_token", {"refresh_token": tokens.refresh or ""})
+                before = tokens
+                said, _ = await self._ask("refresh_token", {"refresh_token": before.refresh or ""})
+                tokens = replace(  # what the answer leaves out stays as it was
+                    said,
+                    refresh=said.refresh or before.refresh,
+                    holder=said.holder or before.holder,
+                    organization=said.organization or before.organization,
+                )
                 await turn.keep(tokens)
             self._tokens, self._of_location = tokens, None
             return tokens
