@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from deals.dealer import Dealer
 from deals.memory_crm import pipeline, refusing
-from perfectcatch.deals import pulling, sweeps
+from perfectcatch.deals import pulling, schedule, sweeps, working
 from perfectcatch.deals.acting import Actions
 from perfectcatch.deals.checking import check
 from perfectcatch.deals.hints import follow
@@ -16,6 +17,8 @@ from perfectcatch.errors import NothingKnown, Refused, VendorUnavailable
 from perfectcatch.model.crm import ContactChange
 from perfectcatch.model.webhook import Delivery, Hint
 from perfectcatch.store import inbox
+from perfectcatch.store.deals import queue
+from perfectcatch.store.pool import transaction
 
 PLANNED = ("SALES / Appointment Scheduled", "open")
 
@@ -208,3 +211,88 @@ async def test_steps_of_workflows_act_by_our_ids(dealer: Dealer) -> None:
         await crm.act("move_opportunity", {"job": 99}, key="e")
     with pytest.raises(Refused):
         await crm.act("delete_contact", {"customer": 7}, key="f")
+
+
+async def installing(dealer: Dealer) -> None:
+    await dealer.begin()
+    await dealer.unit(2, "Install Phoenix")
+    await dealer.shop.customer(7)
+    await dealer.shop.job(70, 7, dealer.now, businessUnitId=2)
+    await dealer.visit(71, 70, 7, dealer.now)
+    await dealer.run()
+
+
+async def test_a_step_moves_nothing_backwards_into_another_pipeline(dealer: Dealer) -> None:
+    await installing(dealer)
+    before = dealer.places()
+    move = {"job": 70, "pipeline": "Sales", "stage": "Appointment Scheduled"}
+    told = await Actions(dealer.deals).act("move_opportunity", move, key="a")
+    assert (told["moved"], dealer.places()) == (False, before)
+
+
+async def test_a_move_of_ours_is_no_persons(dealer: Dealer) -> None:
+    await dealer.begin()
+    await planned(dealer, 7)
+    await dealer.run()
+    move = {"job": 70, "pipeline": "Sales", "stage": "Estimate Follow-up"}
+    assert (await Actions(dealer.deals).act("move_opportunity", move, key="a"))["moved"] is True
+    await working.one(dealer.deals, 7, looks=True)
+    assert dealer.places() == [("SALES / Estimate Follow-up", "open")]
+    assert await dealer.rows("select 1 from integrations.deal_conflicts where tenant_id = %s") == []
+
+
+async def test_what_comes_while_a_step_waits_for_a_customer_is_done_afterwards(
+    dealer: Dealer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await dealer.begin()
+    await planned(dealer, 7)
+    await dealer.run()
+    placing = working.place
+
+    async def place(*args: Any, **more: Any) -> Any:
+        placed = await placing(*args, **more)
+        async with transaction(dealer.deals.pool) as connection:
+            mark = queue.Mark(customer_id=7, reason="crm_changed", looks=True)
+            await queue.want(connection, dealer.deals.tenant_id, [mark])
+        return placed
+
+    monkeypatch.setattr(working, "place", place)
+    await working.one(dealer.deals, 7)
+    assert [row[0] for row in await dealer.waiting()] == [7]
+
+
+async def test_who_waits_for_a_person_is_not_asked_about_each_round(dealer: Dealer) -> None:
+    await dealer.begin()
+    await dealer.crm.create_contact(ContactChange(last_name="Kim", phone="+13035550107"))
+    await dealer.shop.customer(7, email=None)
+    await dealer.run()
+    assert await queue.retry_refused(dealer.deals.pool, dealer.deals.tenant_id) == 0
+    [(_, _, _, attempts)] = await dealer.waiting()
+    assert attempts == 1
+
+
+async def test_a_search_that_says_more_of_the_same_is_no_change(dealer: Dealer) -> None:
+    await dealer.begin()
+    await planned(dealer, 7)
+    await dealer.run()
+    await pulling.pull(dealer.deals, "opportunities", full=True)
+    [deal] = dealer.all()
+    dealer.crm.opportunities[deal.id] = replace(deal, document={**deal.document, "searchAfter": [1, "x"]})
+    found = await pulling.pull(dealer.deals, "opportunities", full=True)
+    assert (found["opportunities"].updated, found["opportunities"].unchanged) == (0, 1)
+    assert await dealer.waiting() == []
+
+
+async def test_a_round_goes_on_where_the_pull_fails(dealer: Dealer) -> None:
+    await dealer.begin()
+    await planned(dealer, 7)
+    dealer.deals = replace(dealer.deals, enabled=True)
+
+    def breaks(name: str, when: str) -> None:
+        if name == "page":
+            raise VendorUnavailable("away")
+
+    dealer.crm.fault = breaks
+    with pytest.raises(VendorUnavailable):
+        await schedule.run(dealer.deals, "round")
+    assert dealer.places() == [PLANNED]

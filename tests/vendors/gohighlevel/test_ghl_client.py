@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from ghl_location import Opened, location, stage_ids
+from aiohttp import web
+from ghl_location import LOCATION, Opened, Recorded, location, served, stage_ids, transport_to
 
 from perfectcatch.errors import (
     AccountInactive,
@@ -18,12 +19,15 @@ from perfectcatch.errors import (
     VendorRefused,
     VendorUnavailable,
 )
+from perfectcatch.kit.clock import FakeClock
 from perfectcatch.kit.http import Response
 from perfectcatch.model.crm import AlreadyThere, Contact, ContactChange, DealStatus, OpportunityChange
 from perfectcatch.sandbox.gohighlevel.shapes import RefusedError
+from perfectcatch.vendors.gohighlevel.client import GoHighLevel
 from perfectcatch.vendors.gohighlevel.operations import CREATE_CONTACT, UPDATE_CONTACT, WRITE_CONTACTS
 from perfectcatch.vendors.gohighlevel.reading import contact_of, money_of, opportunity_of
 from perfectcatch.vendors.gohighlevel.refusals import by_field, refused
+from perfectcatch.vendors.gohighlevel.versions import FIRST
 
 ANN = ContactChange(first_name="Ann", last_name="Lee", email="ann@example.com", phone="+13035550142")
 Act = Callable[[Opened], Coroutine[Any, Any, Any]]
@@ -283,6 +287,28 @@ async def test_pages_reach_beyond_ten_thousand():
         seen = [each.id async for page in opened.crm.opportunity_pages() for each in page.records]
         assert len(set(seen)) == len(seen) == 10_501
         assert opened.calls("/search") == 22
+
+
+async def test_a_server_that_knows_no_order_and_gives_small_pages_is_read_whole():
+    kept = [
+        {"id": f"o{n}", "name": "A deal", "contactId": "c", "pipelineId": "p", "status": "open"}
+        for n in range(250)
+    ]
+
+    async def search(request: web.Request) -> web.Response:
+        body = await request.json()
+        if "sort" in body:
+            words = {"statusCode": 422, "message": ["property sort should not exist"]}
+            return web.json_response(words, status=422)
+        start = (body["page"] - 1) * 100
+        return web.json_response({"opportunities": kept[start : start + 100], "total": len(kept)})
+
+    app = web.Application()
+    app.router.add_post("/opportunities/search", search)
+    async with served(app) as url, Recorded() as http:
+        crm = GoHighLevel(transport_to(url, http, FakeClock()), location_id=LOCATION, version=FIRST)
+        seen = [each.id async for page in crm.opportunity_pages() for each in page.records]
+    assert seen == [each["id"] for each in kept]
 
 
 async def test_a_search_that_is_behind_is_made_up_for():
