@@ -4,12 +4,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from perfectcatch.store import events
 from perfectcatch.store.events import Event
 from perfectcatch.store.messages.people import heard_from
 from perfectcatch.store.names import EVENTS
-from perfectcatch.store.pool import Connection
+from perfectcatch.store.pool import Connection, Pool
 from perfectcatch.store.workflows.instances import Instance
 from perfectcatch.workflows import bundle as rows
 from perfectcatch.workflows.bundle import Bundle, Names, Present
@@ -18,16 +19,17 @@ from perfectcatch.workflows.running.workshop import Workshop
 from perfectcatch.workflows.views import MOST_LISTED
 
 _NAMES_SECONDS = 60.0
-_names: dict[int, tuple[float, Names]] = {}
+_names: WeakKeyDictionary[Pool, dict[int, tuple[float, Names]]] = WeakKeyDictionary()
 
 
 async def names_of(workshop: Workshop, connection: Connection) -> Names:
     """What ids of the company's own lists mean; at most a minute old."""
     now = workshop.clock.monotonic()
-    known = _names.get(id(workshop.pool))
+    kept = _names.setdefault(workshop.pool, {})
+    known = kept.get(workshop.tenant_id)
     if known is None or now - known[0] > _NAMES_SECONDS:
         known = now, await rows.names(connection, workshop.tenant_id, workshop.entities)
-        _names[id(workshop.pool)] = known
+        kept[workshop.tenant_id] = known
     return known[1]
 
 
