@@ -380,3 +380,28 @@ async def test_when_every_idle_connection_is_gone_the_next_borrower_hardly_waits
             )
         async with asyncio.timeout(10), pool.connection() as connection:
             await connection.execute("select 1")
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_borrower_who_is_cancelled_in_the_turn_that_serves_him_ends(
+    fresh_database: str, turns: int
+) -> None:
+    """Otherwise a worker that was told to end while it waited would work for ever."""
+    async with open_pool(fresh_database, max_size=1) as pool:
+
+        async def borrow() -> None:
+            async with pool.connection():
+                pass
+            await asyncio.Event().wait()
+
+        async with pool.connection():
+            borrower = asyncio.create_task(borrow())
+            while not pool.get_stats().get("requests_waiting"):  # noqa: ASYNC110 - the loop turns
+                await asyncio.sleep(0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        borrower.cancel()
+        await asyncio.wait([borrower], timeout=5)
+        assert borrower.cancelled()
+        async with pool.connection(1):
+            pass

@@ -4,12 +4,13 @@ Connections are in autocommit mode: a lone statement costs one round trip, and w
 wrapped in ``transaction`` or ``run_in_transaction``. The session's time zone is UTC.
 """
 
+import asyncio
 import random
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
@@ -32,6 +33,7 @@ from perfectcatch.store.address import Address, parse
 
 Connection = AsyncConnection[TupleRow]
 Result = TypeVar("Result")
+Lent = TypeVar("Lent", bound=AsyncConnection[Any])
 
 OLDEST: Final = 150000  # server_version_num of PostgreSQL 15
 
@@ -78,7 +80,25 @@ _NOT_NOW: Final = {
 _UNDEFINED: Final = ("42P01", "42703", "42883", "3F000")  # table, column, function, schema
 
 
-class Pool(AsyncConnectionPool[Connection]):
+class AttentivePool(AsyncConnectionPool[Lent]):
+    """A pool whose borrowers can be cancelled at any moment.
+
+    In Python 3.11 ``asyncio.wait_for``, by which a borrower waits for his turn, forgets a cancellation that
+    comes together with what it waits for: a worker that was told to end just then never ended.
+    """
+
+    async def getconn(self, timeout: float | None = None) -> Lent:  # noqa: ASYNC109 - the pool's own signature
+        """Lend a connection, unless the borrower was cancelled while he waited."""
+        borrower = asyncio.current_task()
+        cancelled = borrower.cancelling() if borrower else 0
+        connection = await super().getconn(timeout)
+        if borrower and borrower.cancelling() > cancelled:
+            await self.putconn(connection)
+            raise asyncio.CancelledError
+        return connection
+
+
+class Pool(AttentivePool[Connection]):
     """Connections for everybody in this process. Made by ``open_pool`` for the database at ``url``."""
 
     url: str

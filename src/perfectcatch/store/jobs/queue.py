@@ -40,6 +40,7 @@ from perfectcatch.store.jobs.engine import Again, OwnedJobs
 from perfectcatch.store.jobs.schema import TABLES, install
 from perfectcatch.store.jobs.ticker import Schedule
 from perfectcatch.store.jobs.worker import Pace, clean, work_until
+from perfectcatch.store.pool import AttentivePool
 
 __all__ = ["ONCE", "TABLES", "Jobs", "Order", "Pace", "Run", "install", "open_jobs"]
 
@@ -262,7 +263,7 @@ async def open_jobs(
 
     A worker uses one connection more, to be woken. Raises DatabaseUnavailable after ``patience`` seconds.
     """
-    pool = AsyncConnectionPool(
+    pool = AttentivePool(
         url,
         min_size=1,
         max_size=connections,
