@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from perfectcatch.model.workflow import Earlier, Start
-from perfectcatch.store.names import INSTANCES, STARTS, TIMERS
+from perfectcatch.store.names import APPROVALS, INSTANCES, STARTS, TIMERS
 from perfectcatch.store.pool import Connection, Pool
 
 RUNNING: Final = "running"
@@ -316,16 +316,22 @@ async def of_customers(
 async def stalled(
     pool: Pool, tenant_id: int, *, before: datetime, limit: int = 1000
 ) -> list[tuple[int, int]]:
-    """Running instances that nothing will wake: no timer, and not touched since ``before``."""
+    """Instances that nothing will wake, and that were not touched since ``before``.
+
+    They have no timer though they should, or a person's answer that was not taken up.
+    """
     async with pool.connection() as connection:
         rows = await connection.execute(
             f"""
             select i.id, i.priority from {INSTANCES} i
             where i.tenant_id = %(tenant)s and i.ended_at is null and i.updated_at < %(before)s
-              and i.status in ('running', 'sleeping')
-              and (i.status = 'running' or i.next_action_at is not null)
-              and not exists (select from {TIMERS} t
-                where t.tenant_id = i.tenant_id and t.workflow_instance_id = i.id)
+              and i.status in ('running', 'sleeping', 'asking')
+              and ((i.status = 'running' or i.next_action_at is not null)
+                  and not exists (select from {TIMERS} t
+                    where t.tenant_id = i.tenant_id and t.workflow_instance_id = i.id)
+                or i.status = 'asking' and exists (select from {APPROVALS} a
+                  where a.tenant_id = i.tenant_id and a.workflow_instance_id = i.id and a.step = i.step
+                    and a.occurrence = (i.visits ->> i.step)::int and a.answered_at < %(before)s))
             order by i.id limit %(limit)s
             """,
             {"tenant": tenant_id, "before": before, "limit": limit},

@@ -43,7 +43,10 @@ _COLUMNS: Final = (
 async def begin(
     connection: Connection, tenant_id: int, instance_id: int, step: str, occurrence: int, now: datetime
 ) -> Execution:
-    """Write, before the effect, that it begins; gives it with the outcome of the attempt before."""
+    """Write, before the effect, that it begins; gives it with the outcome of the attempt before.
+
+    An attempt that ended with a wait, for the gate or for a person, did not fail: they count anew from there.
+    """
     async with connection.cursor(row_factory=class_row(Execution)) as cursor:
         await cursor.execute(
             f"""
@@ -55,7 +58,8 @@ async def begin(
               attempts, started_at)
             values (%(tenant)s, %(instance)s, %(step)s, %(occurrence)s, 'doing', 1, %(now)s)
             on conflict (tenant_id, workflow_instance_id, step, occurrence) do update
-              set attempts = e.attempts + 1, outcome = null
+              set attempts = case e.status when 'deferred' then 1 else e.attempts + 1 end,
+                status = 'doing', outcome = null
             returning {_COLUMNS.replace("outcome", "(select outcome from before) as outcome")}
             """,
             {
@@ -142,15 +146,15 @@ async def ask(
 
 
 async def answer(
-    connection: Connection, tenant_id: int, approval_id: int, word: str, *, by: str
+    connection: Connection, tenant_id: int, approval_id: int, word: str, *, by: str, now: datetime
 ) -> int | None:
     """A person's answer, the first counts; gives the instance, None where nothing waits for an answer."""
     found = await connection.execute(
         f"""
-        update {APPROVALS} set answer = %s, answered_by = %s, answered_at = now()
+        update {APPROVALS} set answer = %s, answered_by = %s, answered_at = %s
         where tenant_id = %s and id = %s and answered_at is null returning workflow_instance_id
         """,
-        (word, by, tenant_id, approval_id),
+        (word, by, now, tenant_id, approval_id),
     )
     row = await found.fetchone()
     return int(row[0]) if row else None

@@ -105,11 +105,12 @@ async def _walk_once(
         records = await hand.of_instance(workshop, connection, instance, definition.settings, happening)
         now = workshop.clock.now()
         walk = Walk(Ledger(workshop, connection, now), instance, definition, records, now, apart)
+        rests = _rests_at(walk) if happening is not None else None
         try:
             if walk.records["happening"] is not None and happened(walk):
                 acting = None
             else:
-                acting = await _to_effect(walk, read_at)
+                acting = await _to_effect(walk, read_at, rests)
         except Undecidable as error:
             acting = None
             fails(walk, str(error), attempts=1)
@@ -128,12 +129,24 @@ async def _flush(walk: Walk) -> None:
         raise
 
 
-async def _to_effect(walk: Walk, read_at: float) -> Acting | None:
-    """Walk to the next effect outside, and begin it on records that were read after all that was done."""
+def _rests_at(walk: Walk) -> tuple[str, int] | None:
+    """The coming to a step that has its moment to be gone on with: between two tries, or put off."""
+    instance = walk.instance
+    waits = instance.status in (instances.SLEEPING, instances.ASKING)
+    if not waits or instance.next_action_at is None or instance.next_action_at <= walk.now:
+        return None
+    return instance.step, walk.state.occurrence
+
+
+async def _to_effect(walk: Walk, read_at: float, rests: tuple[str, int] | None) -> Acting | None:
+    """Walk to the next effect outside, and begin it on records that were read after all that was done.
+
+    ``rests``: a coming that is not begun before its moment; what happens with a customer is no try.
+    """
     workshop, connection = walk.ledger.workshop, walk.ledger.connection
     while True:
         step = await onward(walk)
-        if step is None:
+        if step is None or (step.id, walk.state.occurrence) == rests:
             return None
         if walk.acted:
             read_at = workshop.clock.monotonic()

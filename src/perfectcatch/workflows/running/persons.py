@@ -69,7 +69,9 @@ async def answer(workshop: Workshop, approval_id: int, word: str, *, by: str) ->
     if word not in ANSWERS:
         raise Refused(f"An answer is one of {', '.join(ANSWERS)}, not {word[:40]!r}.")
     async with transaction(workshop.pool) as connection:
-        instance_id = await steps.answer(connection, workshop.tenant_id, approval_id, word, by=by)
+        instance_id = await steps.answer(
+            connection, workshop.tenant_id, approval_id, word, by=by, now=workshop.clock.now()
+        )
         if instance_id is None:
             raise NothingKnown("There is no such question, or somebody has answered it already.")
         await workshop.wake(instance_id, 50, connection=connection)
