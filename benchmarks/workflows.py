@@ -3,7 +3,8 @@
     .venv/bin/python -m benchmarks.workflows [--only latency,steps,storm,sleepers] [--small] [--out FILE]
 
 Workers are processes of their own on one embedded PostgreSQL. ``steps`` runs procrastinate's own jobs, each
-of which writes a row and defers the next in one transaction, beside ours, in turns on the same database.
+of which writes a row and defers the next in one transaction, beside ours, in turns on the same database, and the
+same with PgQueuer where it can be installed.
 """
 
 import argparse
@@ -15,13 +16,16 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.common import database_server, fresh_database, machine, median, share
+from benchmarks.rivals.measure import environment
 
 if TYPE_CHECKING:
     from perfectcatch.store.pool import Pool
 
+HERE = Path(__file__).parent
 TENANT = 1
 PATIENCE = 600.0
 THREE = """
@@ -45,6 +49,8 @@ steps:
   - {id: rest, kind: wait, for: 30d}
   - {id: then, kind: task, title: "Then"}
 """
+PGQUEUER = HERE / "rivals" / "pgqueuer_chain.py"
+QUEUED = "select count(*) from pgqueuer_steps where number = 3"
 CHAINED = "select count(*) from chain_steps where number = 3"
 EVENT = """
 with added as (
@@ -226,34 +232,65 @@ async def steps(server_url: str, small: bool) -> dict[str, Any]:
     number, turns = (200, 1) if small else (2000, 3)
     ours: list[float] = []
     theirs: list[float] = []
-    async with _company(server_url, "steps", THREE) as (url, pool):
-        async with pool.connection() as connection:
-            await connection.execute("create table chain_steps (thing bigint, number int)")
-        first = 1000
-        for _ in range(turns):
-            with _workers(url, 2):
-                await _warm(pool, first)
-                await _add(pool, first + 1, first + number, "job_completed")
-                took = await _until(pool, _ENDED.format(least=first + 1, most=first + number), number)
-                ours.append(number / took)
-            with _workers(url, 2, "chain"):
-                app = _chain(url)
-                async with app.open_async():
-                    step = app.tasks["chain.step"]
-                    await step.defer_async(thing=0, number=1)
-                    done = len(theirs) * (number + 1) + 1
-                    await _until(pool, CHAINED, done)
-                    await step.batch_defer_async(*({"thing": n, "number": 1} for n in range(number)))
-                    took = await _until(pool, CHAINED, done + number)
-                theirs.append(number / took)
-            first += number + 10
+    others: list[float] = []
+    with TemporaryDirectory() as place:
+        python = environment(Path(place), "pgqueuer", "pgqueuer[asyncpg]")
+        async with _company(server_url, "steps", THREE) as (url, pool):
+            async with pool.connection() as connection:
+                await connection.execute("create table chain_steps (thing bigint, number int)")
+            if python is not None:
+                subprocess.run([python, PGQUEUER, url, "install"], check=True)
+            first = 1000
+            for _ in range(turns):
+                with _workers(url, 2):
+                    await _warm(pool, first)
+                    await _add(pool, first + 1, first + number, "job_completed")
+                    took = await _until(pool, _ENDED.format(least=first + 1, most=first + number), number)
+                    ours.append(number / took)
+                with _workers(url, 2, "chain"):
+                    app = _chain(url)
+                    async with app.open_async():
+                        step = app.tasks["chain.step"]
+                        await step.defer_async(thing=0, number=1)
+                        done = len(theirs) * (number + 1) + 1
+                        await _until(pool, CHAINED, done)
+                        await step.batch_defer_async(*({"thing": n, "number": 1} for n in range(number)))
+                        took = await _until(pool, CHAINED, done + number)
+                    theirs.append(number / took)
+                if python is not None:
+                    done = len(others) * (number + 1)
+                    others.append(await _queued(python, url, pool, done, number))
+                first += number + 10
     return {
         "workflows_per_second": median(ours),
         "chains_per_second": median(theirs),
         "times": median(ours) / median(theirs),
+        **(
+            {"pgqueuer_per_second": median(others), "times_pgqueuer": median(ours) / median(others)}
+            if others
+            else {}
+        ),
         "n": number,
         "turns": turns,
     }
+
+
+async def _queued(python: Path, url: str, pool: "Pool", done: int, number: int) -> float:
+    """Chains a second of PgQueuer with two workers; ``done``: how many there are by now."""
+    running = [subprocess.Popen([python, PGQUEUER, url, "work"]) for _ in range(2)]
+    try:
+        subprocess.run([python, PGQUEUER, url, "queue", "0", "0"], check=True)
+        await _until(pool, QUEUED, done + 1)
+        subprocess.run([python, PGQUEUER, url, "queue", "1", str(number)], check=True)
+        began = time.monotonic()
+        before = await _one(pool, QUEUED)
+        await _until(pool, QUEUED, done + 1 + number)
+        return (done + 1 + number - before) / (time.monotonic() - began)
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait()
 
 
 async def storm(server_url: str, small: bool) -> dict[str, Any]:
