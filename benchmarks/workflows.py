@@ -3,8 +3,8 @@
     .venv/bin/python -m benchmarks.workflows [--only latency,steps,storm,sleepers] [--small] [--out FILE]
 
 Workers are processes of their own on one embedded PostgreSQL. ``steps`` runs procrastinate's own jobs, each
-of which writes a row and defers the next in one transaction, beside ours, in turns on the same database, and the
-same with PgQueuer where it can be installed.
+of which writes a row and defers the next in one transaction, beside ours, in turns on the same database, and
+the same with PgQueuer where it can be installed.
 """
 
 import argparse
@@ -239,7 +239,7 @@ async def steps(server_url: str, small: bool) -> dict[str, Any]:
             async with pool.connection() as connection:
                 await connection.execute("create table chain_steps (thing bigint, number int)")
             if python is not None:
-                subprocess.run([python, PGQUEUER, url, "install"], check=True)
+                _pgqueuer(python, url, "install")
             first = 1000
             for _ in range(turns):
                 with _workers(url, 2):
@@ -277,15 +277,24 @@ async def steps(server_url: str, small: bool) -> dict[str, Any]:
 
 async def _queued(python: Path, url: str, pool: "Pool", done: int, number: int) -> float:
     """Chains a second of PgQueuer with two workers; ``done``: how many there are by now."""
-    running = [subprocess.Popen([python, PGQUEUER, url, "work"]) for _ in range(2)]
-    try:
-        subprocess.run([python, PGQUEUER, url, "queue", "0", "0"], check=True)
+    with _pgqueuer_workers(python, url, 2):
+        _pgqueuer(python, url, "queue", "0", "0")
         await _until(pool, QUEUED, done + 1)
-        subprocess.run([python, PGQUEUER, url, "queue", "1", str(number)], check=True)
-        began = time.monotonic()
-        before = await _one(pool, QUEUED)
+        _pgqueuer(python, url, "queue", "1", str(number))
+        began, before = time.monotonic(), await _one(pool, QUEUED)
         await _until(pool, QUEUED, done + 1 + number)
         return (done + 1 + number - before) / (time.monotonic() - began)
+
+
+def _pgqueuer(python: Path, url: str, *words: str) -> None:
+    subprocess.run([python, PGQUEUER, url, *words], check=True)
+
+
+@contextmanager
+def _pgqueuer_workers(python: Path, url: str, number: int) -> Iterator[None]:
+    running = [subprocess.Popen([python, PGQUEUER, url, "work"]) for _ in range(number)]
+    try:
+        yield
     finally:
         for process in running:
             process.terminate()
