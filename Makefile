@@ -73,17 +73,20 @@ clean: ## Remove what can be made again: .venv and caches, never the data direct
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
-# A stamp is younger than what it was installed from; an interrupted installation leaves none.
+# A stamp is younger than what it was installed from; an interrupted installation leaves none. Where Python is
+# told to write no bytecode every command would compile all of ours again: 0.4 s of 1.6.
 .venv/.runtime: requirements/runtime.txt pyproject.toml requirements/hatch_dependencies.py | .venv/.made
 	@echo "Installing Perfect Catch (the first time takes a minute) ..."
 	@$(PIP) install --require-hashes -r requirements/runtime.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 .venv/.dev: requirements/dev.txt pyproject.toml requirements/hatch_dependencies.py | .venv/.made
 	@echo "Installing Perfect Catch for development (the first time takes a minute) ..."
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 .venv/.made:

@@ -247,7 +247,7 @@ async def open_engine(
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_store(settings, application=application))
         source = await stack.enter_async_context(open_source(settings, pool, clock, lane=lane))
-        collector.settle()
+        collector.settle(collect=False)
         yield Engine(
             pool=pool,
             source=source,

@@ -375,7 +375,7 @@ async def test_when_every_idle_connection_is_gone_the_next_borrower_hardly_waits
                 await held.enter_async_context(pool.connection())
         async with await psycopg.AsyncConnection.connect(fresh_database, autocommit=True) as other:
             await other.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
                 "where datname = current_database() and pid <> pg_backend_pid()"
             )
         async with asyncio.timeout(10), pool.connection() as connection:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -14,6 +15,7 @@ from vendor import Vendor
 from perfectcatch.errors import BadArgument, CredentialsRejected, DatabaseUnavailable
 from perfectcatch.kit.clock import FakeClock, SystemClock
 from perfectcatch.model.entity import Feed, changed, export, whole
+from perfectcatch.model.source import Page
 from perfectcatch.store import locks, runs
 from perfectcatch.store.pool import Pool
 from perfectcatch.sync.engine import Engine
@@ -287,12 +289,44 @@ async def test_references_come_first(pool: Pool, vendor: Vendor) -> None:
     await work.run_entities(chosen)
     order = [endpoint for endpoint, _ in vendor.pages]
     assert order.index(J) > order.index(U)  # the unit decides about an event, also about one of the past
-    vendor.pages.clear()
-    vendor.put(J, 2, status="Open", unitId=5, customerId=9)
+
+
+async def test_news_is_asked_for_side_by_side_and_stored_in_the_order_of_references(
+    pool: Pool, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor.put(J, 1, status="Open", unitId=5, customerId=1)
+    vendor.put(U, 5, name="Install")
+    work, chosen = engine(pool, vendor), [JOBS, CONTACTS, CUSTOMERS, UNITS]
     await work.run_entities(chosen)
-    order = [endpoint for endpoint, _ in vendor.pages]
-    assert order.index(J) > order.index(U)
-    assert order.index(J) > order.index(C)
+    vendor.put(C, 9, name="customer 9")
+    vendor.put(J, 2, status="Open", unitId=5, customerId=9)
+    jobs_are_asked_for, export_page = asyncio.Event(), vendor.export_page
+
+    async def customers_come_late(endpoint: str, token: str | None, query: Mapping[str, str]) -> Page:
+        if endpoint == J:
+            jobs_are_asked_for.set()
+        if endpoint == C:
+            await jobs_are_asked_for.wait()
+        return await export_page(endpoint, token, query)
+
+    monkeypatch.setattr(vendor, "export_page", customers_come_late)
+    async with asyncio.timeout(30):
+        await work.run_entities(chosen)
+    assert await rows(
+        pool,
+        "select c.local_synced_at < j.local_synced_at from servicetitan.t_customers c, servicetitan.t_jobs j "
+        "where c.st_id = 9 and j.st_id = 2",
+    ) == [(True,)]
+
+
+async def test_entities_never_wait_for_each_other_in_one_place(pool: Pool, vendor: Vendor) -> None:
+    vendor.put(J, 1, status="Open", unitId=5, customerId=1)
+    vendor.put(U, 5, name="Install")
+    work, chosen = engine(pool, vendor, side_by_side=1), [JOBS, CONTACTS, CUSTOMERS, UNITS]
+    for _ in range(2):
+        async with asyncio.timeout(30):
+            report = await work.run_entities(chosen)
+        assert report.status == "succeeded"
 
 
 async def test_a_first_load_waits_for_nothing_that_decides_nothing(pool: Pool, vendor: Vendor) -> None:

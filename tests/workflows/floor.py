@@ -12,7 +12,7 @@ from perfectcatch.store.workflows import definitions
 from perfectcatch.vendors.servicetitan.entities import BY_NAME
 from perfectcatch.workflows.definitions import parse
 from perfectcatch.workflows.records import Company
-from perfectcatch.workflows.running import worker
+from perfectcatch.workflows.running import dues, worker
 from perfectcatch.workflows.running.advance import advance
 from perfectcatch.workflows.running.catalogue import Catalogue
 from perfectcatch.workflows.running.workshop import Workshop
@@ -45,10 +45,11 @@ class Floor:
         done = 0
         while done < limit:
             await worker.settle(self.workshop)
-            await worker.sweep(self.workshop)
+            await dues.sweep(self.workshop)
             jobs = await self.take()
             if not jobs:
                 return done
+            self.counter.clock.advance(0.001)  # a job never comes in the same moment as what ordered it
             for arguments in jobs:
                 await advance(self.workshop, arguments["instance_id"], arguments.get("happening"))
                 done += 1

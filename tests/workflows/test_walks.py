@@ -11,9 +11,10 @@ from test_poison import tried_out
 
 from perfectcatch.errors import Crash
 from perfectcatch.model.workflow import Mode
-from perfectcatch.store.workflows import letters
+from perfectcatch.store.pool import transaction
+from perfectcatch.store.workflows import instances, letters
 from perfectcatch.workflows import decisions
-from perfectcatch.workflows.running import dispatch, walk, worker
+from perfectcatch.workflows.running import dispatch, dues, walk, worker
 from perfectcatch.workflows.running.ledger import Ledger, NotTogether
 from perfectcatch.workflows.running.trying import EVENT_TRIES
 
@@ -85,6 +86,10 @@ def killed_at(step: str, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(walk, "act", act)
 
 
+async def broken(_: Any) -> None:
+    raise RuntimeError("nobody foresaw this")
+
+
 async def test_steps_that_touch_only_our_database_walk_with_their_start(floor: Floor) -> None:
     await floor.enable(CHORES)
     await two_jobs(floor)
@@ -115,7 +120,15 @@ async def test_a_kill_between_the_steps_of_a_walk_loses_and_doubles_nothing(
         *[("later", "sleeping")] * 2,
     ]
     floor.counter.clock.advance(3700)
-    await worker.sweep(floor.workshop)
+    with monkeypatch.context() as patch:
+        killed_at(step, patch)
+        with pytest.raises(Killed):
+            await dues.sweep(floor.workshop)
+    assert len(await tasks(floor)) == 6
+    assert await floor.take() == []
+    with monkeypatch.context() as patch:
+        patch.setattr(dues, "onward", broken)
+        assert await dues.sweep(floor.workshop) == 2
     [first, second] = await floor.take()
     with monkeypatch.context() as patch:
         killed_at(step, patch)
@@ -127,6 +140,38 @@ async def test_a_kill_between_the_steps_of_a_walk_loses_and_doubles_nothing(
     done = [(instance, name) for instance, name, _ in await tasks(floor)]
     assert len(done) == len(set(done)) == 12
     assert {status for status, _ in await floor.instances()} == {"ended"}
+
+
+async def test_instances_that_are_due_walk_together_and_end_once(floor: Floor) -> None:
+    await floor.enable(LATER)
+    await two_jobs(floor)
+    await floor.run()
+    assert await dues.sweep(floor.workshop) == 0
+    floor.counter.clock.advance(3700)
+    async with transaction(floor.workshop.pool) as connection:
+        [(held,), *_] = await floor.instances("id")
+        await instances.lock(connection, floor.tenant, held)
+        assert await dues.sweep(floor.workshop) == 2
+    assert sorted(await floor.instances("status")) == [("ended",), ("sleeping",)]
+    assert [each["instance_id"] for each in await floor.take()] == [held]  # somebody had it
+    assert await dues.sweep(floor.workshop) == 0
+    await worker.advance(floor.workshop, held)
+    assert await floor.instances("status") == [("ended",)] * 2
+    assert [step for _, step, _ in await tasks(floor)] == ["one", "two", "three"] * 2
+
+
+async def test_a_paused_instance_that_is_due_stays_where_it_is(floor: Floor) -> None:
+    await floor.enable(LATER)
+    await two_jobs(floor)
+    await floor.run()
+    floor.counter.clock.advance(3700)
+    await floor.counter.rows(
+        "update automation.workflow_instances set status = 'paused' where tenant_id = %s returning id",
+        floor.tenant,
+    )
+    assert await dues.sweep(floor.workshop) == 2
+    assert await floor.instances("status, step") == [("paused", "rest")] * 2
+    assert await tasks(floor) == []
 
 
 async def test_records_are_read_anew_before_somebody_is_written_to(

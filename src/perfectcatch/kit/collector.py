@@ -7,11 +7,13 @@ _BETWEEN = (
 )
 
 
-def settle() -> None:
+def settle(*, collect: bool = True) -> None:
     """Leave out of every later collection what is here now, and collect less often from now on.
 
     For the moment when a process has loaded what it works with: routes, declarations, a made-up company.
+    ``collect``: whether there may be so much rubbish by then that it is worth looking for, 60 ms.
     """
-    gc.collect()
+    if collect:
+        gc.collect()
     gc.freeze()
     gc.set_threshold(_BETWEEN, 20, 10)

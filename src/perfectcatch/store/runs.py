@@ -1,7 +1,8 @@
 """The record of what was synced: a run, and in it a line for each entity.
 
 A line is written when its entity starts and brought up to date in the transaction of every page, so that a
-killed run tells how far it came. Lines that a dead process left ``running`` are closed by the next run.
+killed run tells how far it came. Lines that a dead process left ``running`` are closed by the next run. No
+run waits for the disk to keep them.
 """
 
 import json
@@ -15,7 +16,7 @@ from psycopg.rows import class_row
 from perfectcatch.errors import AlreadyRunning
 from perfectcatch.store.merging.mirror import Outcome
 from perfectcatch.store.names import PROGRESS_CHANNEL, SYNC_LOG, SYNC_RUNS
-from perfectcatch.store.pool import Connection, Pool
+from perfectcatch.store.pool import Connection, Pool, unhurried
 
 _TAKEN_OVER: Final = "Another process has taken up this reading; nothing is lost, it goes on from our place."
 
@@ -48,7 +49,7 @@ async def begin(
 
     A run that has just begun may not have its lock yet.
     """
-    async with pool.connection() as connection:
+    async with unhurried(pool) as connection:
         await connection.execute(
             f"""
             with open as materialized (
@@ -182,7 +183,7 @@ def lock_of(run_id: UUID | str) -> str:
 
 async def end(pool: Pool, tenant_id: int, run_id: UUID, *, status: str, error: str | None) -> None:
     """Close a run: ``succeeded``, ``partial`` (some entities failed), ``failed``, ``interrupted``."""
-    async with pool.connection() as connection:
+    async with unhurried(pool) as connection:
         await connection.execute(
             f"""
             update {SYNC_RUNS} set status = %s, error_message = %s, completed_at = now(), heartbeat_at = now()
@@ -198,7 +199,7 @@ async def close_lines(pool: Pool, tenant_id: int, entity: str) -> None:
     The caller holds the entity's lock. Who had it before is dead, or has lost it with its connection and does
     not know it yet: without its line it can store nothing more.
     """
-    async with pool.connection() as connection:
+    async with unhurried(pool) as connection:
         await connection.execute(
             f"""
             update {SYNC_LOG} set status = 'interrupted', completed_at = now(),
@@ -211,7 +212,7 @@ async def close_lines(pool: Pool, tenant_id: int, entity: str) -> None:
 
 async def begin_entity(pool: Pool, tenant_id: int, run_id: UUID, *, entity: str, mode: str) -> int:
     """Open a line. Returns its id."""
-    async with pool.connection() as connection:
+    async with unhurried(pool) as connection:
         found = await connection.execute(
             f"""
             insert into {SYNC_LOG} (tenant_id, run_id, module, sync_type, status, started_at)
@@ -277,7 +278,7 @@ async def end_entity(
     error: str | None,
 ) -> None:
     """Close a line."""
-    async with pool.connection() as connection:
+    async with unhurried(pool) as connection:
         await connection.execute(
             f"""
             update {SYNC_LOG} set status = %(status)s, completed_at = now(), duration_ms = %(duration)s,

@@ -24,7 +24,7 @@ from perfectcatch.sync.place import never_loaded
 from perfectcatch.sync.progress import Progress, Silent
 from perfectcatch.sync.pull import pull
 from perfectcatch.sync.report import EntityReport, RunReport
-from perfectcatch.sync.work import Context
+from perfectcatch.sync.work import Context, Turn
 
 SIDE_BY_SIDE = 4  # entities at once: more only wait for the rate budget and for the disk
 PER_ENTITY = 5  # connections of the pool that must be there for each of them, full and incremental
@@ -151,23 +151,38 @@ class Engine:
     async def _pull_all(
         self, context: Context, entities: list[Entity], report: RunReport, *, full: bool
     ) -> None:
-        """Start each entity when those that it refers to are done, whether well or not.
+        """Store what each entity brings when those that it refers to are done, whether well or not.
 
-        In a first load nobody is told anything, so an entity waits only for what its rules look at, and the
+        News is asked for meanwhile: it takes a place once those that it waits for have theirs, so that they
+        can never wait for each other. A full read begins when they are done, because its pages are large. In
+        a first load nobody is told anything, so an entity waits only for what its rules look at, and the
         largest go first: else the longest would be alone at the end.
         """
         new = await never_loaded(self.pool, self.source.tenant_id, entities)
         expected = await self._plan(entities, new, full=full)
+        begun = {entity.name: asyncio.Event() for entity in entities}
         done = {entity.name: asyncio.Event() for entity in entities}
 
         async def one(entity: Entity) -> None:
+            needs = entity.settled_by if entity.name in new else entity.needs
+            needs = tuple(name for name in needs if name in done)
+
+            async def needs_are_done() -> None:
+                for name in needs:
+                    await done[name].wait()
+
             try:
-                for name in entity.settled_by if entity.name in new else entity.needs:
-                    if name in done:
-                        await done[name].wait()
+                if full or entity.name in new:
+                    await needs_are_done()
+                for name in needs:
+                    await begun[name].wait()
                 async with self._places[full]:
-                    report.entities.append(await self._one(context, entity, report.rejection, full=full))
+                    begun[entity.name].set()
+                    report.entities.append(
+                        await self._one(context, entity, report.rejection, full=full, turn=needs_are_done)
+                    )
             finally:
+                begun[entity.name].set()
                 done[entity.name].set()
 
         async with asyncio.TaskGroup() as group:
@@ -175,7 +190,13 @@ class Engine:
                 group.create_task(one(entity))
 
     async def _one(
-        self, context: Context, entity: Entity, rejection: PerfectCatchError | None, *, full: bool
+        self,
+        context: Context,
+        entity: Entity,
+        rejection: PerfectCatchError | None,
+        *,
+        full: bool,
+        turn: Turn,
     ) -> EntityReport:
         """Read an entity, unless what has refused another one would refuse it, too."""
         if rejection is not None:
@@ -183,7 +204,7 @@ class Engine:
             report.fails(rejection)
             return report
         self.progress.begins(entity.name)
-        return await pull(context, entity, full=full)
+        return await pull(context, entity, full=full, turn=turn)
 
     async def _plan(self, entities: list[Entity], new: set[str], *, full: bool) -> dict[str, int | None]:
         """How much will come: it costs a request for each feed, so only where it matters.

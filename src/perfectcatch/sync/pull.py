@@ -18,7 +18,7 @@ from perfectcatch.sync import feeds
 from perfectcatch.sync.aftermath import find_deleted, follow_merges
 from perfectcatch.sync.place import feed_key, find_place
 from perfectcatch.sync.report import FAILED, SKIPPED, EntityReport
-from perfectcatch.sync.work import Context, Work
+from perfectcatch.sync.work import Context, Turn, Work, at_once
 
 CLOCKS_APART = timedelta(minutes=1)  # the vendor's machines need not agree to the second
 FULL_WAITS = 1800.0  # seconds that a full read waits for somebody who reads the same
@@ -67,6 +67,7 @@ async def _store(work: Work, feed: Feed, step: feeds.Step) -> None:
     """Merge a page and keep the place, in one transaction; then tell who watches."""
     if not work.place.full and _says_nothing(work, feed, step):
         return
+    await work.turn()
     await work.context.locks.check()
     page, keep = step.page, _keeping(work, feed, step)
     try:
@@ -173,10 +174,11 @@ def _not_ahead(work: Work, moment: datetime | None, *, of: float = 0.0) -> datet
     return min(moment, told - timedelta(seconds=of))
 
 
-async def pull(context: Context, entity: Entity, *, full: bool) -> EntityReport:
+async def pull(context: Context, entity: Entity, *, full: bool, turn: Turn = at_once) -> EntityReport:
     """Bring one entity up to date; whatever goes wrong with it ends up in the report.
 
-    A full read waits for somebody who reads the same entity, an incremental one leaves it to them.
+    A full read waits for somebody who reads the same entity, an incremental one leaves it to them. Nothing is
+    stored before its ``turn``.
     """
     report = EntityReport(entity=entity.name, mode="full" if full else "incremental")
     began = context.clock.monotonic()
@@ -185,7 +187,7 @@ async def pull(context: Context, entity: Entity, *, full: bool) -> EntityReport:
         with plain_errors():
             async with context.locks.held(name, wait_seconds=FULL_WAITS if full else 0.0) as ours:
                 if ours:
-                    await _under_a_line(context, entity, report, full=full)
+                    await _under_a_line(context, entity, report, turn, full=full)
                 else:
                     report.status = FAILED if full else SKIPPED
                     report.error = f"Another process is reading {entity.name} right now."
@@ -199,7 +201,9 @@ async def pull(context: Context, entity: Entity, *, full: bool) -> EntityReport:
     return report
 
 
-async def _under_a_line(context: Context, entity: Entity, report: EntityReport, *, full: bool) -> None:
+async def _under_a_line(
+    context: Context, entity: Entity, report: EntityReport, turn: Turn, *, full: bool
+) -> None:
     """Do the work; the line of the sync log is closed whatever happens."""
     began = context.clock.monotonic()
     now = await runs.database_clock(context.pool)
@@ -214,7 +218,7 @@ async def _under_a_line(context: Context, entity: Entity, report: EntityReport, 
     status: str | None = "interrupted"
     try:
         with plain_errors(), counted() as cost:
-            await read_entity(Work(context, entity, place, report, log_id))
+            await read_entity(Work(context, entity, place, report, log_id, turn))
         status = None
     except PerfectCatchError as error:
         status = None

@@ -1,6 +1,6 @@
 """What every part of a read shares: its run, its entity, its place, and the way into the mirror."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -16,7 +16,13 @@ from perfectcatch.sync.place import Place
 from perfectcatch.sync.progress import Progress
 from perfectcatch.sync.report import EntityReport
 
+Turn = Callable[[], Awaitable[None]]
+
 NEWS = timedelta(days=7)  # what a later full read finds of older times is history, not news
+
+
+async def at_once() -> None:
+    """The turn of who waits for nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +47,14 @@ class Context:
 
 @dataclass(slots=True)
 class Work:
-    """The work on one entity, under a line of the sync log."""
+    """The work on one entity, under a line of the sync log; nothing is stored before its ``turn``."""
 
     context: Context
     entity: Entity
     place: Place
     report: EntityReport
     log_id: int
+    turn: Turn = at_once
 
     @property
     def sweeps(self) -> bool:

@@ -66,6 +66,15 @@ async def lock(connection: Connection, tenant_id: int, instance_id: int) -> Inst
     return found[0] if found else None
 
 
+async def take(connection: Connection, tenant_id: int, ids: Sequence[int]) -> list[Instance]:
+    """Those of the instances that nobody is changing, locked until the transaction ends."""
+    return await _of(
+        connection,
+        "id = any(%(ids)s) order by id for no key update skip locked",
+        {"tenant": tenant_id, "ids": list(ids)},
+    )
+
+
 async def find(pool: Pool, tenant_id: int, instance_id: int) -> Instance | None:
     """The instance as it is now."""
     async with pool.connection() as connection:

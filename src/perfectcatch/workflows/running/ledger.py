@@ -14,6 +14,7 @@ from perfectcatch.store.workflows import batches, instances, letters, steps
 from perfectcatch.store.workflows.instances import Instance
 from perfectcatch.workflows.running.workshop import Workshop, order
 
+STOPPED: Final = "stopped"  # the outcome of a step that a stop rule kept from acting
 _NUMBERS: Final = 50  # ids of tasks that are taken at once; those of a process that ends stay unused
 
 
@@ -60,7 +61,8 @@ class Ledger:
         status: str = steps.DONE,
         attempts: int = 0,
     ) -> None:
-        """What became of a step."""
+        """What became of a step; one that was stopped began and ended at this moment."""
+        began = self.now if result.outcome == STOPPED else instance.entered_at
         self._executions[instance.id, step, occurrence] = {
             "workflow_instance_id": instance.id,
             "step": step,
@@ -71,7 +73,7 @@ class Ledger:
             "sentence": sentence,
             "value": result.value,
             "attempts": attempts,
-            "started_at": (instance.entered_at + self.after(instance)).isoformat(),
+            "started_at": (began + self.after(instance)).isoformat(),
             "ended_at": (self.now + self.after(instance)).isoformat(),
         }
         self._steps[instance.id] += 1

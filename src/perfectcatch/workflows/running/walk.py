@@ -31,7 +31,7 @@ from perfectcatch.store.workflows.instances import Instance
 from perfectcatch.workflows import decisions
 from perfectcatch.workflows.records import Records
 from perfectcatch.workflows.running.acting import Acting, Done, Later, act
-from perfectcatch.workflows.running.ledger import Ledger, NotTogether
+from perfectcatch.workflows.running.ledger import STOPPED, Ledger, NotTogether
 
 HOPS: Final = 200  # steps in a row that wait for nothing are a loop
 _OURS: Final = (Task, Approval)
@@ -153,8 +153,8 @@ def stopped(walk: Walk, step: Step) -> bool:
     stop = decisions.should_stop(walk.definition, walk.records, step.id)
     if stop is None or _is_here(walk, stop):
         return False
-    reason = stop.reason if isinstance(stop, End) else "stopped"
-    executed(walk, step, Result(outcome="stopped", reason=reason), stop.sentence)
+    reason = stop.reason if isinstance(stop, End) else STOPPED
+    executed(walk, step, Result(outcome=STOPPED, reason=reason), stop.sentence)
     goes(walk, stop)
     return True
 

@@ -18,11 +18,11 @@ from perfectcatch.messaging import gate
 from perfectcatch.store.jobs.queue import ONCE, Pace, Run
 from perfectcatch.store.messages import waiting
 from perfectcatch.store.names import EVENT_CHANNEL, MESSAGE_CHANNEL, WORKFLOW_CHANNEL
-from perfectcatch.store.pool import transaction
 from perfectcatch.store.workflows import instances
 from perfectcatch.store.workflows.signals import announced
 from perfectcatch.workflows.running.advance import advance
 from perfectcatch.workflows.running.dispatch import dispatch
+from perfectcatch.workflows.running.dues import sweep
 from perfectcatch.workflows.running.ticks import tick
 from perfectcatch.workflows.running.trying import TRY_EVENT, try_event
 from perfectcatch.workflows.running.workshop import ADVANCE, QUEUE, Workshop, order
@@ -145,16 +145,6 @@ async def _sweeping(workshop: Workshop) -> None:
     while True:
         if not await sweep(workshop):
             await workshop.clock.sleep(_SWEEP_SECONDS)
-
-
-async def sweep(workshop: Workshop) -> int:
-    """Make jobs of the timers that are due; how many."""
-    async with transaction(workshop.pool) as connection:
-        due = await instances.due(connection, workshop.tenant_id, workshop.clock.now())
-        await workshop.jobs.defer_many(
-            [order(instance_id, priority) for instance_id, priority in due], connection=connection
-        )
-    return len(due)
 
 
 async def _messages(workshop: Workshop, messages: asyncio.Event, poll_seconds: float) -> None:

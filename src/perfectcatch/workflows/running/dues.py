@@ -1,0 +1,90 @@
+"""Timers that are due: their instances go on together, as far as nothing reaches outside.
+
+The timers are taken, the walks written and the jobs for what is left to do ordered in one transaction. Where
+that fails for one, nothing of it is kept and each of them becomes a job of its own.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from perfectcatch.errors import Retry, Undecidable
+from perfectcatch.store.pool import transaction
+from perfectcatch.store.workflows import instances
+from perfectcatch.store.workflows.instances import Instance
+from perfectcatch.workflows import bundle
+from perfectcatch.workflows.running import hand
+from perfectcatch.workflows.running.ledger import Ledger
+from perfectcatch.workflows.running.walk import Walk, fails, onward
+from perfectcatch.workflows.running.workshop import Workshop, order
+
+BATCH: Final = 250
+_BREATH: Final = 10  # instances between which the process looks after everything else it does
+_WAITS: Final = (instances.QUEUED, instances.PAUSED, instances.FAILED)
+
+log = structlog.get_logger(__name__)
+
+
+async def sweep(workshop: Workshop, *, limit: int = BATCH) -> int:
+    """Let the instances whose timers are due go on; how many timers there were."""
+    try:
+        return await _together(workshop, limit)
+    except Retry:
+        raise  # the database is away: they are due again
+    except Exception as error:  # noqa: BLE001 - one by one it will show which instance it was
+        log.info("instances go on one by one", reason=f"{type(error).__name__}: {error}")
+    async with transaction(workshop.pool) as connection:
+        due = await instances.due(connection, workshop.tenant_id, workshop.clock.now(), limit=limit)
+        await workshop.jobs.defer_many([order(*each) for each in due], connection=connection)
+    return len(due)
+
+
+async def _together(workshop: Workshop, limit: int) -> int:
+    async with transaction(workshop.pool) as connection:
+        due = dict(await instances.due(connection, workshop.tenant_id, workshop.clock.now(), limit=limit))
+        if not due:
+            return 0
+        free = await instances.take(connection, workshop.tenant_id, list(due))
+        ledger = Ledger(workshop, connection, workshop.clock.now())
+        for instance_id in due.keys() - {each.id for each in free}:  # somebody moves them just now
+            ledger.order(order(instance_id, due[instance_id]))
+        await _walk_all(ledger, [each for each in free if each.is_open and each.status not in _WAITS])
+        await ledger.flush()
+    return len(due)
+
+
+async def _walk_all(ledger: Ledger, due: list[Instance]) -> None:
+    for number, walk in enumerate(await _walks(ledger, due), 1):
+        try:
+            if await onward(walk) is not None:
+                ledger.order(order(walk.instance.id, walk.instance.priority))
+        except Undecidable as error:
+            fails(walk, str(error), attempts=1)
+        if number % _BREATH == 0:
+            await asyncio.sleep(0)
+
+
+async def _walks(ledger: Ledger, due: list[Instance]) -> list[Walk]:
+    """The instances with their definitions and records, which are read for all of them at once."""
+    if not due:
+        return []
+    workshop, connection = ledger.workshop, ledger.connection
+    definitions = [await workshop.catalogue.pinned(each.workflow_definition_id) for each in due]
+    events = [hand.trigger_of(each) for each in due]
+    present = await bundle.present(
+        connection,
+        workshop.tenant_id,
+        workshop.entities,
+        {each.customer_id for each in due if each.customer_id is not None},
+        {(event.entity, event.st_id) for event in events if event.entity},
+    )
+    names = await hand.names_of(workshop, connection)
+    settings = [each.settings for each in definitions]
+    found = await hand.of_instances(
+        workshop, connection, present, names, list(zip(due, events, settings, strict=True))
+    )
+    return [
+        Walk(ledger, instance, definition, records, ledger.now)
+        for instance, definition, records in zip(due, definitions, found, strict=True)
+    ]
