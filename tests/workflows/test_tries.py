@@ -1,13 +1,18 @@
 """What counts as a try of a step and what does not, and that a lost job keeps nothing waiting."""
 
+from datetime import timedelta
 from typing import Any
 
+import pytest
 from floor import Floor, with_roles
-from test_instances import ASKS, BROKEN, THANKS, completed, job, texts
+from test_instances import ASKS, BROKEN, THANKS, completed, customer, job, texts
 
-from perfectcatch.errors import VendorUnavailable
-from perfectcatch.store.workflows import letters
-from perfectcatch.workflows.running import persons, worker
+from perfectcatch.errors import Refused, Retry, VendorUnavailable
+from perfectcatch.model.workflow import Mode
+from perfectcatch.store.pool import transaction
+from perfectcatch.store.workflows import instances, letters
+from perfectcatch.workflows.running import dispatch, persons, starting, ticks, trying, worker
+from perfectcatch.workflows.running.trying import EVENT_TRIES, try_event
 
 
 class Stumbling:
@@ -116,9 +121,176 @@ async def test_a_question_whose_time_is_over_and_whose_job_is_lost_is_taken_up(f
     await floor.enable(ASKS)
     await completed(floor)
     await untouched(floor, 4 * 24 * 60)
-    assert await worker.sweep(floor.workshop) == 1
-    assert await floor.take() != [], "its job is lost"
+    async with transaction(floor.workshop.pool) as connection:
+        due = await instances.due(connection, floor.tenant, floor.counter.clock.now())
+    assert len(due) == 1, "its timer is taken, and its job lost"
     assert await worker.release(floor.workshop) == 1
     await floor.run()
     assert await floor.instances("status") == [("ended",)]
     assert texts(floor) == []
+
+
+# Tries of starts ---------------------------------------------------------------------------------
+
+CLOCK = """
+name: clock
+does: Notes each open job every morning.
+class: service
+trigger: {clock: "0 9 * * *", each: jobs, at_most: 2, where: "job.job_status == 'Scheduled'"}
+key: string(job.id)
+max_concurrent_per_customer: 9
+stop_rules: [gone]
+steps:
+  - {id: note, kind: task, title: "Job {{ job.id }}"}
+"""
+
+
+class Poison:
+    """Breaks every start for one job, with words that PostgreSQL does not store."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, st_id: int) -> None:
+        self.cured = False
+        key_of = starting.key_of
+
+        def broken(definition: Any, records: Any) -> str:
+            if records["event"]["id"] == st_id and not self.cured:
+                raise ZeroDivisionError(f"job {st_id}: \x00 \ud800")
+            return key_of(definition, records)
+
+        for room in (dispatch, starting):
+            monkeypatch.setattr(room, "key_of", broken)
+
+
+async def taken(floor: Floor, task: str) -> list[dict[str, Any]]:
+    """Take the tries of this kind out of the queue; time goes on to when they are due."""
+    rows = await floor.counter.rows(
+        "delete from procrastinate_jobs where task_name = %s and status = 'todo'"
+        " returning args, scheduled_at",
+        task,
+    )
+    now = floor.counter.clock.now()
+    assert all(now <= at <= now + timedelta(seconds=60) for _, at in rows)
+    floor.counter.clock.advance(61)
+    return [args for args, _ in rows]
+
+
+async def poisoned(floor: Floor, attempts: int = EVENT_TRIES) -> list[dict[str, Any]]:
+    """Tries of the one poisoned event until the last, which is given."""
+    await taken(floor, trying.TRY_EVENT)
+    await completed(floor)
+    for _ in range(attempts - 2):
+        for each in await taken(floor, trying.TRY_EVENT):
+            await try_event(floor.workshop, **each)
+    return await taken(floor, trying.TRY_EVENT)
+
+
+async def test_an_error_that_cannot_be_stored_is_a_letter(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await floor.enable(THANKS)
+    Poison(monkeypatch, 70)
+    [last] = await poisoned(floor)
+    await try_event(floor.workshop, **last)
+    [letter] = await letters.unresolved(floor.workshop.pool, floor.tenant)
+    assert (letter.attempts, letter.error) == (EVENT_TRIES, "ZeroDivisionError: job 70: \ufffd ?")
+
+
+async def test_a_try_that_cannot_be_noted_stays_with_its_job(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await floor.enable(THANKS)
+    Poison(monkeypatch, 70)
+    write, broken = letters.write, 3
+
+    async def failing(*args: Any, **more: Any) -> None:
+        nonlocal broken
+        broken -= 1
+        if broken >= 0:
+            raise ValueError("no letter can be written")
+        await write(*args, **more)
+
+    [last] = await poisoned(floor)
+    monkeypatch.setattr(letters, "write", failing)
+    with pytest.raises(Retry, match="nothing can be noted now"):
+        await try_event(floor.workshop, **last)
+    assert await letters.unresolved(floor.workshop.pool, floor.tenant) == []
+    await try_event(floor.workshop, **last)  # as its job does, until it is noted
+    assert await letters_of(floor) == [(None, EVENT_TRIES)], "by the second way"
+
+
+async def ticked(floor: Floor, *ids: int) -> int:
+    """The tick of a morning, with open jobs of the one customer; how many it started."""
+    await floor.enable(CLOCK)
+    await customer(floor)
+    for st_id in ids:
+        await job(floor, st_id, "Scheduled")
+    await ticks.tick(floor.workshop)
+    await taken(floor, ticks.TRY_TICK)
+    floor.counter.clock.advance(24 * 3600)
+    return await ticks.tick(floor.workshop)
+
+
+async def test_what_a_tick_could_not_start_is_tried_again_and_then_a_person_s(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison = Poison(monkeypatch, 71)
+    assert await ticked(floor, 70, 71) == 1
+    await floor.counter.rows(
+        "delete from servicetitan.sync_state where tenant_id = %s and key like 'workflow_clock%%'"
+        " returning 1",
+        floor.tenant,
+    )
+    for _ in range(EVENT_TRIES - 1):
+        assert await letters_of(floor) == []
+        [again] = await taken(floor, ticks.TRY_TICK)
+        await ticks.try_tick(floor.workshop, **again)
+    [letter] = await letters.unresolved(floor.workshop.pool, floor.tenant)
+    assert (letter.workflow, letter.attempts, "jobs-71" in letter.error) == ("clock", EVENT_TRIES, True)
+    assert await taken(floor, ticks.TRY_TICK) == []
+    poison.cured = True
+    await persons.switch(floor.workshop, "clock", Mode.DISABLED, by="test")
+    with pytest.raises(Refused, match="clock is not enabled"):
+        await persons.redrive(floor.workshop, letter.id, by="test")
+    await persons.switch(floor.workshop, "clock", Mode.LIVE, by="test")
+    await persons.redrive(floor.workshop, letter.id, by="test")
+    await floor.run()
+    assert sorted(await floor.instances("key, status")) == [("70", "ended"), ("71", "ended")]
+    assert await letters_of(floor) == []
+
+
+async def test_a_start_that_heals_is_made_once_and_within_what_its_tick_may_start(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison = Poison(monkeypatch, 70)
+    assert await ticked(floor, 70, 71) == 1
+    [again] = await taken(floor, ticks.TRY_TICK)
+    poison.cured = True
+    for _ in range(2):
+        await ticks.try_tick(floor.workshop, **again)
+    assert sorted(await floor.instances("key")) == [("70",), ("71",)]
+    poison.cured = False
+    await job(floor, 69, "Scheduled")
+    await job(floor, 72, "Scheduled")
+    floor.counter.clock.advance(24 * 3600)
+    assert await ticks.tick(floor.workshop) == 2, "two at most: 69 and 71 or 72 took the place of 70"
+    poison.cured = True
+    [again] = await taken(floor, ticks.TRY_TICK)
+    await ticks.try_tick(floor.workshop, **again)
+    assert len(await floor.instances("key")) == 4
+
+
+async def test_a_tick_that_breaks_keeps_no_other_workflow_waiting(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await floor.enable(CLOCK.replace("name: clock", "name: first").replace("note,", "note_,"))
+    holds = ticks._holds
+
+    def broken(active: Any, records: Any) -> bool:
+        if active.definition.name == "first":
+            raise ZeroDivisionError
+        return holds(active, records)
+
+    monkeypatch.setattr(ticks, "_holds", broken)
+    assert await ticked(floor, 70) == 1
+    monkeypatch.setattr(ticks, "_holds", holds)
+    assert await ticks.tick(floor.workshop) == 1, "its own is gone through again"

@@ -27,10 +27,12 @@ class Letter:
     attempts: int
     failed_at: datetime
     resolved_at: datetime | None
+    occasion: str | None  # of a clock's tick: which record, and when
 
 
 _COLUMNS: Final = (
-    "id, kind, event_id, workflow_instance_id, workflow, step, error, attempts, failed_at, resolved_at"
+    "id, kind, event_id, workflow_instance_id, workflow, step, error, attempts, failed_at, resolved_at, "
+    "occasion"
 )
 
 
@@ -45,16 +47,22 @@ async def write(
     instance_id: int | None = None,
     workflow: str | None = None,
     step: str | None = None,
+    occasion: str | None = None,
 ) -> None:
     """Put something aside."""
     await connection.execute(
         f"""
         insert into {DEAD_LETTERS} (tenant_id, kind, event_id, workflow_instance_id, workflow, step, error,
-          attempts)
-        values (%s, %s, %s, %s, %s, %s, %s, %s)
+          attempts, occasion)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
-        (tenant_id, kind, event_id, instance_id, workflow, step, error[:2000], attempts),
+        (tenant_id, kind, event_id, instance_id, workflow, step, storable(error[:2000]), attempts, occasion),
     )
+
+
+def storable(text: str) -> str:
+    """``text`` without what PostgreSQL stores in no text: an error quotes whatever it stumbled over."""
+    return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
 async def unresolved(pool: Pool, tenant_id: int, *, limit: int = 100) -> list[Letter]:

@@ -29,6 +29,7 @@ from perfectcatch.workflows.running.walk import (
     state_of,
     stopped,
     takes,
+    told_of,
 )
 from perfectcatch.workflows.running.workshop import Workshop
 
@@ -62,7 +63,7 @@ async def _put_aside(workshop: Workshop, instance_id: int, error: str) -> None:
         if instance is None or not instance.is_open or instance.status == instances.FAILED:
             return
         ledger = Ledger(workshop, connection, workshop.clock.now())
-        instance.status, instance.reason, instance.sentence = instances.FAILED, "failed", error[:500]
+        instance.status, instance.reason, instance.sentence = instances.FAILED, "failed", told_of(error)
         instance.next_action_at, instance.wakes = None, []
         ledger.failed(instance, error, 1)
         await ledger.flush()
@@ -277,7 +278,7 @@ async def _again(workshop: Workshop, acting: Acting, error: str) -> bool:
                 )
             instance = walk.instance
             becomes(instance, instances.SLEEPING)
-            instance.sentence = f"It is tried again: {error}"[:500]
+            instance.sentence = told_of(f"It is tried again: {error}")
             instance.next_action_at = walk.now + timedelta(seconds=backoff(acting.attempt, _AGAIN))
             walk.ledger.keep(instance)
         await walk.ledger.flush()

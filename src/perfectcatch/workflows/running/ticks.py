@@ -1,17 +1,23 @@
-"""Workflows that a clock starts: each tick once, and one tick for all that were missed."""
+"""Workflows that a clock starts: each tick once, and one tick for all that were missed.
+
+A record that a tick could not start is tried again a few times like an event, then it goes to the dead
+letters with its moment.
+"""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import structlog
 
-from perfectcatch.errors import Retry, Undecidable
+from perfectcatch.errors import Refused, Retry, Undecidable
 from perfectcatch.kit.cron import Cron, parse
 from perfectcatch.store import state
 from perfectcatch.store.events import Event
-from perfectcatch.store.pool import transaction
+from perfectcatch.store.jobs.queue import Order
+from perfectcatch.store.pool import Connection, transaction
 from perfectcatch.store.workflows import instances, letters
 from perfectcatch.store.workflows import records as keys
 from perfectcatch.workflows import bundle as rows
@@ -20,25 +26,64 @@ from perfectcatch.workflows.records import Beside, at_hand
 from perfectcatch.workflows.running import hand
 from perfectcatch.workflows.running.catalogue import Active
 from perfectcatch.workflows.running.starting import start
+from perfectcatch.workflows.running.trying import EVENT_TRIES, next_try
 from perfectcatch.workflows.running.workshop import Workshop
 
 CHUNK: Final = 200  # records whose customers are read together
 _CLOCK: Final = "clock"
+TRY_TICK: Final = "workflows.start"  # the job that tries again what a tick could not start
 
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What a clock's moment starts: an instance for one record, or for none."""
+
+    workflow: str
+    entity: str
+    st_id: int
+    moment: datetime
+
+    @property
+    def occasion(self) -> str:
+        """What names it among all triggers of the workflow."""
+        record = f"{self.entity}-{self.st_id}/" if self.entity else ""
+        return f"{_CLOCK}/{record}{self.moment.isoformat()}"
+
+    @staticmethod
+    def parse(workflow: str, occasion: str) -> "Tick":
+        """The tick that an ``occasion`` names."""
+        *record, moment = occasion.removeprefix(f"{_CLOCK}/").split("/")
+        entity, _, st_id = record[0].rpartition("-") if record else ("", "", "0")
+        return Tick(workflow, entity, int(st_id), datetime.fromisoformat(moment))
+
+
 async def tick(workshop: Workshop) -> int:
-    """Start what has become due by now; how many instances there are of it."""
+    """Start what has become due by now; how many instances there are of it.
+
+    What stops one workflow keeps no other waiting; its tick is gone through again with the next call.
+    """
     started = 0
     for active in await workshop.catalogue.active():
         if active.definition.trigger.clock is not None:
-            moment = await _due(workshop, active)
-            if moment is not None:
-                started += await _start(workshop, active, moment)
-                # Only now: a tick whose process died is gone through again, and starts nothing twice.
-                async with transaction(workshop.pool) as connection:
-                    await state.put(connection, workshop.tenant_id, _key(active), moment.isoformat())
+            try:
+                started += await _tick(workshop, active)
+            except Retry:
+                raise
+            except Exception:
+                log.exception("a tick could not be gone through", workflow=active.definition.name)
+    return started
+
+
+async def _tick(workshop: Workshop, active: Active) -> int:
+    moment = await _due(workshop, active)
+    if moment is None:
+        return 0
+    started = await _start(workshop, active, moment)
+    # Only now: a tick whose process died is gone through again, and starts nothing twice.
+    async with transaction(workshop.pool) as connection:
+        await state.put(connection, workshop.tenant_id, _key(active), moment.isoformat())
     return started
 
 
@@ -73,41 +118,114 @@ def _newest(cron: Cron, zone: ZoneInfo, seen: datetime, now: datetime) -> dateti
 
 
 async def _start(workshop: Workshop, active: Active, moment: datetime) -> int:
-    trigger, started = active.definition.trigger, 0
-    if trigger.each is None:
-        return await _one(workshop, active, _event("", 0, moment), f"{_CLOCK}/{moment.isoformat()}")
-    if trigger.at_most is not None:
-        async with workshop.pool.connection() as connection:
-            before = await instances.started_at_tick(
-                connection, workshop.tenant_id, active.definition.name, moment.isoformat()
-            )
-        left = trigger.at_most - before
-    else:
-        left = None
-    async for entity_ids in _holding(workshop, active, trigger.each, moment):
+    entity, started = active.definition.trigger.each, 0
+    if entity is None:
+        return await _one(workshop, active, Tick(active.definition.name, "", 0, moment))
+    async with workshop.pool.connection() as connection:
+        left = await _left(workshop, connection, active, moment)
+    async for entity_ids in _holding(workshop, active, entity, moment):
         for st_id in entity_ids:
             if left is not None and started >= left:
                 return started
-            occasion = f"{_CLOCK}/{trigger.each}-{st_id}/{moment.isoformat()}"
-            started += await _one(workshop, active, _event(trigger.each, st_id, moment), occasion)
+            started += await _one(workshop, active, Tick(active.definition.name, entity, st_id, moment))
     return started
 
 
-async def _one(workshop: Workshop, active: Active, event: Event, occasion: str) -> int:
-    """Start one instance; a record that cannot be dealt with is put aside, and the others follow."""
+async def _left(workshop: Workshop, connection: Connection, active: Active, moment: datetime) -> int | None:
+    """How many instances the tick may still start; None: any number."""
+    most, name = active.definition.trigger.at_most, active.definition.name
+    if most is None:
+        return None
+    return most - await instances.started_at_tick(connection, workshop.tenant_id, name, moment.isoformat())
+
+
+async def _one(workshop: Workshop, active: Active, ticked: Tick) -> int:
+    """Start one instance; a record that cannot be dealt with is tried later, and the others follow."""
     try:
         async with transaction(workshop.pool) as connection:
-            return int(await start(workshop, connection, active, event, occasion) is not None)
+            return int(await _begin(workshop, connection, active, ticked) is not None)
     except Retry:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
-        name, told = active.definition.name, f"{occasion}: {type(error).__name__}: {error}"
-        log.warning("a tick could not start an instance", workflow=name, error=told)
         async with transaction(workshop.pool) as connection:
-            await letters.write(
-                connection, workshop.tenant_id, kind=letters.EVENT, workflow=name, error=told, attempts=1
-            )
+            await _again(workshop, connection, ticked, error, 1)
         return 0
+
+
+async def _begin(workshop: Workshop, connection: Connection, active: Active, ticked: Tick) -> int | None:
+    event = _event(ticked.entity, ticked.st_id, ticked.moment)
+    return await start(workshop, connection, active, event, ticked.occasion)
+
+
+# Again -------------------------------------------------------------------------------------------
+
+
+async def _again(
+    workshop: Workshop, connection: Connection, ticked: Tick, trouble: Exception, attempt: int
+) -> None:
+    """Have a start tried later, or put it aside for a person after the last try."""
+    told = f"{ticked.occasion}: {type(trouble).__name__}: {trouble}"
+    log.warning("a tick could not start an instance", workflow=ticked.workflow, error=told)
+    if attempt < EVENT_TRIES:
+        arguments = {
+            "workflow": ticked.workflow,
+            "occasion": ticked.occasion,
+            "attempt": attempt + 1,
+        }
+        order = Order(
+            name=TRY_TICK,
+            arguments=arguments,
+            queueing_lock=f"{ticked.workflow} {ticked.occasion}",  # a tick may be gone through twice
+            at=next_try(workshop, attempt),
+        )
+        await workshop.jobs.defer(order, connection=connection)
+        return
+    await letters.write(
+        connection,
+        workshop.tenant_id,
+        kind=letters.EVENT,
+        workflow=ticked.workflow,
+        occasion=ticked.occasion,
+        error=told,
+        attempts=attempt,
+    )
+
+
+async def try_tick(workshop: Workshop, workflow: str, occasion: str, attempt: int) -> None:
+    """Try a start again that went wrong. Raises Retry where nothing could be noted of it."""
+    ticked = Tick.parse(workflow, occasion)
+    active = await _active(workshop, workflow)
+    if active is None:
+        return  # it was disabled meanwhile
+    try:
+        async with transaction(workshop.pool) as connection:
+            left = await _left(workshop, connection, active, ticked.moment)
+            if left is None or left > 0:
+                await _begin(workshop, connection, active, ticked)
+    except Retry:
+        raise
+    except Exception as error:
+        try:
+            async with transaction(workshop.pool) as connection:
+                await _again(workshop, connection, ticked, error, attempt)
+        except Exception as again:
+            raise Retry(f"Of {occasion} nothing can be noted now: {again}") from error
+
+
+async def redrive(workshop: Workshop, connection: Connection, workflow: str, occasion: str) -> None:
+    """Start what a dead letter is about, because a person wants it. Raises Refused and whatever is wrong."""
+    active = await _active(workshop, workflow)
+    if active is None:
+        raise Refused(f"{workflow} is not enabled: enable it, then try again.")
+    await _begin(workshop, connection, active, Tick.parse(workflow, occasion))
+
+
+async def _active(workshop: Workshop, workflow: str) -> Active | None:
+    found = await workshop.catalogue.active()
+    return next((each for each in found if each.definition.name == workflow), None)
+
+
+# Records -----------------------------------------------------------------------------------------
 
 
 async def _holding(

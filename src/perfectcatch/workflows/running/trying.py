@@ -1,10 +1,11 @@
 """Events one by one: what an event starts, and what is done where that goes wrong.
 
-Such an event is tried again a few times, each workflow for itself, then it goes to the dead letters.
+Such an event is tried again a few times, each workflow for itself, then it goes to the dead letters. The job
+of a try is done when its outcome is noted: the next try, a dead letter, or nothing.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -23,6 +24,7 @@ from perfectcatch.workflows.running.workshop import Workshop
 TRY_EVENT: Final = "workflows.event"  # the job that tries an event again
 EVENT_TRIES: Final = 5
 _AGAIN: Final = Rules(attempts=EVENT_TRIES, first_wait=2.0, longest_wait=60.0)
+UNTIL_NOTED: Final = Rules(attempts=1_000_000, first_wait=4.0, longest_wait=300.0)  # of the job of a try
 
 log = structlog.get_logger(__name__)
 
@@ -75,23 +77,47 @@ async def _again(
 ) -> None:
     """Have the event tried later, or put it aside for a person after the last try."""
     if attempt < EVENT_TRIES:
-        wait = timedelta(seconds=backoff(attempt, _AGAIN))
         arguments = {"event_id": event.id, "attempt": attempt + 1}
-        order = Order(name=TRY_EVENT, arguments=arguments, at=workshop.clock.now() + wait)
+        order = Order(name=TRY_EVENT, arguments=arguments, at=next_try(workshop, attempt))
         await workshop.jobs.defer(order, connection=connection)
         return
+    await _put_aside(workshop, connection, event.id, trouble, attempt)
+
+
+def next_try(workshop: Workshop, attempt: int) -> datetime:
+    """When what failed at ``attempt`` is tried again."""
+    return workshop.clock.now() + timedelta(seconds=backoff(attempt, _AGAIN))
+
+
+async def _put_aside(
+    workshop: Workshop, connection: Connection, event_id: int, trouble: Exception, attempt: int
+) -> None:
     await letters.write(
         connection,
         workshop.tenant_id,
         kind=letters.EVENT,
-        event_id=event.id,
+        event_id=event_id,
         error=f"{type(trouble).__name__}: {trouble}",
         attempts=attempt,
     )
 
 
 async def try_event(workshop: Workshop, event_id: int, attempt: int) -> None:
-    """Try an event again that went wrong."""
+    """Try an event again that went wrong. Raises Retry where nothing could be noted of it."""
+    try:
+        await _try_event(workshop, event_id, attempt)
+    except Retry:
+        raise
+    except Exception as error:  # noqa: BLE001 - it is raised, or in the letter
+        log.error("a try of an event could not be noted", event_id=event_id, error=repr(error))
+        try:
+            async with transaction(workshop.pool) as connection:
+                await _put_aside(workshop, connection, event_id, error, attempt)
+        except Exception as again:
+            raise Retry(f"Of event {event_id} nothing can be noted now: {again}") from error
+
+
+async def _try_event(workshop: Workshop, event_id: int, attempt: int) -> None:
     found = await events.by_ids(workshop.pool, workshop.tenant_id, [event_id])
     active = await workshop.catalogue.active()
     for event in found:

@@ -28,6 +28,7 @@ from perfectcatch.model.workflow import (
 from perfectcatch.model.workflow import Call as Request
 from perfectcatch.store.workflows import instances, steps
 from perfectcatch.store.workflows.instances import Instance
+from perfectcatch.store.workflows.letters import storable
 from perfectcatch.workflows import decisions
 from perfectcatch.workflows.records import Records
 from perfectcatch.workflows.running.acting import Acting, Done, Later, act
@@ -188,9 +189,14 @@ def becomes(instance: Instance, status: str) -> None:
 def fails(walk: Walk, error: str, *, attempts: int) -> None:
     """Put the instance aside until a person has it tried again."""
     instance = walk.instance
-    instance.status, instance.reason, instance.sentence = instances.FAILED, "failed", error[:500]
+    instance.status, instance.reason, instance.sentence = instances.FAILED, "failed", told_of(error)
     instance.next_action_at, instance.wakes = None, []
     walk.ledger.failed(instance, error, attempts)
+
+
+def told_of(error: str) -> str:
+    """An error as the sentence of an instance."""
+    return storable(error[:500])
 
 
 def executed(

@@ -23,8 +23,8 @@ from perfectcatch.store.workflows.signals import announced
 from perfectcatch.workflows.running.advance import advance
 from perfectcatch.workflows.running.dispatch import dispatch
 from perfectcatch.workflows.running.dues import sweep
-from perfectcatch.workflows.running.ticks import tick
-from perfectcatch.workflows.running.trying import TRY_EVENT, try_event
+from perfectcatch.workflows.running.ticks import TRY_TICK, tick, try_tick
+from perfectcatch.workflows.running.trying import TRY_EVENT, UNTIL_NOTED, try_event
 from perfectcatch.workflows.running.workshop import ADVANCE, QUEUE, Workshop, order
 
 TICK: Final = "workflows.tick"
@@ -47,8 +47,12 @@ def declare(workshop: Workshop) -> None:
     async def once_more(_: Run, event_id: int, attempt: int) -> None:
         await try_event(workshop, event_id, attempt)
 
+    async def start_once_more(_: Run, workflow: str, occasion: str, attempt: int) -> None:
+        await try_tick(workshop, workflow, occasion, attempt)
+
     workshop.jobs.task(ADVANCE, go_on, queue=QUEUE)
-    workshop.jobs.task(TRY_EVENT, once_more, queue=QUEUE)
+    workshop.jobs.task(TRY_EVENT, once_more, queue=QUEUE, retry=UNTIL_NOTED)
+    workshop.jobs.task(TRY_TICK, start_once_more, queue=QUEUE, retry=UNTIL_NOTED)
 
 
 async def work(

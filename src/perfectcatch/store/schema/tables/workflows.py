@@ -156,6 +156,7 @@ workflow_dead_letters: Final = Table(
     now("failed_at"),
     Column("resolved_at", MOMENT),
     Column("resolved_by", Text),
+    Column("occasion", Text),
     PrimaryKeyConstraint("tenant_id", "id"),
     Index("workflow_dead_letters_open_idx", "tenant_id", postgresql_where=text("resolved_at IS NULL")),
     schema=AUTOMATION,
