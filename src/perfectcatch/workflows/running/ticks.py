@@ -204,11 +204,11 @@ async def try_tick(workshop: Workshop, workflow: str, occasion: str, attempt: in
                 await _begin(workshop, connection, active, ticked)
     except Retry:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - it is raised, or noted
         try:
             async with transaction(workshop.pool) as connection:
                 await _again(workshop, connection, ticked, error, attempt)
-        except Exception as again:
+        except Exception as again:  # noqa: BLE001 - its job is done again
             raise Retry(f"Of {occasion} nothing can be noted now: {again}") from error
 
 

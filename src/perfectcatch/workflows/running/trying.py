@@ -109,11 +109,11 @@ async def try_event(workshop: Workshop, event_id: int, attempt: int) -> None:
     except Retry:
         raise
     except Exception as error:  # noqa: BLE001 - it is raised, or in the letter
-        log.error("a try of an event could not be noted", event_id=event_id, error=repr(error))
+        log.warning("a try of an event could not be noted", event_id=event_id, error=repr(error))
         try:
             async with transaction(workshop.pool) as connection:
                 await _put_aside(workshop, connection, event_id, error, attempt)
-        except Exception as again:
+        except Exception as again:  # noqa: BLE001 - its job is done again
             raise Retry(f"Of event {event_id} nothing can be noted now: {again}") from error
 
 
