@@ -50,7 +50,7 @@ MAY_NAME_VENDORS = {
     "store/schema/migrations",
 }
 NAMES_OF_HEADERS = "x-twilio-email-event-webhook"  # what another vendor calls its own headers
-HTTP_CLIENTS = {"aiohttp", "httpx", "requests", "urllib3", "urllib.request", "http.client"}
+HTTP_CLIENTS = {"aiohttp", "httptools", "httpx", "requests", "urllib3", "urllib.request", "http.client"}
 WALL_CLOCKS = {
     ("datetime", "now"),
     ("datetime", "utcnow"),
@@ -209,7 +209,9 @@ def vendor_calls_leave_through_one_function(source: Source) -> Iterator[str]:
                 r"aiohttp\.(web|typedefs)", imported
             )
             finds = module.name == "kit.addresses" and re.match(r"aiohttp\.(abc|resolver)", imported)
-            if client and not serves and not finds and module.name != "kit.http":
+            parses = module.name == "kit.wire" and imported == "httptools"
+            sends = module.name == "kit.http"
+            if client and not serves and not finds and not parses and not sends:
                 yield f"{module.path} imports {imported} instead of calling kit.http"
 
 
@@ -355,6 +357,7 @@ BREACHES = [
         "from aiohttp import ClientSession",
     ),
     (vendor_calls_leave_through_one_function, "sandbox/a.py", "import aiohttp"),
+    (vendor_calls_leave_through_one_function, "sandbox/a.py", "from httptools import HttpResponseParser"),
     (vendor_calls_leave_through_one_function, "sync/a.py", "from urllib.request import urlopen"),
     (vendor_calls_leave_through_one_function, "sync/a.py", "from urllib import request"),
     (wall_clock_is_injected, "sync/a.py", "import datetime\ndatetime.datetime.now(None)"),

@@ -11,11 +11,10 @@ of 100 Mbit/s those bytes take 18 s plain and 2 s gzipped, so gzip is asked for 
 import asyncio
 import io
 import ipaddress
-import os
 import ssl
 import time
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import TracebackType
@@ -26,8 +25,11 @@ import aiohttp
 from yarl import URL
 
 from perfectcatch.errors import BadSetting, Crash, VendorTimeout, VendorUnavailable
-from perfectcatch.kit import redact
+from perfectcatch.kit import redact, wire, wires
 from perfectcatch.kit.addresses import PublicResolver
+from perfectcatch.kit.decoding import Gunzip, Plain, Unreadable
+from perfectcatch.kit.wire import Answer
+from perfectcatch.kit.wires import Unconnected, Wires
 
 MEBIBYTE = 1024 * 1024
 # Larger reads than aiohttp's default of 64 KiB halve the CPU of a large body; beyond 256 KiB nothing is won.
@@ -127,6 +129,7 @@ class Http:
         self._compressed = compressed
         self._user_agent = user_agent
         self._session: aiohttp.ClientSession | None = None
+        self._wires = Wires(limit=connections, connect_seconds=self._deadlines.connect)
 
     async def __aenter__(self) -> Self:
         """Open the pool; connections are made when needed."""
@@ -146,6 +149,7 @@ class Http:
     ) -> None:
         """Close every connection."""
         if self._session is not None:
+            await self._wires.close()
             await self._session.close()
             self._session = None
 
@@ -158,27 +162,18 @@ class Http:
         if self._session is None:
             raise Crash("Http is used outside of its `async with` block")
         total = request.total_seconds or self._deadlines.total
-        # aiohttp's own total would go on running while a stream is read at its reader's pace.
         streams = request.whole_bytes is not None
         started = time.monotonic()
-        answer: aiohttp.ClientResponse | None = None
+        answer: aiohttp.ClientResponse | Answer | None = None
         try:
             async with asyncio.timeout(total if streams else None):
-                answer = await self._session.request(
-                    request.method,
-                    URL(request.url, encoded=True),
-                    headers=self._headers(request),
-                    data=request.body.pieces() if isinstance(request.body, Streamed) else request.body,
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(
-                        total=None if streams else total, sock_connect=self._deadlines.connect
-                    ),
-                    middlewares=(_send_once,),
-                )
-                pieces = self._pieces(
-                    answer, self._max_bytes if request.max_bytes is None else request.max_bytes
-                )
-                body, ended = await _gather(pieces, request.whole_bytes)
+                if streams:
+                    answer = await self._wired(request)
+                if answer is None:
+                    answer = await self._asked(request, total)
+                limit = self._max_bytes if request.max_bytes is None else request.max_bytes
+                pieces = self._pieces(answer, limit)
+                body, ended = _here(answer, limit) or await _gather(pieces, request.whole_bytes)
         except _TROUBLE as problem:
             if answer is not None:
                 answer.close()
@@ -193,6 +188,32 @@ class Http:
         rest = None if ended else Rest(answer, pieces, request, started)
         return Response(status=answer.status, headers=answer.headers, body=body, seconds=seconds, rest=rest)
 
+    async def _asked(self, request: Request, total: float) -> aiohttp.ClientResponse:
+        """The answer to a request of any kind."""
+        assert self._session is not None
+        # aiohttp's own total would go on running while a stream is read at its reader's pace.
+        streams = request.whole_bytes is not None
+        return await self._session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers=self._headers(request),
+            data=request.body.pieces() if isinstance(request.body, Streamed) else request.body,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(
+                total=None if streams else total, sock_connect=self._deadlines.connect
+            ),
+            middlewares=(_send_once,),
+        )
+
+    async def _wired(self, request: Request) -> Answer | None:
+        """The answer to a request that somebody waits for; None where this takes the general client."""
+        body, (origin, target) = request.body, wire.split(request.url)
+        if origin is None or isinstance(body, Streamed) or self._public_only or request.method == "HEAD":
+            return None
+        encodings = "gzip" if self._compressed and not is_loopback(origin.host) else "identity"
+        headers = {"User-Agent": self._user_agent, "Accept-Encoding": encodings, **request.headers}
+        return await self._wires.ask(origin, wire.written(request.method, target, origin, headers, body))
+
     def _headers(self, request: Request) -> dict[str, str]:
         headers = {"Accept-Encoding": self._encodings(request.url), **request.headers}
         if isinstance(request.body, Streamed):
@@ -202,24 +223,24 @@ class Http:
     def _encodings(self, url: str) -> str:
         return "gzip" if self._compressed and not is_loopback(urlsplit(url).hostname or "") else "identity"
 
-    async def _pieces(self, answer: aiohttp.ClientResponse, limit: int) -> AsyncGenerator[bytes]:
-        """The decoded body as it comes; raises ``_Unreadable``."""
+    async def _pieces(self, answer: aiohttp.ClientResponse | Answer, limit: int) -> AsyncGenerator[bytes]:
+        """The decoded body as it comes; raises ``Unreadable``."""
         encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in {"identity", "", "gzip", "x-gzip"}:
-            raise _Unreadable(f"encoded its answer as {encoding!r}, which was not asked for")
+            raise Unreadable(f"encoded its answer as {encoding!r}, which was not asked for")
         if (answer.content_length or 0) > limit:
-            raise _Unreadable(f"announced {answer.content_length} bytes, above the limit of {limit}")
-        decoder = _Gunzip() if encoding.endswith("gzip") else _Plain()
+            raise Unreadable(f"announced {answer.content_length} bytes, above the limit of {limit}")
+        decoder = Gunzip() if encoding.endswith("gzip") else Plain()
         given = 0
         while chunk := await self._next(answer):
             for piece in decoder.feed(chunk):
                 given += len(piece)
                 if given > limit:
-                    raise _Unreadable(f"gave more than the limit of {limit} bytes")
+                    raise Unreadable(f"gave more than the limit of {limit} bytes")
                 yield piece
         decoder.finish()
 
-    async def _next(self, answer: aiohttp.ClientResponse) -> bytes:
+    async def _next(self, answer: aiohttp.ClientResponse | Answer) -> bytes:
         # A small answer is here already with its head: it needs no timer.
         if here := answer.content.read_nowait():
             return here
@@ -230,7 +251,7 @@ class Http:
                 return await answer.content.readany()
         except TimeoutError:
             if silence.expired():
-                raise _Unreadable(
+                raise Unreadable(
                     f"fell silent for {self._deadlines.between_bytes:g} s in its answer"
                 ) from None
             raise
@@ -241,7 +262,7 @@ class Rest:
 
     def __init__(
         self,
-        answer: aiohttp.ClientResponse,
+        answer: aiohttp.ClientResponse | Answer,
         pieces: AsyncGenerator[bytes],
         request: Request,
         started: float,
@@ -268,6 +289,18 @@ class Rest:
         """Give up what was not read, and the connection with it."""
         await self._pieces.aclose()
         self._answer.close()
+
+
+def _here(answer: aiohttp.ClientResponse | Answer, limit: int) -> tuple[bytes, bool] | None:
+    """The body of an answer that came as a whole and plain; most of those that somebody waits for do."""
+    if not isinstance(answer, Answer) or not answer.ended or "Content-Encoding" in answer.headers:
+        return None
+    if (answer.content_length or 0) > limit:
+        return None
+    body = answer.read_nowait()
+    if len(body) > limit:
+        raise Unreadable(f"gave more than the limit of {limit} bytes")
+    return body, True
 
 
 async def _gather(pieces: AsyncGenerator[bytes], whole: int | None) -> tuple[bytes, bool]:
@@ -300,45 +333,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class _Unreadable(Exception):
-    """What is wrong with an answer, as the end of a sentence that begins with the host."""
-
-
-_TROUBLE = (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error, _Unreadable)
-
-
-class _Plain:
-    """A body that comes as it is."""
-
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        yield chunk
-
-    def finish(self) -> None:
-        """Any end is a good one: the length was checked by whoever read it."""
-
-
-class _Gunzip(_Plain):
-    """Decompresses a body as it comes, in bounded pieces: a bomb costs at most the limit."""
-
-    def __init__(self) -> None:
-        self._stream = zlib.decompressobj(wbits=31)
-        self._fed = False
-
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        self._fed = True
-        while chunk:
-            if self._stream.eof:  # gzip allows several members in a row
-                self._stream = zlib.decompressobj(wbits=31)
-            if piece := self._stream.decompress(chunk, MEBIBYTE):
-                yield piece
-            chunk = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
-        # Output may still be inside the stream when the last piece was exactly full.
-        while not self._stream.eof and (piece := self._stream.decompress(b"", MEBIBYTE)):
-            yield piece
-
-    def finish(self) -> None:
-        if self._fed and not self._stream.eof:
-            raise _Unreadable("broke off its compressed answer")
+_TROUBLE = (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error, Unreadable, Unconnected)
 
 
 class _NotRepeated(aiohttp.ClientError):
@@ -367,24 +362,30 @@ def _explain(problem: Exception, request: Request, seconds: float) -> NoReturn:
         case aiohttp.InvalidURL():
             name = request.setting or "the address"
             raise BadSetting(f"{name} is not a usable address: {redact.url(request.url)}") from None
+        case Unconnected():
+            raise NotSent(f"{problem}{check}") from None
         case aiohttp.ClientConnectorDNSError():
             raise NotSent(f"the name of {host} cannot be found{check}") from None
         case aiohttp.ClientConnectorCertificateError() | ssl.SSLError() | aiohttp.ClientSSLError():
             raise NotSent(f"{host} gave no certificate that this machine trusts{check}") from None
         case aiohttp.ClientConnectorError(os_error=cause):
-            # What asyncio says of it holds the address once more, as Python writes it.
-            reason = os.strerror(cause.errno) if cause.errno else cause.strerror or type(cause).__name__
-            raise NotSent(f"cannot connect to {host} ({reason}){check}") from None
+            raise NotSent(f"cannot connect to {host} ({wires.reason(cause)}){check}") from None
         case aiohttp.ConnectionTimeoutError():
             raise NotSent(f"cannot connect to {host} within {seconds:.0f} s{check}") from None
         case TimeoutError():
             raise VendorTimeout(f"{host} did not finish its answer within {seconds:.0f} s") from None
-        case _Unreadable():
-            raise VendorUnavailable(f"{host} {problem}") from None
-        case zlib.error():
-            raise VendorUnavailable(f"{host} sent a compressed answer that cannot be read") from None
-        case aiohttp.ClientPayloadError():
-            raise VendorUnavailable(f"{host} broke off its answer before the end") from None
+        case Unreadable() | zlib.error() | aiohttp.ClientPayloadError():
+            raise VendorUnavailable(f"{host} {_fault(problem)}") from None
         case _:
             reason = redact.text(str(problem)) or type(problem).__name__
             raise VendorUnavailable(f"the connection to {host} broke ({reason[:200]})") from None
+
+
+def _fault(problem: Exception) -> str:
+    """What an answer did wrong."""
+    match problem:
+        case zlib.error():
+            return "sent a compressed answer that cannot be read"
+        case aiohttp.ClientPayloadError():
+            return "broke off its answer before the end"
+    return str(problem)

@@ -9,7 +9,7 @@ import random
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -284,6 +284,7 @@ def _primary(error: psycopg.Error) -> str:
     return " ".join(said.split())
 
 
+@lru_cache(maxsize=16)
 def _role(conninfo: object) -> str | None:
     user = conninfo_to_dict(conninfo).get("user") if isinstance(conninfo, str) else None
     return str(user) if user else None

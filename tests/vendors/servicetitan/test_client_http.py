@@ -3,8 +3,10 @@
 import asyncio
 import gzip
 import socket
+import sys
 import tracemalloc
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +17,12 @@ from perfectcatch.errors import BadSetting, Crash, VendorUnavailable
 from perfectcatch.kit.http import Deadlines, Http, NotSent, Request, is_loopback
 
 CANARY = "canary-4711"
+
+
+@pytest.fixture(params=[None, 1_000_000_000], ids=["general", "waited for"], autouse=True)
+def _both_clients(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What somebody waits for goes over connections of our own, and keeps every promise alike."""
+    monkeypatch.setattr(sys.modules[__name__], "Request", partial(Request, whole_bytes=request.param))
 
 
 class Site:
