@@ -11,9 +11,12 @@ from unittest.mock import patch
 import pytest
 
 from databases import new_database
+from perfectcatch.store.jobs.queue import install
 from perfectcatch.store.pool import Pool, open_pool
+from perfectcatch.store.schema.migrate import migrate
 from perfectcatch.store.server.cluster import TUNING
 from perfectcatch.store.server.embedded import Server, embedded
+from perfectcatch.vendors.servicetitan.entities import ENTITIES
 
 
 @pytest.fixture
@@ -35,6 +38,18 @@ async def database() -> AsyncIterator[Server]:
         with patch.dict(TUNING, fsync="off"):
             server = await stack.enter_async_context(embedded(data_dir))
         yield server
+
+
+@pytest.fixture(scope="session")
+async def migrated(database: Server) -> AsyncIterator[str]:
+    """The name of a database in the declared shape, jobs included, to be copied and never used.
+
+    A copy takes a fifth of a second, the making of one several.
+    """
+    template = new_database(database)
+    async with template as url:
+        await migrate(url, ENTITIES, install_jobs=install)
+        yield template.name
 
 
 @pytest.fixture

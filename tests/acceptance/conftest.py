@@ -101,7 +101,14 @@ class Product:
 
 
 @pytest.fixture
-async def product(database: Server, sandbox: Sandbox) -> AsyncIterator[Product]:
+async def product(database: Server, migrated: str, sandbox: Sandbox) -> AsyncIterator[Product]:
+    """The product on a database in its shape, with the sandbox as its vendor."""
+    async with new_database(database, migrated) as url:
+        yield Product(url, sandbox.settings)
+
+
+@pytest.fixture
+async def new_product(database: Server, sandbox: Sandbox) -> AsyncIterator[Product]:
     """The product on an empty database, with the sandbox as its vendor."""
     async with new_database(database) as url:
         yield Product(url, sandbox.settings)

@@ -3,8 +3,9 @@
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, suppress
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -21,15 +22,18 @@ from convergence import oracle
 from convergence.company import KEPT, Company
 from convergence.wire import FAULTS, GARBLING, HastyClock, Wire, client
 from databases import new_database
-from perfectcatch.model.entity import Entity
+from perfectcatch.model.entity import Entity, Feed
 from perfectcatch.store.holds import open_holds
+from perfectcatch.store.merging import mirror
 from perfectcatch.store.names import EVENT_CHANNEL
-from perfectcatch.store.pool import Pool, open_pool
+from perfectcatch.store.pool import Pool, open_pool, transaction
 from perfectcatch.store.schema.migrate import migrate
 from perfectcatch.store.server.embedded import Server
+from perfectcatch.sync import feeds, pull
 from perfectcatch.sync.engine import Engine
 from perfectcatch.sync.redrive import redrive
 from perfectcatch.sync.report import RunReport
+from perfectcatch.sync.work import Work
 from perfectcatch.vendors.servicetitan.entities import BY_NAME
 
 
@@ -49,11 +53,38 @@ def _asks(entity: Entity) -> bool:
 ENTITIES = {name: _small(each) for name, each in BY_NAME.items() if _collection(each) in KEPT}
 MODES = ("full", "incremental", "incremental", "contacts", "contacts-full", "reference", "scheduling")
 tenants = itertools.count(1)
+_PAGES = 6
+
+
+@dataclass
+class Doom:
+    """A run that dies before its page so many pages later is stored, when all but that is done."""
+
+    pages: int
+    kill: Callable[[], object] = bool
+
+
+doom: ContextVar[Doom | None] = ContextVar("doom", default=None)
+merge_a_page = mirror.merge
+
+
+async def merge_or_die(*given: Any, **named: Any) -> mirror.Outcome:
+    """The merge of a page, but for a run whose doom has come: it never gets there."""
+    mine = doom.get()
+    if mine is not None:
+        if mine.pages <= 0:
+            mine.kill()
+            await asyncio.Event().wait()
+        mine.pages -= 1
+    return await merge_a_page(*given, **named)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run of ``mode``. ``ends`` tells how it ends, so many ``requests`` and turns of the loop later."""
+    """A run of ``mode``. ``ends`` tells how it ends, so many ``requests`` and turns of the loop later.
+
+    One that dies at a page gets as far as ``requests`` says by the pages that it stored, a handful at most.
+    """
 
     mode: str
     ends: str
@@ -65,7 +96,7 @@ runs = st.lists(
     st.builds(
         Run,
         mode=st.sampled_from(MODES),
-        ends=st.sampled_from(["well", "cancelled", "connections lost", "killed"]),
+        ends=st.sampled_from(["well", "cancelled", "connections lost", "killed", "dead at a page"]),
         requests=st.integers(0, 20),
         turns=st.integers(0, 1500),
     ),
@@ -154,8 +185,8 @@ class Histories(RuleBasedStateMachine):
 
     async def _one(self, engine: Engine, run: Run) -> None:
         self.steps[f"runs that end {run.ends}"] += 1
-        reading = asyncio.create_task(engine.run(run.mode))
-        if run.ends != "well":
+        reading = self._begun(engine, run)
+        if run.ends not in ("well", "dead at a page"):
             after = self.wire.requests + run.requests
             while self.wire.requests < after and not reading.done():  # noqa: ASYNC110 - it sets no event
                 await asyncio.sleep(0)
@@ -168,6 +199,14 @@ class Histories(RuleBasedStateMachine):
                 reading.cancel()
         with suppress(asyncio.CancelledError, *oracle.PASSING):
             await reading
+
+    def _begun(self, engine: Engine, run: Run) -> "asyncio.Task[RunReport]":
+        context, dies = copy_context(), Doom(run.requests % _PAGES)
+        if run.ends == "dead at a page":
+            context.run(doom.set, dies)
+        reading = asyncio.get_running_loop().create_task(engine.run(run.mode), context=context)
+        dies.kill = reading.cancel
+        return reading
 
     async def _cut_connections(self) -> None:
         """Every connection but the listener's, and those of others who are cutting."""
@@ -311,7 +350,9 @@ def histories(url: str, **more: Any) -> None:
         Histories.runner = runner
         Histories.pools = [runner.run(each.__aenter__()) for each in opened]
         try:
-            run_state_machine_as_test(Histories, settings=_rules(**more))
+            with pytest.MonkeyPatch.context() as patches:
+                patches.setattr(mirror, "merge", merge_or_die)
+                run_state_machine_as_test(Histories, settings=_rules(**more))
         finally:
             for each in opened:
                 runner.run(each.__aexit__(None, None, None))
@@ -338,6 +379,23 @@ async def empty_mirror(database: Server) -> Any:
 
 def test_any_history_converges(empty_mirror: str) -> None:
     histories(empty_mirror, max_examples=6, stateful_step_count=8)
+
+
+def test_a_place_that_is_kept_before_its_page_is_found_out(
+    empty_mirror: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The histories themselves are tried: a mistake is planted, and they have to see it."""
+    store = pull._store
+
+    async def keeps_first(work: Work, feed: Feed, step: feeds.Step) -> None:
+        if step.position is not None:
+            async with transaction(work.context.pool) as connection:
+                await work.place.keep_page(connection, work.context.tenant_id, feed, step.position)
+        await store(work, feed, step)
+
+    monkeypatch.setattr(pull, "_store", keeps_first)
+    with pytest.raises(AssertionError, match=r"is lost|differs in"):
+        histories(empty_mirror, max_examples=6, stateful_step_count=8)
 
 
 @pytest.mark.reliability

@@ -7,19 +7,15 @@ import pytest
 
 from databases import new_database
 from deals.dealer import Dealer
-from perfectcatch.store.jobs.queue import install
 from perfectcatch.store.pool import Pool, open_pool
-from perfectcatch.store.schema.migrate import migrate
 from perfectcatch.store.server.embedded import Server
-from perfectcatch.vendors.servicetitan.entities import ENTITIES
 
 COMPANIES = count(2000)
 
 
 @pytest.fixture(scope="session")
-async def deals_database(database: Server) -> AsyncIterator[str]:
-    async with new_database(database) as url:
-        await migrate(url, ENTITIES, install_jobs=install)
+async def deals_database(database: Server, migrated: str) -> AsyncIterator[str]:
+    async with new_database(database, migrated) as url:
         yield url
 
 

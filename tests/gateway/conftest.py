@@ -7,20 +7,16 @@ import pytest
 from office import Office, fill, open_office
 
 from databases import new_database
-from perfectcatch.store.jobs.queue import install
 from perfectcatch.store.pool import open_pool
-from perfectcatch.store.schema.migrate import migrate
 from perfectcatch.store.server.embedded import Server
-from perfectcatch.vendors.servicetitan.entities import ENTITIES
 
 COMPANIES = count(100)
 
 
 @pytest.fixture(scope="session")
-async def filled(database: Server) -> AsyncIterator[str]:
+async def filled(database: Server, migrated: str) -> AsyncIterator[str]:
     """The address of a database with one record of every kind, of ours and of another company."""
-    async with new_database(database) as url:
-        await migrate(url, ENTITIES, install_jobs=install)
+    async with new_database(database, migrated) as url:
         async with open_pool(url) as pool:
             await fill(pool)
         yield url

@@ -8,17 +8,14 @@ from counter import Counter, open_counter
 
 from databases import new_database
 from perfectcatch.store.pool import Pool, open_pool
-from perfectcatch.store.schema.migrate import migrate
 from perfectcatch.store.server.embedded import Server
-from perfectcatch.vendors.servicetitan.entities import ENTITIES
 
 COMPANIES = count(500)
 
 
 @pytest.fixture(scope="session")
-async def messages_database(database: Server) -> AsyncIterator[str]:
-    async with new_database(database) as url:
-        await migrate(url, ENTITIES)
+async def messages_database(database: Server, migrated: str) -> AsyncIterator[str]:
+    async with new_database(database, migrated) as url:
         yield url
 
 

@@ -290,15 +290,6 @@ def sandboxes() -> Iterator[Sandboxes]:
         yield running
 
 
-@pytest.fixture(scope="session")
-async def migrated_template(database: Server) -> AsyncIterator[str]:
-    """The name of an empty database in the declared shape, to be copied."""
-    template = new_database(database)
-    async with template as url:
-        assert Product(url, {}).run("db", "migrate").returncode == 0
-        yield template.name
-
-
 @dataclass
 class Labs:
     """Makes a laboratory: a database for the test, a sandbox of the wanted size."""
@@ -312,6 +303,6 @@ class Labs:
 
 
 @pytest.fixture
-async def labs(database: Server, migrated_template: str, sandboxes: Sandboxes) -> AsyncIterator[Labs]:
-    async with new_database(database, migrated_template) as url:
+async def labs(database: Server, migrated: str, sandboxes: Sandboxes) -> AsyncIterator[Labs]:
+    async with new_database(database, migrated) as url:
         yield Labs(url, sandboxes)

@@ -8,7 +8,6 @@ import pytest
 
 from reliability.faults_lab import PLENTY, Labs, assert_exact
 from reliability.faults_lab import labs as labs  # noqa: PLC0414 - a fixture
-from reliability.faults_lab import migrated_template as migrated_template  # noqa: PLC0414
 from reliability.faults_lab import sandboxes as sandboxes  # noqa: PLC0414
 from reliability.test_faults_records import assert_lists
 from reliability.test_faults_transport import SMALL

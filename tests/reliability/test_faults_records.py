@@ -15,7 +15,6 @@ from reliability.faults_lab import (
     assert_exact,
 )
 from reliability.faults_lab import labs as labs  # noqa: PLC0414 - a fixture
-from reliability.faults_lab import migrated_template as migrated_template  # noqa: PLC0414
 from reliability.faults_lab import sandboxes as sandboxes  # noqa: PLC0414
 from reliability.test_faults_transport import LARGE, SMALL, Company, sizes
 

@@ -9,19 +9,16 @@ from shop import Shop
 
 from databases import new_database
 from messaging.counter import open_counter
-from perfectcatch.store.jobs.queue import install, open_jobs
+from perfectcatch.store.jobs.queue import open_jobs
 from perfectcatch.store.pool import Pool, open_pool
-from perfectcatch.store.schema.migrate import migrate
 from perfectcatch.store.server.embedded import Server
-from perfectcatch.vendors.servicetitan.entities import ENTITIES
 
 COMPANIES = count(800)
 
 
 @pytest.fixture(scope="session")
-async def mirror_database(database: Server) -> AsyncIterator[str]:
-    async with new_database(database) as url:
-        await migrate(url, ENTITIES)
+async def mirror_database(database: Server, migrated: str) -> AsyncIterator[str]:
+    async with new_database(database, migrated) as url:
         yield url
 
 
@@ -38,9 +35,8 @@ async def shop(mirror_pool: Pool) -> Shop:
 
 
 @pytest.fixture(scope="session")
-async def workflows_database(database: Server) -> AsyncIterator[str]:
-    async with new_database(database) as url:
-        await migrate(url, ENTITIES, install_jobs=install)
+async def workflows_database(database: Server, migrated: str) -> AsyncIterator[str]:
+    async with new_database(database, migrated) as url:
         yield url
 
 

@@ -26,7 +26,11 @@ PHONE = "+13035550142"
 NAMES = Names(
     {
         "business_units": {5: {"name": "HVAC Install"}, 6: {"name": "Service"}},
-        "tag_types": {1: {"name": "Open complaint"}, 2: {"name": "Do not chase"}},
+        "tag_types": {
+            1: {"name": "Open complaint"},
+            2: {"name": "Do not chase"},
+            3: {"name": "Payment plan"},
+        },
         "technicians": {7: {"name": "Bo Hill", "phone": None, "email": None}},
         "membership_types": {3: {"name": "Gold"}},
         "campaigns": {8: {"name": "Referral program"}, 9: {"name": "Web search"}},
@@ -116,6 +120,18 @@ class Street:
         )  # fmt: skip
         return self
 
+    def plan_visit(self, at: datetime, due: date, st_id: int = 95, **values: Any) -> "Street":
+        """A visit that membership 61 promises, under recurring service 91."""
+        self.put(
+            "recurring_services", 91, at, location_id=1, membership_id=61, name="tune-up", job_type_id=4
+        )  # fmt: skip
+        known = {"status": "NotAttempted", "recurring_service_name": "Tune-up", **values}
+        self.put(
+            "recurring_service_events", st_id, at, recurring_service_id=91, membership_id=61, due_on=due,
+            **known,
+        )  # fmt: skip
+        return self
+
     def play(
         self, *names: str, days: int = 120, settings: dict[str, Any] | None = None, **more: Any
     ) -> Report:
@@ -133,7 +149,7 @@ class Street:
             names=NAMES,
             candidates={
                 entity: [key[1] for key in past.owner if key[0] == entity]
-                for entity in ("estimates", "recurring_services")
+                for entity in ("estimates", "recurring_service_events")
             },
             opt_outs=more.pop("opt_outs", ()),
             consents=(),
@@ -149,10 +165,7 @@ LINKS = {
     "review_link": "https://example.com/r",
     "payment_link": "https://example.com/p",
     "referral_link": "https://example.com/f",
-    "figures_url": "https://example.com/figures",
     "owner_phone": "+13035550199",
-    "ads_url": "https://example.com/ads",
-    "candidates_url": "https://example.com/slots",
 }
 
 

@@ -15,11 +15,9 @@ from test_instances import THANKS, job
 
 from databases import new_database
 from messaging.counter import open_counter
-from perfectcatch.store.jobs.queue import install, open_jobs
+from perfectcatch.store.jobs.queue import open_jobs
 from perfectcatch.store.pool import open_pool
-from perfectcatch.store.schema.migrate import migrate
 from perfectcatch.store.server.embedded import Server
-from perfectcatch.vendors.servicetitan.entities import ENTITIES
 
 # Between the texts, work of the office that is committed with the steps around it.
 BUSY = THANKS.replace("  - {id: rest,", "  - {id: filed, kind: task, title: Filed}\n  - {id: rest,").replace(
@@ -33,12 +31,14 @@ PATIENCE = 45.0  # seconds until everything is at rest
 
 
 @pytest.fixture
-async def alone(database: Server) -> AsyncIterator[tuple[Floor, str]]:
+async def alone(database: Server, migrated: str) -> AsyncIterator[tuple[Floor, str]]:
     """A floor in a database of its own: other tests take no jobs of it."""
-    async with new_database(database) as url:
-        await migrate(url, ENTITIES, install_jobs=install)
-        async with open_pool(url, max_size=6) as pool, open_jobs(url) as jobs:
-            yield open_floor(open_counter(pool, tenant=1), jobs), url
+    async with (
+        new_database(database, migrated) as url,
+        open_pool(url, max_size=6) as pool,
+        open_jobs(url) as jobs,
+    ):
+        yield open_floor(open_counter(pool, tenant=1), jobs), url
 
 
 def start(url: str, ledger: Path, minutes: int = 0) -> subprocess.Popen[bytes]:

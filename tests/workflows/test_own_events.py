@@ -196,3 +196,79 @@ async def test_the_same_words_go_to_a_number_once_whatever_their_link(floor: Flo
         "select reason from automation.messaging_log where tenant_id = %s order by id", floor.tenant
     )
     assert "identical" in {reason for (reason,) in rows}
+
+
+ENQUIRY = """
+name: enquiry
+does: Answers an enquiry and asks again.
+class: service
+trigger: {on: [lead_created]}
+key: contact.phone
+stop_rules: [reply, opt_out, gone]
+steps:
+  - {id: first, kind: sms, template: first}
+  - {id: rest, kind: wait, for: 1d}
+  - {id: again, kind: sms, template: again}
+templates:
+  first: {channel: sms, body: "We got your request."}
+  again: {channel: sms, body: "Do you still need help?"}
+"""
+STRANGER = "+13035550177"
+
+
+@pytest.mark.parametrize("body", ["Yes please, today", "stop"])
+async def test_an_answer_of_somebody_who_is_no_customer_yet_ends_what_was_planned(
+    floor: Floor, body: str
+) -> None:
+    """By the number alone: no record of a customer names it. The answer of another stranger ends nothing."""
+    await floor.enable(ENQUIRY)
+    await floor.begin()
+    for st_id, phone in ((81, STRANGER), (82, "+13035550178")):
+        await floor.counter.merge(
+            "leads",
+            {
+                "id": st_id,
+                "status": "Open",
+                "customerName": "Bo Kay",
+                "phone": phone,
+                "active": True,
+                "createdOn": "2026-06-10T17:59:00Z",
+                "modifiedOn": "2026-06-10T17:59:00Z",
+            },
+        )
+    await floor.run()
+    assert len(texts(floor)) == 2
+    at = floor.counter.clock.now()
+    received = Received(vendor_id="SM9", sender=STRANGER, to="+13035550100", body=body, at=at)
+    await inbound.take(floor.workshop.desk, received)
+    await floor.run()
+    ended = "opt_out" if body == "stop" else "reply"
+    assert await floor.instances() == [("ended", ended), ("sleeping", None)]
+    sent = len(texts(floor))
+    await floor.later(days=2)
+    assert texts(floor)[sent:] == ["Do you still need help?"]
+    assert await floor.instances() == [("ended", ended), ("ended", "finished")]
+
+
+async def test_somebody_else_who_was_written_to_answers(floor: Floor) -> None:
+    """A step may write to another person than the customer: their answer wakes the instance all the same."""
+    await floor.enable(
+        TASK.replace(
+            "  - {id: call, kind: task, title: Call them}\n",
+            "  - {id: call, kind: sms, template: ask, to: \"'+13035550177'\"}\n",
+        )
+        .replace("events: [task_done]", "events: [message_received]")
+        .replace(
+            "where: happening.data.instance_id == instance.id && happening.data.step == 'call'",
+            "where: happening.data.body == 'Y'",
+        )
+        + '  ask: {channel: sms, body: "Will you take it?"}\n'
+    )
+    await completed(floor)
+    assert texts(floor) == ["Will you take it?"]
+    at = floor.counter.clock.now()
+    for number, body in enumerate(("what?", "Y")):
+        received = Received(vendor_id=f"SM{number}", sender=STRANGER, to="+13035550100", body=body, at=at)
+        await inbound.take(floor.workshop.desk, received)
+    await floor.run()
+    assert texts(floor) == ["Will you take it?", "Thank you for the talk."]

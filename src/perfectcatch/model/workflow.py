@@ -146,16 +146,18 @@ class Branch(Step):
 class Message(Step):
     """An SMS or an email through the gate.
 
-    ``to`` is an expression; without it the contact of the instance is meant. ``data`` goes to the gate with
-    the intent: ``notice``, ``may_repeat``, ``reply``. ``expires`` is an expression for the moment after which
-    the message is of no use. ``tracks`` names the setting whose address leaves as a short link that tells
-    when it is opened.
+    ``to`` is an expression; without it the contact of the instance is meant. ``customer``, an expression for
+    an id, says whose address ``to`` is where it is not the instance's customer. ``data`` goes to the gate
+    with the intent: ``notice``, ``may_repeat``, ``reply``. ``expires`` is an expression for the moment after
+    which the message is of no use. ``tracks`` names the setting whose address leaves as a short link that
+    tells when it is opened.
     """
 
     channel: Channel
     template: str
     purpose: Purpose | None = None  # None: that of the workflow's class
     to: Expression | None = None
+    customer: Expression | None = None
     expires: Expression | None = None
     tracks: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -180,6 +182,19 @@ class Call(Step):
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask(Step):
+    """A question about the whole company, answered from the mirror; the answer is kept under the step's id.
+
+    ``question`` is a name of ``workflows/questions``; texts in ``values`` are templates or expressions.
+    ``otherwise`` is the answer in a dry run: nobody knows what the board looked like then.
+    """
+
+    question: str
+    otherwise: Mapping[str, Any]
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from perfectcatch.store.names import HISTORY, qualified, quote
 from perfectcatch.store.pool import Connection, Pool
 from perfectcatch.workflows.past import Versions
 from perfectcatch.workflows.readings import NAMES, READINGS, Reading
+from perfectcatch.workflows.strangers import CALLS, ByNumber, calls_with
 
 Row = Mapping[str, Any]
 Key = tuple[str, int]
@@ -122,8 +123,10 @@ class Present:
     def __init__(self, rows: Mapping[str, Mapping[int, tuple[int | None, Row]]]) -> None:
         self._rows = rows
         self._of: dict[int, dict[str, dict[int, Row]]] = {}
+        self._numbers = ByNumber()
         for entity, found in rows.items():
             for st_id, (owner, row) in found.items():
+                self._numbers.note(entity, st_id, row)
                 if owner is not None:
                     self._of.setdefault(owner, {}).setdefault(entity, {})[st_id] = row
 
@@ -131,7 +134,7 @@ class Present:
         """What there is of a customer, and ``also``, which were named when all this was read."""
         mine = self._of.get(customer_id, {}) if customer_id is not None else {}
         rows: dict[str, dict[int, Row]] = {entity: mine.get(entity, {}) for entity in self._rows}
-        for entity, st_id in also:
+        for entity, st_id in self._numbers.with_calls(also) if customer_id is None else also:
             found = self._rows.get(entity, {}).get(st_id)
             if found is not None:
                 rows[entity] = {**rows[entity], st_id: found[1]}
@@ -149,10 +152,11 @@ async def present(
     own: dict[str, list[int]] = defaultdict(list)
     for entity, st_id in also:
         own[entity].append(st_id)
+    own[CALLS] += await calls_with(connection, tenant_id, entities, own)
     asked: list[tuple[str, tuple[str, ...], AsyncCursor[Any]]] = []
     async with connection.pipeline():  # twenty questions in one round trip
         for entity, reading in READINGS.items():
-            if entity not in entities or (not customers and entity not in own):
+            if entity not in entities or (not customers and not own.get(entity)):
                 continue
             columns = _names(reading)
             cursor = await connection.execute(
@@ -187,6 +191,7 @@ class Past:
         self._of: dict[int, set[Key]] = defaultdict(set)
         self._turns: dict[int, list[datetime]] = {}
         self._last: dict[int, tuple[int, Bundle]] = {}
+        self._numbers = ByNumber()
         self.owner: dict[Key, int] = {}
 
     def add(self, entity: str, st_id: int, since: datetime, row: Row) -> None:
@@ -194,6 +199,7 @@ class Past:
         known = self._known[entity].setdefault(st_id, Versions(entity))
         known.since.append(since)
         known.rows.append(row)
+        self._numbers.note(entity, st_id, row)
 
     def belongs(self, key: Key, customer_id: int | None) -> None:
         """Say whose record it is."""
@@ -210,7 +216,7 @@ class Past:
         """What was there of a customer at ``moment``; the same bundle as long as nothing of it changed."""
         moment = moment.astimezone(UTC)
         if customer_id is None:
-            return self._bundle(also, moment)
+            return self._bundle(self._numbers.with_calls(also), moment)
         mine = self._of.get(customer_id, set())
         beside = frozenset(also) - mine
         if beside:
@@ -256,6 +262,7 @@ async def past(
     own: dict[str, list[int]] = defaultdict(list)
     for entity, st_id in also:
         own[entity].append(st_id)
+    own[CALLS] += await calls_with(connection, tenant_id, entities, own)
     for entity, reading in READINGS.items():
         if entity not in entities:
             continue

@@ -17,6 +17,7 @@ from perfectcatch.errors import BadWorkflow
 from perfectcatch.model.messaging import Channel, Purpose
 from perfectcatch.model.workflow import (
     Approval,
+    Ask,
     Branch,
     Call,
     Choice,
@@ -49,6 +50,7 @@ _KINDS: Final[Mapping[str, type[Step]]] = {
     "email": Message,
     "task": Task,
     "http": Call,
+    "mirror": Ask,
     "write": Write,
     "crm": Crm,
     "chat": Post,

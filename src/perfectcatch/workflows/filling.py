@@ -34,6 +34,8 @@ def intent(
     event = records["event"]
     about = f"{event['entity']}-{event['id']}/{event['version']}.{occurrence}"
     customer, location = records.get("customer") or {}, records.get("location") or {}
+    if step.customer is not None:
+        customer, location = {"id": _customer_of(step.customer, records)}, {}
     data = dict(step.data)
     if step.expires is not None:
         data["expires_at"] = expressions.moment(step.expires, records).isoformat()
@@ -82,6 +84,11 @@ def recipient(step: Message, records: Records) -> str:
     else:
         found = (records.get("contact") or {}).get(_CONTACT[step.channel])
     return "" if found is None else str(found)
+
+
+def _customer_of(expression: str, records: Records) -> int | None:
+    found = expressions.evaluate(expression, records)
+    return int(found) if found else None
 
 
 def values(records: Records, words: Words) -> dict[str, Any]:

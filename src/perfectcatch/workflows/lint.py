@@ -15,6 +15,7 @@ from perfectcatch.model.event import OURS
 from perfectcatch.model.messaging import Purpose
 from perfectcatch.model.workflow import (
     Approval,
+    Ask,
     Branch,
     Definition,
     Message,
@@ -25,7 +26,7 @@ from perfectcatch.model.workflow import (
     Wait,
     Write,
 )
-from perfectcatch.workflows import shapes
+from perfectcatch.workflows import questions, shapes
 from perfectcatch.workflows.decisions import THE_END
 from perfectcatch.workflows.links import TRACKED
 from perfectcatch.workflows.lint_models import models_of
@@ -44,7 +45,7 @@ __all__ = ["Finding", "events_of", "lint"]
 
 Entities = Mapping[str, Entity]
 
-NEEDS: Final = ("calls", "chat", "crm", "ads", "slots")
+NEEDS: Final = ("calls", "chat", "crm", "ads")
 _MARKETING_STOPS: Final = ("reply", "opt_out", "gone")
 # What a change at the source makes happen, by the end of its operation's name.
 _CAUSES: Final = {
@@ -103,7 +104,7 @@ def _shown(value: Any) -> Any:
 
 def _result(step: Step) -> dict[str, Any]:
     answer: dict[str, Any] = {"outcome": "done", "id": 1, "status": 200, "body": {}}
-    return answer | (dict(step.otherwise) if isinstance(step, Think) else {})
+    return answer | (dict(step.otherwise) if isinstance(step, Think | Ask) else {})
 
 
 # Trigger and references ---------------------------------------------------------------------------
@@ -169,8 +170,20 @@ def _named(definition: Definition, step: Step, beside: Mapping[str, Definition])
         yield from _tracked(definition, step)
     if isinstance(step, Run) and step.workflow not in beside:
         yield error(f"step {step.id}", f"There is no workflow {step.workflow}.")
+    if isinstance(step, Ask):
+        yield from _asked(step)
     if isinstance(step, Think) and step.decides is not None and step.decides not in step.otherwise:
         yield error(f"step {step.id}", f"The answer without a model lacks {step.decides}.")
+
+
+def _asked(step: Ask) -> Iterator[Finding]:
+    gives = questions.GIVES.get(step.question)
+    if gives is None:
+        yield error(
+            f"step {step.id}", f"The mirror is not asked for {step.question}: {', '.join(questions.GIVES)}."
+        )
+    elif set(step.otherwise) != set(gives):
+        yield error(f"step {step.id}", f"Its otherwise has to name what the answer has: {', '.join(gives)}.")
 
 
 def _tracked(definition: Definition, step: Message) -> Iterator[Finding]:

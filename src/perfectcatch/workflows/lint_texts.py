@@ -10,6 +10,7 @@ from perfectcatch.messaging.templates import Words, fields_of
 from perfectcatch.model.messaging import Channel, Purpose
 from perfectcatch.model.workflow import (
     Approval,
+    Ask,
     Branch,
     Call,
     Crm,
@@ -67,6 +68,7 @@ def expressions_of(
                         yield error(place, f"There is no event {event}.")
             case Message():
                 yield from value_of(place, step.to, records, (str,))
+                yield from value_of(place, step.customer, records, (int,))
                 yield from value_of(place, step.expires, records, (datetime,))
 
 
@@ -174,7 +176,7 @@ def _texts(step: Step) -> Iterator[str]:
         case Write():
             yield from _inside(step.path)
             yield from _inside(step.body)
-        case Crm():
+        case Ask() | Crm():
             yield from _inside(step.values)
         case Post():
             yield step.text

@@ -83,10 +83,16 @@ _ALL: Final = (
     ),
     _reading(
         "recurring_services",
-        "name membership_id location_id recurring_service_type_id from_date to_date recurrence_type"
-        " recurrence_interval recurrence_months",
+        "name membership_id location_id recurring_service_type_id job_type_id from_date to_date"
+        " recurrence_type recurrence_interval recurrence_months",
         "location_id",
         "locations",
+    ),
+    _reading(
+        "recurring_service_events",
+        "recurring_service_id recurring_service_name membership_id status due_on job_id",
+        "membership_id",
+        "memberships",
     ),
     _reading(
         "installed_equipment",

@@ -218,6 +218,10 @@ def _roles(bundle: Bundle, event: Event) -> dict[str, Row | None]:
         if roles["invoice"] is None:
             bills = bundle.of("invoices", "job_id", job["st_id"])
             roles["invoice"] = next((bill for bill in bills if bill["adjustment_to_id"] is None), None)
+    due = roles["plan_visit"]
+    if due is not None:
+        roles["recurring_service"] = bundle.get("recurring_services", due["recurring_service_id"])
+        roles["membership"] = bundle.get("memberships", due["membership_id"])
     if roles["recurring_service"] is not None and roles["membership"] is None:
         roles["membership"] = bundle.get("memberships", roles["recurring_service"]["membership_id"])
     return roles

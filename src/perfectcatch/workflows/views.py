@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 from perfectcatch.messaging.numbers import place_of_address
 from perfectcatch.workflows import wording
 from perfectcatch.workflows.bundle import Bundle, Names, Row
+from perfectcatch.workflows.plans import is_open, plan_of
 from perfectcatch.workflows.readings import READINGS
-from perfectcatch.workflows.sources import is_employee, source_of
+from perfectcatch.workflows.sources import calls_with, is_employee, recall_days, source_of
 
 MOST_LISTED: Final = 100  # of each kind in a list
 _TOUCHABLE: Final = ("MobilePhone", "Phone")
@@ -26,6 +27,7 @@ ROLES: Final = {
     "payment": "payments",
     "membership": "memberships",
     "recurring_service": "recurring_services",
+    "plan_visit": "recurring_service_events",
     "equipment": "installed_equipment",
     "call": "calls",
     "lead": "leads",
@@ -104,7 +106,13 @@ class View:
             return None
         lasting = self.bundle.once(("customer", row["st_id"]), lambda: self._customer(row))
         upcoming = partial(self._upcoming, row["st_id"])
-        return Ahead(lasting, {"upcoming": upcoming})
+        return Ahead(
+            lasting,
+            {
+                "upcoming": upcoming,
+                "next_visit_at": lambda: min((each["start_time"] for each in upcoming()), default=None),
+            },
+        )
 
     def _customer(self, row: Row) -> "Lazy":
         """What is the same at every moment at which the rows are these."""
@@ -196,6 +204,7 @@ class View:
             "campaign": self.names.of("campaigns", row["campaign_id"]),
             "is_install": "install" in (unit or "").lower(),
             "is_recall": row["recall_for_id"] is not None,
+            "recall_days": recall_days(row, self.bundle),
             "is_warranty": row["warranty_id"] is not None,
             "tags": self._tags(row),
             "estimates": [self._short("estimates", each) for each in estimates[:MOST_LISTED]],
@@ -250,14 +259,10 @@ class View:
         }
 
     def _membership(self, row: Row) -> dict[str, Any]:
-        ends = row["to_date"]
-        today = self.now.astimezone(self.zone).date()
-        return {
-            "type": self.names.of("membership_types", row["membership_type_id"]),
-            "ends": wording.date_of(ends),
-            "days_left": None if ends is None else (ends - today).days,
-            "renews_by_itself": row["payment_method_id"] is not None and row["billing_frequency"] is not None,
-        }
+        return plan_of(row, self.bundle, self.names, self.now.astimezone(self.zone).date())
+
+    def _plan_visit(self, row: Row) -> dict[str, Any]:
+        return {"due": wording.date_of(row["due_on"]), "is_open": is_open(row)}
 
     def _recurring_service(self, row: Row) -> dict[str, Any]:
         return {"type": self.names.of("recurring_service_types", row["recurring_service_type_id"])}
@@ -268,6 +273,7 @@ class View:
         return {
             "seconds": row["duration_seconds"],
             "other_calls": [self._short("calls", each) for each in others if each["st_id"] != row["st_id"]],
+            "our_calls": [self._short("calls", each) for each in calls_with(number, self.bundle)],
             "is_employee": is_employee(number, self.names),
             "voicemail": row["voicemail_path"] is not None,
             "answered": row["call_type"] != "Abandoned" and row["voicemail_path"] is None,

@@ -11,6 +11,8 @@ from perfectcatch.errors import BadArgument
 from perfectcatch.kit.clock import FakeClock
 from perfectcatch.sandbox.servicetitan import moments
 from perfectcatch.sandbox.servicetitan.clock import SimulatedClock, seconds_of
+from perfectcatch.sandbox.servicetitan.company.moments import ZONE
+from perfectcatch.sandbox.servicetitan.life import hours
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -177,3 +179,18 @@ def test_a_company_that_has_caught_up_goes_on_at_the_machines_speed() -> None:
     assert control(who, "POST", "speed", {"factor": 60})["speed"] == 60  # who wants to go beyond may
     life.keep_pace()
     assert who.service.clock.speed == 60
+
+
+@pytest.mark.parametrize(
+    ("now", "began"),
+    [
+        ("2026-06-03T15:00", "2026-06-03T10:00"),  # a Wednesday afternoon: the same day
+        ("2026-06-03T03:00", "2026-06-02T13:00"),  # at night: the afternoon before
+        ("2026-06-08T08:00", "2026-06-06T09:00"),  # a Monday morning: an hour of it, and four of Saturday
+        ("2026-06-07T12:00", "2026-06-06T08:00"),  # a Sunday: the whole of Saturday
+    ],
+)
+def test_a_company_that_lives_up_to_now_has_five_working_hours_behind_it(now: str, began: str) -> None:
+    at = moments.micros(datetime.fromisoformat(now).replace(tzinfo=ZONE))
+    found = hours.working_time_ago(at, 5 * hours.HOUR)
+    assert hours.local(found).isoformat()[:16] == began

@@ -1,6 +1,6 @@
 """What people said: consents, opt-outs, messages from them; and addresses that take no messages."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -245,20 +245,6 @@ async def tell_received(
     assert event_id is not None, "a message from a person is stored once"
     await connection.execute("select pg_notify(%s, %s)", (MESSAGE_CHANNEL, f"received {received_id}"))
     return event_id
-
-
-async def heard_from(
-    connection: Connection, tenant_id: int, customers: Collection[int], since: datetime
-) -> list[tuple[tuple[str, int], list[int]]]:
-    """Entity and id of the events of messages that came since then, each with the customers it may be of."""
-    rows = await connection.execute(
-        f"""
-        select id, customer_ids from {RECEIVED}
-        where tenant_id = %s and customer_ids && %s::bigint[] and stored_at >= %s
-        """,
-        (tenant_id, list(customers), since),
-    )
-    return [((ENTITY, row[0]), row[1]) for row in await rows.fetchall()]
 
 
 async def decide_received(

@@ -34,6 +34,7 @@ _ABOUT: Final = (
     ("appointmentassignment", "appointment_assignments"),
     ("nonjobappointment", "non_job_appointments"),
     ("installedequipment", "installed_equipment"),
+    ("recurringserviceevent", "recurring_service_events"),
     ("recurringservice", "recurring_services"),
     ("technicianshift", "technician_shifts"),
     ("customer", "customers"),

@@ -8,7 +8,7 @@ from typing import Any, Final
 from perfectcatch.errors import BadTemplate, BrokenMerge, PerfectCatchError, Undecidable
 from perfectcatch.messaging.segments import segments
 from perfectcatch.model.messaging import Channel, Intent, Status
-from perfectcatch.model.workflow import Approval, Message, Result, Step, Task, Think
+from perfectcatch.model.workflow import Approval, Ask, Message, Result, Step, Task, Think
 from perfectcatch.workflows import filling
 from perfectcatch.workflows.bundle import Bundle
 from perfectcatch.workflows.rehearsal.gate import PastGate
@@ -18,6 +18,7 @@ from perfectcatch.workflows.rehearsal.report import Would
 MOST_LISTED: Final = 50_000
 _KINDS: Final = {
     "Task": "task",
+    "Ask": "mirror",
     "Call": "http",
     "Write": "write",
     "Crm": "crm",
@@ -73,6 +74,9 @@ class Acts:
                     "The answer without a model is taken.",
                     Result(outcome=outcome, value=step.otherwise),
                 )
+            case Ask():
+                sentence = f"{step.question}: the answer that the definition names for a dry run is taken."
+                result = Result(value=step.otherwise)
             case Approval():
                 sentence = f"{_told(step.question, records)} Taken as approved."
                 result = Result(outcome="approved", value={})

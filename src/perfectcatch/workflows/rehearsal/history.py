@@ -117,7 +117,12 @@ async def _events(
     read = []
     for id_, kind, entity, st_id, version, at, recorded, historical, said in await found.fetchall():
         data = said or {}
-        if kind in types or (entity, st_id) in past.owner or data.get("customer_id") is not None:
+        if (
+            kind in types
+            or (entity, st_id) in past.owner
+            or data.get("customer_id") is not None
+            or "sender" in data
+        ):
             read.append(
                 Event(id_, kind, entity, st_id, version, at, recorded, historical=historical, data=data)
             )
@@ -144,12 +149,18 @@ from {MESSAGES} where tenant_id = %(tenant)s and not shadow and status in ('sent
 order by sent_at"""
 
 
-def grouped(history: History) -> dict[int, list[Event]]:
-    """The events of each customer in the order of time."""
-    found: dict[int, list[Event]] = defaultdict(list)
+def grouped(history: History) -> dict[int | str, list[Event]]:
+    """The events of each customer, and of each address that wrote to us, in the order of time."""
+    found: dict[int | str, list[Event]] = defaultdict(list)
     for event in history.events:
         said = event.data.get("customer_ids") or ()
         customer = history.customer_of(event)
-        for each in {*said, *((customer,) if customer is not None else ())}:
+        for each in {*said, *((customer,) if customer is not None else ()), *senders(event)}:
             found[each].append(event)
     return found
+
+
+def senders(event: Event) -> tuple[str, ...]:
+    """The address that a message came from."""
+    sender = event.data.get("sender")
+    return (sender,) if sender else ()

@@ -27,6 +27,11 @@ class Instance:
     ended_at: datetime | None = None
     end: End | None = None
 
+    @property
+    def who(self) -> int | str:
+        """Whom it is about: the customer, else what it began with, such as a number."""
+        return self.key if self.customer_id is None else self.customer_id
+
 
 def ticked(entity: str, st_id: int, now: datetime) -> Event:
     """A clock's tick, as the event that starts an instance."""

@@ -34,7 +34,7 @@ from perfectcatch.workflows.bundle import Bundle
 from perfectcatch.workflows.records import Beside, Company, at_hand
 from perfectcatch.workflows.rehearsal.acts import Acts
 from perfectcatch.workflows.rehearsal.gate import PastGate
-from perfectcatch.workflows.rehearsal.history import History, grouped
+from perfectcatch.workflows.rehearsal.history import History, grouped, senders
 from perfectcatch.workflows.rehearsal.instance import Instance, course_of, ticked
 from perfectcatch.workflows.rehearsal.report import Report, with_overlaps
 from perfectcatch.workflows.sieve import Sieve
@@ -74,7 +74,7 @@ class Player:
         self._events = grouped(history)
         self._moments = {who: [each.occurred_at for each in rows] for who, rows in self._events.items()}
         self._instances: list[Instance] = []
-        self._running: dict[int, list[Instance]] = defaultdict(list)
+        self._running: dict[int | str, list[Instance]] = defaultdict(list)
         self._of_key: dict[tuple[str, str], list[Instance]] = defaultdict(list)
         self._of_customer: dict[tuple[str, int | None], list[Instance]] = defaultdict(list)
         self._queued: dict[tuple[str, str], list[tuple[Event, int | None]]] = defaultdict(list)
@@ -152,7 +152,10 @@ class Player:
 
     def _happens(self, event: Event, now: datetime) -> None:
         customer = self.history.customer_of(event)
-        for instance in list(self._running.get(customer, ())) if customer is not None else ():
+        concerned = [
+            each for who in (customer, *senders(event)) if who for each in self._running.get(who, ())
+        ]
+        for instance in {each.id: each for each in concerned}.values():
             self._tell(instance, event, now)
         for definition in self._by_event.get(event.event_type, ()):
             self._trigger(definition, event, customer, now)
@@ -199,8 +202,7 @@ class Player:
         self._of_key[definition.name, key].append(instance)
         self._of_customer[definition.name, customer].append(instance)
         self._started[definition.name, event.entity, event.st_id] = now
-        if customer is not None:
-            self._running[customer].append(instance)
+        self._running[instance.who].append(instance)
         self._advance(instance, now)
 
     # How an instance goes on ----------------------------------------------------------------------
@@ -288,8 +290,8 @@ class Player:
     def _end(self, instance: Instance, end: End, now: datetime) -> None:
         instance.end, instance.ended_at = end, now
         instance.waits += 1
-        if instance.customer_id is not None and instance in self._running[instance.customer_id]:
-            self._running[instance.customer_id].remove(instance)
+        if instance in self._running[instance.who]:
+            self._running[instance.who].remove(instance)
         waiting = self._queued.get((instance.definition.name, instance.key))
         if waiting and instance.definition.reentry is Reentry.QUEUED:
             event, customer = waiting.pop(0)
@@ -325,8 +327,6 @@ class Player:
         return self.history.past.at(customer, now, [(event.entity, event.st_id)])
 
     def _since(self, instance: Instance, now: datetime) -> Sequence[Event]:
-        if instance.customer_id is None:
-            return ()
-        moments = self._moments.get(instance.customer_id, [])
+        moments = self._moments.get(instance.who, [])
         first, last = bisect_right(moments, instance.started_at), bisect_right(moments, now)
-        return self._events.get(instance.customer_id, [])[first:last]
+        return self._events.get(instance.who, [])[first:last]

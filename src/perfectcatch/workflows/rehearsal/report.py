@@ -17,7 +17,7 @@ class Would:
     at: datetime
     workflow: str
     step: str
-    kind: str  # sms, email, task, chat, http, write, crm, ai, approval, workflow
+    kind: str  # sms, email, task, chat, http, mirror, write, crm, ai, approval, workflow
     status: str
     reason: str
     sentence: str

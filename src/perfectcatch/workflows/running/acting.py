@@ -21,6 +21,7 @@ from perfectcatch.messaging import gate
 from perfectcatch.model.messaging import Status
 from perfectcatch.model.workflow import (
     Approval,
+    Ask,
     Call,
     Crm,
     Definition,
@@ -38,7 +39,7 @@ from perfectcatch.store.pool import transaction
 from perfectcatch.store.workflows import instances, steps, thoughts
 from perfectcatch.store.workflows.freshness import is_fresh
 from perfectcatch.store.workflows.instances import Instance
-from perfectcatch.workflows import filling, links
+from perfectcatch.workflows import filling, links, questions
 from perfectcatch.workflows.records import Records
 from perfectcatch.workflows.running import asking, hand
 from perfectcatch.workflows.running.ledger import Ledger
@@ -257,6 +258,19 @@ async def _write(workshop: Workshop, acting: Acting, step: Write) -> Outcome:
     return _done("done", "", f"{step.operation} was carried out.", _plain(value))
 
 
+async def _ask(workshop: Workshop, acting: Acting, step: Ask) -> Outcome:
+    asked = questions.Asked(
+        pool=workshop.pool,
+        tenant_id=workshop.tenant_id,
+        entities=workshop.entities,
+        company=workshop.company,
+        now=workshop.clock.now(),
+        values=_filled(step.values, acting.records),
+    )
+    value = await questions.answer(step.question, asked)
+    return _done("done", "", f"The mirror told: {step.question}.", _plain(value))
+
+
 async def _call(workshop: Workshop, acting: Acting, step: Call) -> Outcome:
     url = _text(step.url, acting.records)
     headers = {name: _text(value, acting.records) for name, value in step.headers.items()}
@@ -323,6 +337,7 @@ _KINDS: Final[Mapping[type[Step], _Kind]] = {
     Post: _post,
     Crm: _crm,
     Write: _write,
+    Ask: _ask,
     Call: _call,
     Think: _think,
     Run: _run,

@@ -23,7 +23,7 @@ from perfectcatch.model.workflow import Definition, Earlier, Verdict
 from perfectcatch.store import events, state
 from perfectcatch.store.events import Event, Place
 from perfectcatch.store.pool import Connection, transaction
-from perfectcatch.store.workflows import batches, instances
+from perfectcatch.store.workflows import batches, hearing, instances
 from perfectcatch.store.workflows.instances import Instance
 from perfectcatch.workflows import bundle, decisions
 from perfectcatch.workflows.bundle import Key, Names, Present
@@ -271,17 +271,29 @@ async def _wake_all(
     owners: Mapping[Key, int],
     done: Done,
 ) -> None:
-    """Open instances of the customers that something happened with look at their rules and waits."""
-    about: dict[int, list[Event]] = defaultdict(list)
+    """Open instances of the customers that something happened with look at their rules and waits.
+
+    A message from a person also concerns the instances that wrote to that address, whoever it belongs to.
+    """
+    about: dict[int | str, list[Event]] = defaultdict(list)
     for event in found:
         for owner in hand.owners_of(event, owners):
             about[owner].append(event)
-    waiting = await instances.of_customers(connection, workshop.tenant_id, list(about))
-    orders = [
-        order(instance_id, priority, event.id)
-        for instance_id, customer_id, priority, started_by in waiting
-        for event in about[customer_id]
-        if event.id != started_by  # what started it does not happen to it as well
+        if sender := event.data.get("sender"):
+            about[sender].append(event)
+    customers = [each for each in about if isinstance(each, int)]
+    waiting: list[tuple[int, int | str, int, int]] = [
+        *await instances.of_customers(connection, workshop.tenant_id, customers),
+        *await hearing.waiting_for(
+            connection, workshop.tenant_id, [each for each in about if isinstance(each, str)]
+        ),
     ]
+    wakened = {
+        (instance_id, priority, event.id)
+        for instance_id, whose, priority, started_by in waiting
+        for event in about[whose]
+        if event.id != started_by  # what started it does not happen to it as well
+    }
+    orders = [order(*each) for each in sorted(wakened, key=lambda each: (each[2], each[0]))]
     await workshop.jobs.defer_many(orders, connection=connection)
     done.woken += len(orders)

@@ -8,9 +8,9 @@ from weakref import WeakKeyDictionary
 
 from perfectcatch.store import events
 from perfectcatch.store.events import Event
-from perfectcatch.store.messages.people import heard_from
 from perfectcatch.store.names import EVENTS
 from perfectcatch.store.pool import Connection, Pool
+from perfectcatch.store.workflows.hearing import heard
 from perfectcatch.store.workflows.instances import Instance
 from perfectcatch.workflows import bundle as rows
 from perfectcatch.workflows.bundle import Bundle, Names, Present
@@ -151,17 +151,26 @@ async def _happened(
     They count from its trigger on, by the clock that events are written with: workers' clocks may differ.
     """
     customers = {each.customer_id for each, *_ in wanted if each.customer_id is not None}
-    heard: dict[int, set[tuple[str, int]]] = defaultdict(set)
-    if customers:
-        oldest = min(event.recorded_at for _, event, _ in wanted)
-        for key, theirs in await heard_from(connection, workshop.tenant_id, customers, oldest):
+    from_customer: dict[int, set[tuple[str, int]]] = defaultdict(set)
+    by_address: dict[int, set[tuple[str, int]]] = defaultdict(set)
+    if wanted:
+        told = await heard(
+            connection,
+            workshop.tenant_id,
+            customers=customers,
+            instances=[each.id for each, *_ in wanted],
+            since=min(event.recorded_at for _, event, _ in wanted),
+        )
+        for key, theirs, instance_id in told:
             for customer_id in theirs:
-                heard[customer_id].add(key)
+                from_customer[customer_id].add(key)
+            if instance_id is not None:
+                by_address[instance_id].add(key)
     asked: list[tuple[int, str, int, datetime]] = []
     for number, ((instance, event, _), bundle) in enumerate(zip(wanted, bundles, strict=True)):
-        keys = bundle.keys()
+        keys = bundle.keys() | by_address[instance.id]
         if instance.customer_id is not None:
-            keys |= {("customers", instance.customer_id), *heard[instance.customer_id]}
+            keys |= {("customers", instance.customer_id), *from_customer[instance.customer_id]}
         asked += [(number, *key, event.recorded_at) for key in sorted(keys)]
     happened: list[list[Event]] = [[] for _ in wanted]
     if not asked:

@@ -13,6 +13,7 @@ from perfectcatch.sandbox.servicetitan.company.trades import WEEKDAYS
 
 HOUR = 60 * moments.MINUTE
 DAY = moments.DAY
+_QUARTER = 15 * moments.MINUTE
 _SATURDAY, _SUNDAY = 5, 6
 _OPENS, _CLOSES = 7, 18
 _SATURDAY_OPENS, _SATURDAY_CLOSES = 8, 13
@@ -83,6 +84,18 @@ def office_moment(moment: int, random: Random) -> int:
         if span is not None and (opens := at(day, span[0])) > moment:
             return opens + late
         day += timedelta(days=1)
+
+
+def working_time_ago(now: int, span: int) -> int:
+    """The moment so long before ``now`` that the office was open for ``span`` since, to a quarter of an hour.
+
+    A company that begins there and lives up to now has a morning behind it, at whatever hour it is looked at.
+    """
+    moment, open_for = now, 0
+    while open_for < span:
+        moment -= _QUARTER
+        open_for += _QUARTER if in_office(moment) else 0
+    return moment
 
 
 def workday(day: date) -> bool:

@@ -51,6 +51,7 @@ ENTITIES: Final[tuple[Entity, ...]] = (
     crm.LOCATION_CONTACTS,
     memberships.MEMBERSHIPS,
     memberships.RECURRING_SERVICES,
+    memberships.RECURRING_SERVICE_EVENTS,
     equipment.INSTALLED_EQUIPMENT,
     jobs.PROJECTS,
     jobs.JOBS,

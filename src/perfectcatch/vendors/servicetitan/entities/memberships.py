@@ -3,6 +3,7 @@
 from perfectcatch.model.entity import (
     Convert,
     Entity,
+    Inactive,
     big,
     day,
     export,
@@ -149,6 +150,26 @@ RECURRING_SERVICES = Entity(
     ),
     also="importId",
     events=(appears("recurring_service_created", "Visits that come round were agreed."),),
+)
+
+RECURRING_SERVICE_EVENTS = Entity(
+    name="recurring_service_events",
+    table="servicetitan.st_recurring_service_events",
+    does="Single visits that a recurring service promises: when each is due, and what became of it.",
+    groups=("core",),
+    feeds=export("memberships.recurring_service_events.export"),
+    inactive_means=Inactive.DELETED,
+    columns=(
+        big("recurring_service_id", "locationRecurringServiceId", ref="recurring_services"),
+        text("recurring_service_name", "locationRecurringServiceName"),
+        big("membership_id", ref="memberships"),
+        text("membership_name"),
+        text("status", index=True, does="NotAttempted, Unreachable, Contacted, Won or Dismissed"),
+        day("due_on", "date", index=True, does="The day on which the visit falls due"),
+        # No ``ref``: jobs name their membership, so memberships and their visits are read first.
+        big("job_id", index=True, does="The job that the visit was booked as"),
+        big("created_by_id", does="The user that created it"),
+    ),
 )
 
 RECURRING_SERVICE_TYPES = Entity(
