@@ -229,8 +229,8 @@ async def test_an_answer_of_somebody_who_is_no_customer_yet_ends_what_was_planne
             {
                 "id": st_id,
                 "status": "Open",
-                "customerName": "Bo Kay",
-                "phone": phone,
+                "leadCustomerName": "Bo Kay",
+                "leadPhone": phone,
                 "active": True,
                 "createdOn": "2026-06-10T17:59:00Z",
                 "modifiedOn": "2026-06-10T17:59:00Z",

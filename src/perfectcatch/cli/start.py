@@ -22,6 +22,22 @@ class MadeUp:
     name = "Perfect Catch Air"
     postal_address = "1 Main Street, Miami FL 33101"
 
+    # While the demo stays up: five working hours pass in the first minutes, then the company lives as we do,
+    # with a change every ten seconds, so that what happens is minutes old and its messages are due.
+    hours, speed, changes = 5, 120.0, 6
+
+    @classmethod
+    def life(cls) -> list[str]:
+        """How it lives while it is looked at, as words for ``perfectcatch sandbox``: up to now, and on."""
+        from perfectcatch.kit.clock import SystemClock
+        from perfectcatch.sandbox.servicetitan import moments
+        from perfectcatch.sandbox.servicetitan.life import hours
+
+        now = moments.micros(SystemClock().now())
+        ago = (now - hours.working_time_ago(now, cls.hours * hours.HOUR)) // moments.SECOND
+        lively = ["--ago", f"{ago}s", "--speed", str(cls.speed), "--skip-quiet"]
+        return [*lively, "--activity", str(cls.changes)]
+
     @classmethod
     def company(cls, settings: "Settings") -> dict[str, Any]:
         """Its settings, where the person has set none of their own."""

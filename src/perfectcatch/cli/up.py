@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 # The simulated company lives up to now, not beyond it: what happens in it is dated as with a real vendor.
 DEMO_DAYS = 3  # that pass between the two reads of --once
-# While the demo stays up: five working hours pass in the first minutes, then the company lives as we do, with
-# a change every ten seconds, so that what happens is minutes old and its messages are due.
-DEMO_HOURS, DEMO_SPEED, DEMO_CHANGES = 5, 120.0, 6
 DEMO_SALES_PEOPLE = 12  # what they do in the CRM by themselves on a simulated day
 EVERY_FIVE_SECONDS = "*/5 * * * * *"
 READY_SECONDS = 300.0
@@ -75,7 +72,7 @@ async def _up(given: dict[str, Any], *, sandbox: bool, once: bool, customers: in
         if sandbox:
             life = ["--ago", f"{DEMO_DAYS}d"]
             if not once:
-                life = _lively()
+                life = MadeUp.life()
             say(f"A made-up company with {customers:,} customers is being thought up ...")
             given |= await stack.enter_async_context(_sandbox(customers=customers, seed=seed, life=life))
             given["service_titan_webhook_secret"] = secrets.token_hex(24)
@@ -86,18 +83,6 @@ async def _up(given: dict[str, Any], *, sandbox: bool, once: bool, customers: in
             }
         settings = prepared(quiet=True, **given, database_url=database.url)
         await _work(settings, database, sandbox=sandbox, once=once)
-
-
-def _lively() -> list[str]:
-    """How the company of the demo lives: up to now, and on."""
-    from perfectcatch.kit.clock import SystemClock
-    from perfectcatch.sandbox.servicetitan import moments
-    from perfectcatch.sandbox.servicetitan.life import hours
-
-    now = moments.micros(SystemClock().now())
-    ago = (now - hours.working_time_ago(now, DEMO_HOURS * hours.HOUR)) // moments.SECOND
-    speed = ["--speed", str(DEMO_SPEED), "--skip-quiet"]
-    return ["--ago", f"{ago}s", *speed, "--activity", str(DEMO_CHANGES)]
 
 
 async def _work(settings: "Settings", database: "Database", *, sandbox: bool, once: bool) -> None:

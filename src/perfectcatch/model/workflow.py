@@ -185,19 +185,6 @@ class Call(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask(Step):
-    """A question about the whole company, answered from the mirror; the answer is kept under the step's id.
-
-    ``question`` is a name of ``workflows/questions``; texts in ``values`` are templates or expressions.
-    ``otherwise`` is the answer in a dry run: nobody knows what the board looked like then.
-    """
-
-    question: str
-    otherwise: Mapping[str, Any]
-    values: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Write(Step):
     """A change at the source of the mirror, by the name of its operation; texts in values are templates."""
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 import yaml
 
 from perfectcatch.errors import BadWorkflow
+from perfectcatch.model.asking import Ask
 from perfectcatch.model.messaging import Channel, Purpose
 from perfectcatch.model.workflow import (
     Approval,
-    Ask,
     Branch,
     Call,
     Choice,

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from perfectcatch.errors import PerfectCatchError
 from perfectcatch.kit import cron
+from perfectcatch.model.asking import Ask
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.event import OURS
 from perfectcatch.model.messaging import Purpose
 from perfectcatch.model.workflow import (
     Approval,
-    Ask,
     Branch,
     Definition,
     Message,

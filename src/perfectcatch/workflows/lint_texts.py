@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from perfectcatch.errors import BadTemplate, BadWorkflow, Undecidable
 from perfectcatch.messaging.templates import Words, fields_of
+from perfectcatch.model.asking import Ask
 from perfectcatch.model.messaging import Channel, Purpose
 from perfectcatch.model.workflow import (
     Approval,
-    Ask,
     Branch,
     Call,
     Crm,

@@ -1,4 +1,4 @@
-"""The company's figures of a day and of a week, out of the mirror, counted as ServiceTitan counts them.
+"""The company's figures of a day and of a week, out of the mirror, counted as the vendor counts them.
 
 Days are those of the company's calendar. A job is booked on the day on which it was created and done on the
 day on which it was completed; what was sold is the subtotal of estimates by the day of their sale; revenue is

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from perfectcatch.errors import BadTemplate, BrokenMerge, PerfectCatchError, Undecidable
 from perfectcatch.messaging.segments import segments
+from perfectcatch.model.asking import Ask
 from perfectcatch.model.messaging import Channel, Intent, Status
-from perfectcatch.model.workflow import Approval, Ask, Message, Result, Step, Task, Think
+from perfectcatch.model.workflow import Approval, Message, Result, Step, Task, Think
 from perfectcatch.workflows import filling
 from perfectcatch.workflows.bundle import Bundle
 from perfectcatch.workflows.rehearsal.gate import PastGate

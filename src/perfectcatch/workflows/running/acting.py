@@ -18,10 +18,10 @@ from perfectcatch.errors import (
     Undecidable,
 )
 from perfectcatch.messaging import gate
+from perfectcatch.model.asking import Ask
 from perfectcatch.model.messaging import Status
 from perfectcatch.model.workflow import (
     Approval,
-    Ask,
     Call,
     Crm,
     Definition,
