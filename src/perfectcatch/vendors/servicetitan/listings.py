@@ -27,6 +27,7 @@ _WITHOUT_ACTIVE: Final = frozenset(
         "crm.leads",
         "jpm.jobs",
         "jpm.projects",
+        "memberships.recurring_service_events",
     }
 )
 # What only the list or the single read shows.
