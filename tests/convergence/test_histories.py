@@ -9,6 +9,7 @@ from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from random import Random
 from typing import Any, ClassVar
 
 import msgspec
@@ -53,7 +54,7 @@ def _asks(entity: Entity) -> bool:
 ENTITIES = {name: _small(each) for name, each in BY_NAME.items() if _collection(each) in KEPT}
 MODES = ("full", "incremental", "incremental", "contacts", "contacts-full", "reference", "scheduling")
 tenants = itertools.count(1)
-_PAGES = 6
+_PAGES, _LAST_CHANGES = 6, 30
 
 
 @dataclass
@@ -121,6 +122,7 @@ class Histories(RuleBasedStateMachine):
         self.tenant_id = self.company.service.options.tenant_id
         self.stack = AsyncExitStack()
         self.announced: Counter[int] = Counter()
+        self.ending = 0
         self.garbled = True  # records may come so broken that only a full read brings them again
         self.runner.run(self._open())
 
@@ -139,9 +141,9 @@ class Histories(RuleBasedStateMachine):
 
     # What happens -------------------------------------------------------------------------------
 
-    @initialize(loaded=st.booleans(), garbled=st.booleans())
-    def begin(self, loaded: bool, garbled: bool) -> None:
-        self.garbled = garbled
+    @initialize(loaded=st.booleans(), garbled=st.booleans(), ending=numbers)
+    def begin(self, loaded: bool, garbled: bool, ending: int) -> None:
+        self.garbled, self.ending = garbled, ending
         if loaded:
             self.runner.run(self.engines[0].run("full"))
 
@@ -227,10 +229,14 @@ class Histories(RuleBasedStateMachine):
     # What must be true --------------------------------------------------------------------------
 
     async def _settle_news(self) -> None:
-        """No more faults, and one incremental read."""
+        """No more faults; changes of which a read dies at one of its pages, and one incremental read."""
         self.wire.faults.clear()
         self.wire.meanwhile.clear()
         self.clock.wrong_by = timedelta()
+        draw = Random(self.ending)
+        for _ in range(_LAST_CHANGES):
+            self.company.change(draw.choice(Company.kinds()), draw.randrange(2**32))
+        await self._read([Run("incremental", "dead at a page", draw.randrange(_PAGES), 0)])
         while (await self._well(self.engines[0], "incremental")).failures:
             pass
         await self._hear()
