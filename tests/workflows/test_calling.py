@@ -223,8 +223,9 @@ def test_what_is_public() -> None:
     assert [each for each in ("93.184.215.14", "2606:4700::1111") if not is_public(each)] == []
     inside = (
         "127.0.0.1 10.1.2.3 172.31.0.1 192.168.0.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1 240.0.0.1"
-        " 255.255.255.255 ::1 :: fe80::1 fe80::1%eth0 fd00::1 ff02::1 ::ffff:127.0.0.1 ::ffff:10.0.0.1"
-        " 64:ff9b::a00:1 2002:7f00:1:: 2002:a00:1:: ::10.0.0.1 2001:0:1:1:0:0:80ff:fffe nonsense"
+        " 255.255.255.255 ::1 :: fe80::1 fe80::1%eth0 fd00::1 fec0::1 feff::1 ff02::1"
+        " ::ffff:127.0.0.1 ::ffff:10.0.0.1 64:ff9b::a00:1"
+        " 2002:7f00:1:: 2002:a00:1:: ::10.0.0.1 2001:0:1:1:0:0:80ff:fffe nonsense"
     )
     assert [each for each in inside.split() if is_public(each)] == []
     assert calling.METHODS

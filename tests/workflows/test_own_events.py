@@ -133,6 +133,10 @@ async def test_a_link_is_short_leads_to_one_page_and_its_first_opening_ends_the_
             await opened(workshop, forged, by_person=True)
     assert await opened(workshop, token, by_person=False) == "https://reviews.example/us?a=1&b=2"
     assert await events(floor) == []
+    floor.counter.clock.advance(4)
+    assert await opened(workshop, token, by_person=True) == "https://reviews.example/us?a=1&b=2"
+    assert await events(floor) == [], "nobody has received, read and touched it by then"
+    floor.counter.clock.advance(1)
     await floor.enable(REVIEW.replace("example/us", "example/mended"))
     for _ in range(2):
         assert await opened(workshop, token, by_person=True) == "https://reviews.example/mended?a=1&b=2"

@@ -212,7 +212,8 @@ async def _dry_run(name: str, days: int, beside: Sequence[str], limit: int, *, a
     from perfectcatch.workflows.rehearsal.dry_run import dry_run as rehearse
     from perfectcatch.workflows.shelf import definitions_of
 
-    company = company_of(prepared(looks=True))
+    settings = prepared(looks=True)
+    company = company_of(settings)
     async with looking() as (pool, tenant_id):
         chosen: list[Definition] = await definitions_of(pool, tenant_id, [name, *beside])
         report = await rehearse(
@@ -224,6 +225,7 @@ async def _dry_run(name: str, days: int, beside: Sequence[str], limit: int, *, a
             days=days,
             company=company,
             assume_consent=assume_consent,
+            public_url=(settings.public_base_url or "") if settings.secret_key else "",
         )
     if Output.json:
         from dataclasses import asdict

@@ -165,6 +165,7 @@ async def rehearse(request: Request, name: Name, asked: DryRun) -> Response:
         company=_company(gateway),
         rules=gateway.desk.rules,
         assume_consent=asked.assume_consent,
+        public_url=gateway.desk.company.public_url if gateway.desk.company.secret else "",
     )
     body = report.summary(name) | {"would": [asdict(each) for each in report.of(name)[: asked.limit]]}
     return answers.json(body, answers.live(gateway))

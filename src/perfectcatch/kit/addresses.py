@@ -23,6 +23,8 @@ def is_public(text: str) -> bool:
         inside = _inside(address)
         if inside is not None:
             return is_public(str(inside))
+        if address.is_site_local:  # fec0::/10, which Python calls global
+            return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 

@@ -20,6 +20,7 @@ from perfectcatch.model.workflow import Definition, Message
 # The settings whose address can be tracked, and the event that an opened one is.
 TRACKED: Final[Mapping[str, str]] = {"review_link": "review_opened"}
 _SIGNED: Final = 12  # bytes of the signature: 96 bits, for a link that stands in a text
+_NOBODYS: Final = f"{'0' * 7}-{'x' * 16}"  # no token: instances count from 1
 _TOKEN: Final = re.compile(r"([1-9]\d{0,17})-([A-Za-z0-9_-]{16})", re.ASCII)
 
 
@@ -61,10 +62,21 @@ def shortened(
     ``said`` keeps the words as they were: the same request stays the same, whatever its link. Without
     PUBLIC_BASE_URL or SECRET_KEY the address itself stays in them.
     """
-    address = address_of(definition, step.tracks) if step.tracks is not None else None
-    if address is None or not public_url or not secret or intent.instance_id is None:
+    if not public_url or not secret or intent.instance_id is None:
         return intent
-    link = f"{public_url.rstrip('/')}/r/{token(secret, tenant_id, intent.instance_id)}"
+    return _linked(intent, step, definition, public_url, token(secret, tenant_id, intent.instance_id))
+
+
+def as_if_shortened(intent: Intent, step: Message, definition: Definition, *, public_url: str) -> Intent:
+    """``intent`` with a link as long as a real one, that leads nowhere: for messages that are not sent."""
+    return _linked(intent, step, definition, public_url, _NOBODYS) if public_url else intent
+
+
+def _linked(intent: Intent, step: Message, definition: Definition, public_url: str, named: str) -> Intent:
+    address = address_of(definition, step.tracks) if step.tracks is not None else None
+    if address is None:
+        return intent
+    link = f"{public_url.rstrip('/')}/r/{named}"
     html = intent.html
     for spelled in (address, escape(address)):
         html = html.replace(spelled, link) if html else html

@@ -119,6 +119,16 @@ async def by_vendor_id(connection: Connection, tenant_id: int, vendor_id: str) -
     return await _one(connection, "vendor_id = %(vendor)s", tenant=tenant_id, vendor=vendor_id)
 
 
+async def last_sent(connection: Connection, tenant_id: int, instance_id: int) -> datetime | None:
+    """When the last message of an instance was handed to its vendor; of one that is under way, its begin."""
+    found = await connection.execute(
+        f"select max(sent_at) from {MESSAGES} where tenant_id = %s and instance_id = %s and not shadow",
+        (tenant_id, instance_id),
+    )
+    row = await found.fetchone()
+    return row[0] if row else None
+
+
 async def of(connection: Connection, where: str, values: Mapping[str, Any]) -> list[Message]:
     """Messages that fulfil a condition of ours."""
     async with connection.cursor(row_factory=class_row(Message)) as cursor:

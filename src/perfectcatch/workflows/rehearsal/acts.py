@@ -10,11 +10,13 @@ from perfectcatch.messaging.segments import segments
 from perfectcatch.model.asking import Ask
 from perfectcatch.model.messaging import Channel, Intent, Status
 from perfectcatch.model.workflow import Approval, Message, Result, Step, Task, Think
-from perfectcatch.workflows import filling
+from perfectcatch.workflows import filling, links
 from perfectcatch.workflows.bundle import Bundle
 from perfectcatch.workflows.rehearsal.gate import PastGate
 from perfectcatch.workflows.rehearsal.instance import Instance
 from perfectcatch.workflows.rehearsal.report import Would
+from perfectcatch.workflows.supposed import supposed
+from perfectcatch.workflows.thinking import outcome_of
 
 MOST_LISTED: Final = 50_000
 _KINDS: Final = {
@@ -33,9 +35,10 @@ _KINDS: Final = {
 class Acts:
     """Takes down what would have been done. ``cut`` counts what is beyond the most that are listed."""
 
-    def __init__(self, gate: PastGate, segment_price: Decimal) -> None:
+    def __init__(self, gate: PastGate, segment_price: Decimal, public_url: str) -> None:
         self.gate = gate
         self.segment_price = segment_price
+        self.public_url = public_url
         self.would: list[Would] = []
         self.cut = 0
 
@@ -54,6 +57,7 @@ class Acts:
         except (BrokenMerge, BadTemplate, Undecidable) as error:
             self._note(instance, step, records, now, "suppressed", "broken_merge", str(error))
             return Result(outcome="suppressed", reason="broken_merge")
+        intent = links.as_if_shortened(intent, step, instance.definition, public_url=self.public_url)
         decision = self.gate.decide(intent, bundle, now, first_asked=instance.meant_at)
         if decision.status is Status.DEFERRED and decision.until is not None and not decision.held:
             instance.meant_at = instance.meant_at or now
@@ -61,26 +65,24 @@ class Acts:
         status = "held" if decision.held else str(decision.status)
         self._note(instance, step, records, now, status, decision.reason, decision.sentence, intent)
         # A held message waits for a person: the dry run goes on as if it had been released.
-        return Result(outcome="sent" if decision.held else str(decision.status), reason=decision.reason)
+        outcome = "sent" if decision.held else str(decision.status)
+        value = supposed(step).value if intent.recipient else None
+        return Result(outcome=outcome, reason=decision.reason, value=value)
 
     def other(self, instance: Instance, step: Step, records: Mapping[str, Any], now: datetime) -> Result:
         """What a step gives that writes to nobody: a person says yes, a model is not asked."""
-        sentence, result = "It would be done.", Result(value={})
+        sentence, result = "It would be done.", supposed(step)
         match step:
             case Task():
                 sentence = _told(step.title, records)
             case Think():
-                outcome = str(step.otherwise.get(step.decides)) if step.decides else "done"
-                sentence, result = (
-                    "The answer without a model is taken.",
-                    Result(outcome=outcome, value=step.otherwise),
-                )
+                sentence = "The answer without a model is taken."
+                result = Result(outcome=outcome_of(step, step.otherwise), value=dict(step.otherwise))
             case Ask():
                 sentence = f"{step.question}: the answer that the definition names for a dry run is taken."
-                result = Result(value=step.otherwise)
+                result = Result(value=dict(step.otherwise))
             case Approval():
                 sentence = f"{_told(step.question, records)} Taken as approved."
-                result = Result(outcome="approved", value={})
         self._note(instance, step, records, now, "done", "done", sentence)
         return result
 

@@ -27,15 +27,24 @@ async def dry_run(
     company: Company,
     rules: Rules | None = None,
     assume_consent: bool = False,
+    public_url: str = "",
 ) -> Report:
     """What ``definitions`` would have done together in the ``days`` before ``now``; nothing is written.
 
     ``assume_consent``: as if everybody had agreed to marketing, to see beyond what the gate keeps back.
+    ``public_url``: where short links would lead; empty where messages have none.
     """
     if not 1 <= days <= LONGEST_DAYS:
         raise BadArgument(f"A dry run goes over 1 to {LONGEST_DAYS} days, not {days}.")
     read = await history.load(
         pool, tenant_id, entities, definitions, since=now - timedelta(days=days), until=now
     )
-    player = Player(read, definitions, company=company, rules=rules, assume_consent=assume_consent)
+    player = Player(
+        read,
+        definitions,
+        company=company,
+        rules=rules,
+        assume_consent=assume_consent,
+        public_url=public_url,
+    )
     return player.run()

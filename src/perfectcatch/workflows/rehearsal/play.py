@@ -59,12 +59,13 @@ class Player:
         rules: Rules | None = None,
         assume_consent: bool = False,
         segment_price: Decimal = SEGMENT,
+        public_url: str = "",
     ) -> None:
         self.history = history
         self.company = company
         self.definitions = {each.name: each for each in definitions}
         gate = PastGate(history, rules or Rules(), assume_consent=assume_consent)
-        self.acts = Acts(gate, segment_price)
+        self.acts = Acts(gate, segment_price, public_url)
         self.zone = ZoneInfo(company.zone)
         self.skipped: dict[str, Counter[str]] = defaultdict(Counter)
         self._by_event: dict[str, list[Definition]] = defaultdict(list)
@@ -281,9 +282,7 @@ class Player:
         if isinstance(step, Run) and step.workflow in self.definitions:
             self._trigger(self.definitions[step.workflow], instance.event, instance.customer_id, now)
         instance.meant_at = None
-        instance.results[step.id] = {"outcome": result.outcome, "reason": result.reason} | (
-            dict(result.value) if isinstance(result.value, Mapping) else {}
-        )
+        instance.results[step.id] = result.value
         instance.state = replace(instance.state, results=instance.results)
         return decisions.next_step(instance.definition, step, result)
 

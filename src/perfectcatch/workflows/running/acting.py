@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -45,6 +45,7 @@ from perfectcatch.workflows.running import asking, hand
 from perfectcatch.workflows.running.ledger import Ledger
 from perfectcatch.workflows.running.starting import start
 from perfectcatch.workflows.running.workshop import STALE, Workshop
+from perfectcatch.workflows.supposed import supposed
 from perfectcatch.workflows.thinking import leads_to, outcome_of
 
 SHADOW_REASON: Final = "shadow"  # the gate's word for: it would go now
@@ -156,7 +157,7 @@ async def _message(workshop: Workshop, acting: Acting, step: Message) -> Outcome
 async def _task(workshop: Workshop, acting: Acting, step: Task) -> Outcome:
     title, body = _text(step.title, acting.records), _text(step.body, acting.records)
     if acting.instance.shadow:
-        return _done("done", "shadow", f"{SHADOW} {title}")
+        return _shadow(step, title)
     due = workshop.clock.now() + step.due if step.due is not None else None
     if acting.ledger is not None:
         task_id = await acting.ledger.task(
@@ -192,7 +193,7 @@ async def _approval(workshop: Workshop, acting: Acting, step: Approval) -> Outco
     now = workshop.clock.now()
     question = _text(step.question, acting.records)
     if acting.instance.shadow:
-        return _done("approved", "shadow", f"{SHADOW} A person is asked: {question}")
+        return _shadow(step, f"A person is asked: {question}")
     inside = nullcontext(acting.ledger.connection) if acting.ledger else transaction(workshop.pool)
     async with inside as connection:
         answer, until = await steps.ask(
@@ -216,7 +217,7 @@ async def _approval(workshop: Workshop, acting: Acting, step: Approval) -> Outco
 async def _post(workshop: Workshop, acting: Acting, step: Post) -> Outcome:
     text = _text(step.text, acting.records)
     if acting.instance.shadow:
-        return _done("done", "shadow", f"{SHADOW} {text}")
+        return _shadow(step, text)
     if workshop.chat is None and "chat" not in acting.definition.needs:
         return _done("refused", "not_connected", "Chat is not connected.")
     if workshop.chat is None:
@@ -231,7 +232,7 @@ async def _post(workshop: Workshop, acting: Acting, step: Post) -> Outcome:
 async def _crm(workshop: Workshop, acting: Acting, step: Crm) -> Outcome:
     values = _filled(step.values, acting.records)
     if acting.instance.shadow:
-        return _done("done", "shadow", f"{SHADOW} {step.action}")
+        return _shadow(step, step.action)
     if workshop.crm is None:
         return _done("refused", "not_connected", "CRM not connected.")
     value = await workshop.crm.act(step.action, values, key=acting.key)
@@ -241,7 +242,7 @@ async def _crm(workshop: Workshop, acting: Acting, step: Crm) -> Outcome:
 async def _write(workshop: Workshop, acting: Acting, step: Write) -> Outcome:
     path, body = _filled(step.path, acting.records), _filled(step.body, acting.records)
     if acting.instance.shadow:
-        return _done("done", "shadow", f"{SHADOW} {step.operation}")
+        return _shadow(step, step.operation)
     if workshop.writer is None:
         raise NotConnected("The source of the mirror cannot be written to from here.")
     if acting.attempt > 1 and not acting.certain:
@@ -276,7 +277,7 @@ async def _call(workshop: Workshop, acting: Acting, step: Call) -> Outcome:
     headers = {name: _text(value, acting.records) for name, value in step.headers.items()}
     body = _filled(step.body, acting.records)
     if acting.instance.shadow:
-        return _done("done", "shadow", f"{SHADOW} {step.method} {url}")
+        return _shadow(step, f"{step.method} {url}")
     if workshop.caller is None:
         raise NotConnected("No host is allowed to be called: set WORKFLOW_ALLOWED_HOSTS.")
     try:
@@ -349,6 +350,11 @@ _KINDS: Final[Mapping[type[Step], _Kind]] = {
 
 def _done(outcome: str, reason: str, sentence: str, value: Any = None) -> Done:
     return Done(result=Result(outcome=outcome, reason=reason, value=value), sentence=sentence)
+
+
+def _shadow(step: Step, what: str) -> Done:
+    result = replace(supposed(step), reason="shadow")
+    return Done(result=result, sentence=f"{SHADOW} {what}")
 
 
 def _text(template: str, records: Mapping[str, Any]) -> str:
