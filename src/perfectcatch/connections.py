@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from perfectcatch.model.webhook import WebhookSource
     from perfectcatch.store.jobs.queue import Jobs
     from perfectcatch.vendors.gohighlevel.oauth import AppTokens
+    from perfectcatch.workflows.thinking import InTurn
 
 
 @asynccontextmanager
@@ -88,7 +89,7 @@ async def at_work(post: "PostRoom") -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def open_thinker(settings: Settings, clock: Clock) -> "AsyncIterator[Thinker | None]":
+async def open_models(settings: Settings, clock: Clock) -> "AsyncIterator[InTurn | None]":
     """The models that are asked, one where the other is away; None without any key: rules decide alone."""
     from perfectcatch.kit.http import Http
     from perfectcatch.vendors.anthropic.client import Anthropic
@@ -111,9 +112,9 @@ async def open_roles(settings: Settings, clock: Clock) -> "AsyncIterator[dict[st
     """What workflows ask models and call hosts with, and what a day of questions may cost."""
     from perfectcatch.workflows.thinking import Limits
 
-    async with open_thinker(settings, clock) as thinker, open_caller(settings) as caller:
+    async with open_models(settings, clock) as models, open_caller(settings) as caller:
         limits = Limits(dollars=settings.ai_daily_budget, calls=settings.ai_daily_calls)
-        yield {"thinker": thinker, "caller": caller, "ai_limits": limits}
+        yield {"models": models, "caller": caller, "ai_limits": limits}
 
 
 @asynccontextmanager

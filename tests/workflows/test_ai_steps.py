@@ -12,8 +12,9 @@ from aiohttp.test_utils import TestServer
 from floor import Floor, with_roles
 from test_instances import completed
 
-from perfectcatch.errors import CredentialsRejected, VendorUnavailable
-from perfectcatch.kit.http import Http
+from perfectcatch.errors import CredentialsRejected, RateLimited, VendorUnavailable
+from perfectcatch.kit.asking import NotAsked
+from perfectcatch.kit.http import Http, NotSent
 from perfectcatch.kit.thought import Thought
 from perfectcatch.sandbox.anthropic import server as vendor
 from perfectcatch.sandbox.made_up_model import Fault
@@ -79,7 +80,7 @@ async def asked(floor: Floor, fault: str | None, key: str = vendor.KEY) -> tuple
             base_url=str(server.make_url("")),
             clock=floor.workshop.clock,
         )
-        return await look(floor, thinker=thinker), model.asked
+        return await look(floor, models=InTurn([thinker], floor.workshop.clock)), model.asked
 
 
 async def test_the_answer_of_a_model_decides(floor: Floor) -> None:
@@ -135,7 +136,7 @@ async def recorded(floor: Floor, columns: str) -> list[Any]:
 
 async def test_a_question_is_recorded_with_its_cost_and_decided_again_without_a_call(floor: Floor) -> None:
     model = Scripted(NO)
-    await look(floor, thinker=model)
+    await look(floor, models=InTurn([model], floor.workshop.clock))
     told = "status, question, provider, model, words, outcome, leads_to, input_tokens, output_tokens, cost"
     assert await recorded(floor, told) == [
         (
@@ -175,7 +176,7 @@ async def test_a_process_that_died_after_the_answer_does_not_ask_again(
 
     monkeypatch.setattr(asking.thoughts, "decided", dies)
     with pytest.raises(KeyboardInterrupt):
-        await look(floor, thinker=model)
+        await look(floor, models=InTurn([model], floor.workshop.clock))
     await floor.later(minutes=11)
     assert (await floor.steps())[0] == ("look", "no")
     assert len(model.asked) == 1
@@ -194,7 +195,7 @@ async def test_a_budget_that_is_spent_is_said_in_one_sentence_until_the_next_day
     model = Scripted(NO)
     await floor.enable(LOOK)
     await floor.begin()
-    with_roles(floor, thinker=model, ai_limits=limits)
+    with_roles(floor, models=InTurn([model], floor.workshop.clock), ai_limits=limits)
     for st_id in (70, 71, 72):
         await completed(floor, st_id)
     steps = [each for each in await floor.steps("step, outcome, sentence") if each[0] == "look"]
@@ -205,6 +206,36 @@ async def test_a_budget_that_is_spent_is_said_in_one_sentence_until_the_next_day
     floor.counter.clock.advance(24 * 3600)
     await completed(floor, 73)
     assert len(model.asked) == 3
+
+
+async def test_each_request_that_may_be_billed_counts(floor: Floor) -> None:
+    """A cut connection twice, then an answer: three questions, two with the most that they can cost."""
+    cut = VendorUnavailable("It broke off.")
+    model = Scripted(cut, cut, NO)
+    steps = await look(floor, models=InTurn([model], floor.workshop.clock))
+    assert steps == [("look", "no", "An AI model answered.")]
+    assert await recorded(floor, "status, cost") == [
+        ("failed", Decimal("0.01")),
+        ("failed", Decimal("0.01")),
+        ("answered", Decimal("0.01")),
+    ]
+    floor.counter.clock.advance(61)
+    with_roles(floor, ai_limits=Limits(dollars=Decimal("0.05"), calls=500))
+    model.said = [cut]
+    await completed(floor, 71)
+    assert len(model.asked) == 5, "the third try of this one is above the budget"
+    assert (await recorded(floor, "status"))[-1] == ("spent",)
+
+
+async def test_what_was_not_sent_or_was_turned_away_counts_nowhere(floor: Floor) -> None:
+    model = Scripted(NotSent("Nobody is there."), RateLimited("Too often."), NotAsked("Too long."))
+    limits = Limits(dollars=Decimal("0.01"), calls=1)
+    steps = await look(floor, models=InTurn([model], floor.workshop.clock), ai_limits=limits)
+    assert steps[0] == ("look", "yes", "By rules alone: Too long.")
+    assert await recorded(floor, "status, cost") == [("failed", Decimal(0))] * 3
+    model.said = [NO]
+    await completed(floor, 71)
+    assert (await recorded(floor, "status, cost"))[-1] == ("answered", Decimal("0.01"))
 
 
 async def test_the_budget_holds_however_many_ask_at_once(floor: Floor) -> None:
@@ -234,25 +265,24 @@ async def test_the_second_model_answers_where_the_first_cannot_be_asked(
     clock = floor.workshop.clock
     first, second = Scripted(trouble), Scripted(NO)
     turn = InTurn([first, second], clock)
-    steps = await look(floor, thinker=turn)
+    steps = await look(floor, models=turn)
     assert steps == [("look", "no", "An AI model answered.")]
+    tries = 1 if isinstance(trouble, CredentialsRejected) else 3
     await completed(floor, 71)
-    assert (len(first.asked), len(second.asked)) == (1, 2)  # for a minute the first is left alone
+    assert (len(first.asked), len(second.asked)) == (tries, 2)  # for a minute the first is left alone
     floor.counter.clock.advance(61)
     first.said = [NO]
     await completed(floor, 72)
-    assert (len(first.asked), len(second.asked)) == (2, 2)
+    assert (len(first.asked), len(second.asked)) == (tries + 1, 2)
     first.said = second.said = [trouble]
     await completed(floor, 73)
-    assert (await recorded(floor, "status, cost"))[-1] == (
-        "failed",
-        Decimal(0) if isinstance(trouble, CredentialsRejected) else Decimal("0.01"),
-    )
+    cost = Decimal(0) if isinstance(trouble, CredentialsRejected) else Decimal("0.01")
+    assert (await recorded(floor, "status, cost"))[-2 * tries :] == [("failed", cost)] * (2 * tries)
 
 
 async def test_what_is_no_answer_goes_to_nobody_else(floor: Floor) -> None:
     first, second = Scripted("Sure!"), Scripted(NO)
-    steps = await look(floor, thinker=InTurn([first, second], floor.workshop.clock))
+    steps = await look(floor, models=InTurn([first, second], floor.workshop.clock))
     assert steps[0][:2] == ("look", "yes")
     assert second.asked == []
     assert await recorded(floor, "status, words, outcome, leads_to") == [("refused", "Sure!", "yes", "task")]

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from perfectcatch.errors import (
     CredentialsRejected,
-    PerfectCatchError,
     RateLimited,
     Refused,
     VendorRefused,
@@ -24,7 +23,6 @@ CALL_SECONDS: Final = 60.0
 LARGEST_ANSWER: Final = 1024 * 1024
 _LARGEST_DATA: Final = 60_000  # characters
 _OVERLOADED: Final = 529
-_ATTEMPTS: Final = retry.Rules(attempts=3, first_wait=0.5, longest_wait=8.0, total=90.0)
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Co", "Cs"})  # control, direction and zero-width marks
 
 RULES: Final = (
@@ -35,37 +33,31 @@ RULES: Final = (
 )
 
 
+class NotAsked(Refused):
+    """The question was not sent to anybody."""
+
+
 def question_with(question: str, data: Mapping[str, Any]) -> str:
     """What the model is asked. The end of the data cannot be written by who wrote the data."""
     text = json.dumps(_shown(data), ensure_ascii=False, default=str)
     if len(text) > _LARGEST_DATA:
-        raise Refused(f"The records for the question have {len(text)} characters, more than {_LARGEST_DATA}.")
+        raise NotAsked(
+            f"The records for the question have {len(text)} characters, more than {_LARGEST_DATA}."
+        )
     text = text.replace("<", "\\u003c")
     return f"{question}\n\n<data>\n{text}\n</data>"
 
 
 async def asked(http: Http, request: Request, clock: Clock, *, who: str) -> Any:
-    """Send a question; the vendor's answer as JSON. Asking twice harms nobody, so a passing trouble is.
+    """Send a question once; the vendor's answer as JSON.
 
     Raises ``Retry`` where it cannot be asked now, ``VendorRefused`` or ``CredentialsRejected``
     where it says no.
     """
-    started, attempt = clock.monotonic(), 0
-    while True:
-        attempt += 1
-        told: float | None = None
-        try:
-            response = await http.send(request)
-        except VendorUnavailable as error:
-            trouble: PerfectCatchError = error
-        else:
-            if (problem := _passing(response, clock, who)) is None:
-                return _read(response, who)
-            trouble, told = problem, problem.after_seconds
-        wait = retry.next_wait(attempt, clock.monotonic() - started, _ATTEMPTS, told=told)
-        if wait is None:
-            raise trouble
-        await clock.sleep(wait)
+    response = await http.send(request)
+    if (problem := _passing(response, clock, who)) is not None:
+        raise problem
+    return _read(response, who)
 
 
 def _passing(response: Response, clock: Clock, who: str) -> RateLimited | VendorUnavailable | None:

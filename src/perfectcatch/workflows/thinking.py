@@ -9,15 +9,16 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from perfectcatch.errors import AskPerson, PerfectCatchError, Refused, Retry
+from perfectcatch.errors import AskPerson, Refused, Retry
 from perfectcatch.kit.asking import answer_of
 from perfectcatch.kit.clock import Clock
-from perfectcatch.kit.thought import Thought
+from perfectcatch.kit.retry import Rules, next_wait
 from perfectcatch.model.roles import Thinker
 from perfectcatch.model.workflow import Definition, End, Result, Think
 from perfectcatch.workflows import decisions
 
 _AWAY: Final = timedelta(minutes=1)  # a model that could not be asked is left alone for so long
+_ATTEMPTS: Final = Rules(attempts=3, first_wait=0.5, longest_wait=8.0, total=90.0)
 _log = structlog.get_logger(__name__)
 
 
@@ -36,7 +37,7 @@ class Limits:
 
 
 class InTurn:
-    """Asks the first model, and the next where it cannot be asked: it is away, or refuses our key."""
+    """The models that may be asked: the first, and the next where it is away or refuses our key."""
 
     def __init__(self, thinkers: Sequence[Thinker], clock: Clock) -> None:
         assert thinkers, "without a model nobody is asked"
@@ -44,32 +45,27 @@ class InTurn:
         self._clock = clock
         self._away: dict[int, float] = {}
 
-    async def think(
-        self, question: str, *, schema: Mapping[str, Any], data: Mapping[str, Any], tokens: int
-    ) -> Thought:
-        """What the first that can be asked says; the trouble of the last where none can."""
-        trouble: PerfectCatchError | None = None
-        for number, thinker in self._in_order():
-            try:
-                thought = await thinker.think(question, schema=schema, data=data, tokens=tokens)
-            except (Retry, AskPerson) as error:
-                trouble = error
-                self._away[number] = self._clock.monotonic() + _AWAY.total_seconds()
-                _log.warning("a model cannot be asked", error=str(error))
-            else:
-                self._away.pop(number, None)
-                return thought
-        assert trouble is not None
-        raise trouble
-
-    def most(self, characters: int, tokens: int) -> Decimal:
-        """What the dearest of them may cost."""
-        return max(each.most(characters, tokens) for each in self._thinkers)
-
-    def _in_order(self) -> list[tuple[int, Thinker]]:
+    def order(self) -> list[Thinker]:
         """In their order, those that were away a moment ago last."""
         now = self._clock.monotonic()
-        return sorted(enumerate(self._thinkers), key=lambda each: self._away.get(each[0], 0) > now)
+        return sorted(self._thinkers, key=lambda each: self._away.get(id(each), 0) > now)
+
+    def answers(self, thinker: Thinker) -> None:
+        """It could be asked."""
+        self._away.pop(id(thinker), None)
+
+    async def waits(self, thinker: Thinker, trouble: Retry | AskPerson, attempt: int, began: float) -> bool:
+        """Wait until ``thinker`` can be asked again; False: it is left alone for a while."""
+        wait = None
+        if isinstance(trouble, Retry):
+            elapsed = self._clock.monotonic() - began
+            wait = next_wait(attempt, elapsed, _ATTEMPTS, told=trouble.after_seconds)
+        if wait is None:
+            self._away[id(thinker)] = self._clock.monotonic() + _AWAY.total_seconds()
+            _log.warning("a model cannot be asked", error=str(trouble))
+            return False
+        await self._clock.sleep(wait)
+        return True
 
 
 def outcome_of(step: Think, answer: Mapping[str, Any]) -> str:

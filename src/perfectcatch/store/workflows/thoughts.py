@@ -67,13 +67,13 @@ COLUMNS: Final = ", ".join(Call.__slots__)
 
 
 async def spent(connection: Connection, tenant_id: int, since: datetime) -> tuple[Decimal, int]:
-    """Dollars and questions since then."""
+    """Dollars, and questions that may have cost some, since then."""
     found = await connection.execute(
         f"""
         select coalesce(sum(cost), 0), count(*) from {AI_CALLS}
-        where tenant_id = %s and asked_at >= %s and status <> %s
+        where tenant_id = %s and asked_at >= %s and status <> %s and not (status = %s and cost = 0)
         """,
-        (tenant_id, since, SPENT),
+        (tenant_id, since, SPENT, FAILED),
     )
     row = await found.fetchone()
     assert row is not None

@@ -9,12 +9,12 @@ from typing import Final
 from perfectcatch.kit.clock import Clock
 from perfectcatch.messaging.desk import Desk
 from perfectcatch.model.entity import Entity
-from perfectcatch.model.roles import Caller, Chat, Crm, Refresher, Thinker, Writer
+from perfectcatch.model.roles import Caller, Chat, Crm, Refresher, Writer
 from perfectcatch.store.jobs.queue import Jobs, Order
 from perfectcatch.store.pool import Connection, Pool
 from perfectcatch.workflows.records import Company
 from perfectcatch.workflows.running.catalogue import Catalogue
-from perfectcatch.workflows.thinking import Limits
+from perfectcatch.workflows.thinking import InTurn, Limits
 
 QUEUE: Final = "workflows"
 ADVANCE: Final = "workflows.advance"
@@ -38,14 +38,14 @@ class Workshop:
     crm: Crm | None = None
     chat: Chat | None = None
     caller: Caller | None = None
-    thinker: Thinker | None = None
+    models: InTurn | None = None
     ai_limits: Limits = field(default_factory=Limits)
     numbers: deque[int] = field(default_factory=deque)  # ids for tasks, taken beforehand
 
     @property
     def connected(self) -> frozenset[str]:
         """What definitions may need and have, by the words of their ``needs``."""
-        roles = {"crm": self.crm, "chat": self.chat, "http": self.caller, "ai": self.thinker}
+        roles = {"crm": self.crm, "chat": self.chat, "http": self.caller, "ai": self.models}
         return frozenset(name for name, role in roles.items() if role is not None)
 
     async def wake(
