@@ -1,5 +1,6 @@
 """Webhooks about messages over HTTP: signed, stored, answered in the vendor's form; then looked after."""
 
+import json
 from collections.abc import AsyncIterator
 from itertools import count
 from urllib.parse import urlencode
@@ -71,6 +72,45 @@ async def test_events_of_email_are_taken(wired: Office):
     body = b'[{"event":"open"}]'
     answer = await wired.http.post("/webhooks/sendgrid", content=body, headers=signed(BOX, body))
     assert answer.status_code == 200
+
+
+async def test_who_unsubscribes_elsewhere_gets_nothing_from_us_either(wired: Office):
+    """Of another program on the same account; each event twice, as the vendor may send it."""
+    events = [
+        {"event": "unsubscribe", "email": "Ann@Example.com", "sg_message_id": "elsewhere.1"},
+        {"event": "group_unsubscribe", "email": "bob@example.com"},
+        {"event": "spamreport", "email": "cy@example.com", "perfectcatch": "17", "sg_message_id": "m2"},
+        {
+            "event": "dropped",
+            "reason": "Unsubscribed Address",
+            "email": "di@example.com",
+            "sg_message_id": "m3",
+        },
+        {"event": "bounce", "email": "eve@example.com", "sg_message_id": "m4"},
+        {"event": "delivered", "email": "flo@example.com", "sg_message_id": "m5"},
+        {"event": "unsubscribe", "email": "no address", "sg_message_id": "m6"},
+        {"event": "unsubscribe"},
+    ]
+    for number in range(2):
+        body = json.dumps([*events, {"event": "open", "sg_event_id": str(number)}]).encode()
+        answer = await wired.http.post("/webhooks/sendgrid", content=body, headers=signed(BOX, body))
+        assert answer.status_code == 200
+        assert await wired.gateway.post.look_after() == 1
+    assert await rows(
+        wired,
+        "select address, channel, source, wording from automation.messaging_opt_outs"
+        " where tenant_id = %s order by address",
+    ) == [
+        ("ann@example.com", "email", "vendor", "unsubscribe: The recipient unsubscribed at the vendor."),
+        (
+            "bob@example.com",
+            "email",
+            "vendor",
+            "group_unsubscribe: The recipient unsubscribed at the vendor.",
+        ),
+        ("cy@example.com", "email", "vendor", "spamreport: The recipient called it spam."),
+        ("di@example.com", "email", "vendor", "dropped: Unsubscribed Address"),
+    ]
 
 
 @pytest.mark.parametrize("route", ["twilio/sms", "twilio/status", "sendgrid"])

@@ -1,8 +1,13 @@
 """Addresses as people write them, and what a wrong one says."""
 
 import asyncio
+import os
+import shutil
 import socket
+import tempfile
 from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import psycopg
@@ -21,6 +26,7 @@ from perfectcatch.errors import (
 from perfectcatch.kit.clock import FakeClock
 from perfectcatch.store.address import parse
 from perfectcatch.store.pool import (
+    ANEW_SECONDS,
     Connection,
     Pool,
     conninfo_of,
@@ -29,7 +35,7 @@ from perfectcatch.store.pool import (
     run_in_transaction,
     transaction,
 )
-from perfectcatch.store.server.embedded import Server
+from perfectcatch.store.server.embedded import Server, embedded
 
 PASSWORDS = [
     "plain",
@@ -405,3 +411,40 @@ async def test_a_borrower_who_is_cancelled_in_the_turn_that_serves_him_ends(
         assert borrower.cancelled()
         async with pool.connection(1):
             pass
+
+
+async def test_a_server_that_comes_back_is_found_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it was away: the waits between two tries are looked at, and passed over."""
+    waits: list[float] = []
+    enough = asyncio.Event()
+    schedule = Pool.schedule_task
+
+    async def at_once(pool: Pool, task: Any, wait: float) -> None:
+        if type(task).__name__ == "AddConnection":
+            waits.append(wait)
+            if len(waits) > 40:  # with waits that double, minutes
+                enough.set()
+            wait = 0.01
+        await schedule(pool, task, wait)
+
+    place = Path(tempfile.mkdtemp(prefix="pc-pool-", dir="/tmp"))
+    os.chmod(place, 0o755)  # noqa: PTH101 - no method of Path in a coroutine
+    monkeypatch.setattr(Pool, "schedule_task", at_once)
+    try:
+        async with AsyncExitStack() as stack, AsyncExitStack() as first:
+            server = await first.enter_async_context(embedded(place))
+            pool = await stack.enter_async_context(open_pool(server.url, max_size=4))
+            async with AsyncExitStack() as borrowed:
+                for _ in range(4):
+                    await borrowed.enter_async_context(pool.connection())
+            await first.aclose()
+            with pytest.raises(DatabaseUnavailable):
+                async with pool.connection(0.1):
+                    pass
+            await enough.wait()
+            assert max(waits) <= ANEW_SECONDS
+            await stack.enter_async_context(embedded(place))
+            async with pool.connection() as connection:
+                await connection.execute("select 1")
+    finally:
+        shutil.rmtree(place)

@@ -5,7 +5,7 @@ from typing import Final
 import structlog
 
 from perfectcatch.messaging.desk import Desk
-from perfectcatch.messaging.learning import learn
+from perfectcatch.messaging.learning import learn, learn_of_others
 from perfectcatch.messaging.numbers import normalized
 from perfectcatch.model.reports import Report
 from perfectcatch.store.messages import log, outcomes
@@ -16,9 +16,11 @@ _log = structlog.get_logger(__name__)
 
 
 async def apply(desk: Desk, report: Report) -> Message | None:
-    """Keep what a vendor reports; None when it is about no message of ours."""
+    """Keep what a vendor reports; None when it is about no message of ours, which may still end messages."""
     message = await _of(desk, report)
     if message is None:
+        if report.trouble is not None:
+            await learn_of_others(desk, report.channel, report.address, report.trouble)
         _log.info("report_about_no_message_of_ours", channel=report.channel, vendor_id=report.vendor_id)
         return None
     if report.receipt is not None:

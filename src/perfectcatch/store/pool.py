@@ -40,6 +40,7 @@ OLDEST: Final = 150000  # server_version_num of PostgreSQL 15
 _CONFLICTS: Final = Rules(attempts=8, first_wait=0.02, longest_wait=1.0)
 _LOSSES: Final = Rules(attempts=20, first_wait=0.2, longest_wait=2.0, total=10.0)
 WAIT_SECONDS: Final = 30.0
+ANEW_SECONDS: Final = 5.0
 # Without these a connection whose other end has gone silently is waited for during a quarter of an hour.
 _CONNECTION: Final = {
     "connect_timeout": 10,
@@ -81,11 +82,22 @@ _UNDEFINED: Final = ("42P01", "42703", "42883", "3F000")  # table, column, funct
 
 
 class AttentivePool(AsyncConnectionPool[Lent]):
-    """A pool whose borrowers can be cancelled at any moment.
+    """A pool whose borrowers can be cancelled at any moment, and which soon finds a database that came back.
 
     In Python 3.11 ``asyncio.wait_for``, by which a borrower waits for his turn, forgets a cancellation that
     comes together with what it waits for: a worker that was told to end just then never ended.
+
+    Left to itself a pool waits 1, 2, 4 ... seconds between two tries for a lost connection, up to two
+    minutes. Here it gives each up after five and looks at everything anew: two seconds between tries at most.
     """
+
+    def __init__(self, *address: Any, **settings: Any) -> None:
+        super().__init__(
+            *address,
+            reconnect_timeout=ANEW_SECONDS,
+            reconnect_failed=AsyncConnectionPool.check,
+            **settings,
+        )
 
     async def getconn(self, timeout: float | None = None) -> Lent:  # noqa: ASYNC109 - the pool's own signature
         """Lend a connection, unless the borrower was cancelled while he waited."""

@@ -23,7 +23,7 @@ from perfectcatch.store.pool import Pool
 
 WAITING: Final = 1000  # frames that a listener may be behind
 _GATHER_SECONDS: Final = 0.02  # wake-ups that come together cost one read
-_AGAIN: Final = Rules(first_wait=0.5, longest_wait=15.0)
+_AGAIN: Final = Rules(first_wait=0.5, longest_wait=4.0)
 
 log = structlog.get_logger(__name__)
 

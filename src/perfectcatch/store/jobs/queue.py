@@ -263,7 +263,7 @@ async def open_jobs(
 
     A worker uses one connection more, to be woken. Raises DatabaseUnavailable after ``patience`` seconds.
     """
-    pool = AttentivePool(
+    pool: AttentivePool[AsyncConnection[Any]] = AttentivePool(
         url,
         min_size=1,
         max_size=connections,

@@ -65,7 +65,7 @@ class Events:
         return (_text(events[0], "event") or "events" if events else "events"), only
 
     def read(self, webhook: Webhook) -> Sequence[Received | Report]:
-        """What the events tell of emails that we sent; opens and clicks tell nothing that we act on."""
+        """What the events tell of emails, and of people who want none; of opens and clicks nothing."""
         return [report for event in _events(webhook.body) if (report := _report(event)) is not None]
 
 
@@ -73,8 +73,6 @@ def _report(event: Mapping[str, Any]) -> Report | None:
     kind, vendor_id = _text(event, "event") or "", (_text(event, "sg_message_id") or "").split(".")[0]
     reason = _text(event, "reason") or ""
     reference = _text(event, REFERENCE)
-    if not vendor_id and not reference:
-        return None
     status: Status | None = None
     trouble: NotCarried | None = None
     match kind:
@@ -102,6 +100,9 @@ def _report(event: Mapping[str, Any]) -> Report | None:
             trouble = NotCarried(kind, "The recipient unsubscribed at the vendor.", opted_out=True)
         case _:
             return None
+    # An end of messages counts whatever it was said to.
+    if not vendor_id and not reference and not (trouble and trouble.opted_out):
+        return None
     receipt = None
     if status is not None:
         words = f"SendGrid: {kind}{': ' if reason else ''}{reason[:300]}."
