@@ -5,9 +5,9 @@ trigger, new instances, how far they went at once and their jobs are written in 
 crash repeats nothing and loses nothing.
 
 A batch goes together: records are read for all of its customers at once, and new instances walk at once as
-far as nothing reaches outside. Where anything of that fails, nothing of it is kept, and the same events are
-dealt with one by one: what is wrong with one is tried again by itself (``trying``), the others are not kept
-waiting.
+far as nothing reaches outside. An event that cannot be decided about is set aside, and tried again by itself
+(``trying``) behind the others. Where the batch fails as a whole nothing of it is kept: it is halved until the
+few around what is wrong are left, and these are dealt with one by one. So nobody is kept waiting.
 """
 
 import asyncio
@@ -38,6 +38,7 @@ from perfectcatch.workflows.running.workshop import Workshop, order
 
 PLACE: Final = "workflows_place"
 BATCH: Final = 250
+_FEW: Final = 8  # events that are dealt with one by one sooner than halved once more
 _BREATH: Final = 10  # instances between which the process looks after everything else it does
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,17 @@ class Done:
     woken: int = 0
     failed: int = 0
 
+    def with_(self, more: "Done | None") -> "Done":
+        """Both together."""
+        if more is None:
+            return self
+        return Done(
+            events=self.events + more.events,
+            started=self.started + more.started,
+            woken=self.woken + more.woken,
+            failed=self.failed + more.failed,
+        )
+
 
 async def dispatch(workshop: Workshop, *, limit: int = BATCH) -> Done | None:
     """Deal with the next events; None: somebody else is at it, or there are none."""
@@ -60,8 +72,12 @@ async def dispatch(workshop: Workshop, *, limit: int = BATCH) -> Done | None:
     except Retry:
         raise  # the database is away: the batch is repeated
     except Exception as error:  # noqa: BLE001 - one by one it will show which event it was
-        log.info("events are dealt with one by one", reason=f"{type(error).__name__}: {error}")
-    return await _batch(workshop, limit, together=False)
+        log.info("events are dealt with apart", number=limit, reason=f"{type(error).__name__}: {error}")
+    if limit <= _FEW:
+        return await _batch(workshop, limit, together=False)
+    first = await dispatch(workshop, limit=limit // 2)
+    second = await dispatch(workshop, limit=limit - limit // 2) if first is not None else None
+    return first.with_(second) if first is not None else None
 
 
 async def _batch(workshop: Workshop, limit: int, *, together: bool) -> Done | None:
@@ -78,12 +94,12 @@ async def _batch(workshop: Workshop, limit: int, *, together: bool) -> Done | No
         done = Done(events=len(found))
         keys = {(event.entity, event.st_id) for event in found}
         owners = await bundle.owners(connection, workshop.tenant_id, workshop.entities, keys)
+        one_by_one = found
         if together:
-            done.started = await _start_together(workshop, connection, active, found, owners)
-        else:
-            for event in found:
-                started, well = await carefully(workshop, connection, active, event)
-                done.started, done.failed = done.started + started, done.failed + (not well)
+            done.started, one_by_one = await _start_together(workshop, connection, active, found, owners)
+        for event in one_by_one:
+            started, well = await carefully(workshop, connection, active, event)
+            done.started, done.failed = done.started + started, done.failed + (not well)
         await _wake_all(workshop, connection, found, owners, done)
         await state.put(connection, workshop.tenant_id, PLACE, str(reached))
     return done
@@ -129,17 +145,17 @@ async def _start_together(
     active: Sequence[Active],
     found: Sequence[Event],
     owners: Mapping[Key, int],
-) -> int:
-    """Start what the events start; how many instances there are of them. Raises where that fails for one."""
+) -> tuple[int, list[Event]]:
+    """Start what the events start; how many instances there are of it, and those that were set aside."""
     wanted = [(event, each) for event in found for each in wanted_by(active, event)]
     if not wanted:
-        return 0
+        return 0, []
     before = await batches.decided_before(
         connection, workshop.tenant_id, [(each.definition.name, occasion_of(event)) for event, each in wanted]
     )
     wanted = [pair for pair in wanted if (pair[1].definition.name, occasion_of(pair[0])) not in before]
     if not wanted:
-        return 0
+        return 0, []
     whose = {event.id: _only(hand.owners_of(event, owners)) for event, _ in wanted}
     present = await bundle.present(
         connection,
@@ -149,18 +165,27 @@ async def _start_together(
         {(event.entity, event.st_id) for event, _ in wanted},
     )
     names = await hand.names_of(workshop, connection)
-    asked = []
+    asked, aside = [], {}
     for event, each in wanted:
         customer_id = whose[event.id]
-        rows = present.of(customer_id, [(event.entity, event.st_id)])
-        records = hand.of_start(workshop, rows, names, event, customer_id, each.definition.settings)
-        key = key_of(each.definition, records)
-        asked.append(_Asked(each, event, occasion_of(event), customer_id, records, key))
+        try:
+            rows = present.of(customer_id, [(event.entity, event.st_id)])
+            records = hand.of_start(workshop, rows, names, event, customer_id, each.definition.settings)
+            key = key_of(each.definition, records)
+        except Retry:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+            log.info("an event is set aside", event_id=event.id, reason=repr(error))
+            aside[event.id] = event
+        else:
+            asked.append(_Asked(each, event, occasion_of(event), customer_id, records, key))
+    if not asked:
+        return 0, list(aside.values())
     ledger = Ledger(workshop, connection, workshop.clock.now())
     starting = await _decide(ledger, asked)
     await _walk_all(ledger, starting, present, names)
     await ledger.flush()
-    return len(starting)
+    return len(starting), list(aside.values())
 
 
 async def _decide(ledger: Ledger, asked: Sequence[_Asked]) -> list[tuple[_Asked, Instance]]:
