@@ -5,6 +5,8 @@ import signal
 import socket
 import sys
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,7 +32,7 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes answer.")] = 1,
     reload: Annotated[bool, typer.Option("--reload", help="Start anew when the code changes.")] = False,
     shared: Annotated[
-        str | None, typer.Option(hidden=True, help="What a process of --workers is handed: two descriptors.")
+        str | None, typer.Option(hidden=True, help="What a process of --workers is handed.")
     ] = None,
 ) -> None:
     """Run the API server, until Ctrl-C."""
@@ -70,7 +72,7 @@ def serve(
         return
     failures: list[PerfectCatchError] = []
     with _listener(settings, shared) as listener:
-        made = partial(_application, settings, failures.append, meter=_meter(shared))
+        made = partial(_application, settings, failures.append, meter=_meter(shared), counts=_counts(shared))
         logging.getLogger("uvicorn.error").addFilter(_is_news)
         # The server raises the signal that ended it once more: being asked to end is no failure.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -94,12 +96,13 @@ def _application(
     on_failure: "Callable[[PerfectCatchError], None] | None",
     *,
     meter: "Meter | None" = None,
+    counts: "tuple[Path, str] | None" = None,
 ) -> "FastAPI":
     from perfectcatch.app import offer, open_gateway
     from perfectcatch.gateway.asgi import make_app
     from perfectcatch.vendors.servicetitan.entities import BY_NAME
 
-    return make_app(lambda: open_gateway(settings, meter=meter), BY_NAME, offer(), on_failure)
+    return make_app(lambda: open_gateway(settings, meter=meter), BY_NAME, offer(), on_failure, counts=counts)
 
 
 # Several processes ---------------------------------------------------------------------------------
@@ -112,16 +115,20 @@ async def _several(settings: "Settings", workers: int) -> None:
     from perfectcatch.kit.meter import shared_file
     from perfectcatch.kit.supervisor import Program, Supervisor
 
-    with listening(settings.listen_host, settings.port) as listener, shared_file() as meter:
+    with (
+        listening(settings.listen_host, settings.port) as listener,
+        shared_file() as meter,
+        TemporaryDirectory(prefix="perfectcatch-") as counts,
+    ):
         # Opened here as well, so that it is migrated once and a wrong address is said once.
         async with open_store(settings, application="perfectcatch serve"):
             _tell(listener)
             handed = (listener.fileno(), meter)
-            words = ["serve", "--shared", ",".join(map(str, handed))]
+            words = [sys.executable, "-m", "perfectcatch", "serve", "--shared"]
             programs = [
                 Program(
                     name=f"serve {number}",
-                    argv=[sys.executable, "-m", "perfectcatch", *words],
+                    argv=[*words, ",".join(map(str, (*handed, number, counts)))],
                     descriptors=handed,
                 )
                 for number in range(1, workers + 1)
@@ -142,6 +149,14 @@ def _meter(shared: str | None) -> "Meter | None":
     from perfectcatch.kit.meter import SharedMeter
 
     return None if shared is None else SharedMeter(int(shared.split(",")[1]))
+
+
+def _counts(shared: str | None) -> "tuple[Path, str] | None":
+    """The directory that the processes share for what they counted, and our name there."""
+    if shared is None:
+        return None
+    _, _, number, directory = shared.split(",", 3)
+    return Path(directory), number
 
 
 def _is_news(record: logging.LogRecord) -> bool:

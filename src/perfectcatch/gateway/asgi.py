@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -36,6 +37,7 @@ from perfectcatch.gateway import (
     workflows,
 )
 from perfectcatch.gateway.context import Gateway
+from perfectcatch.gateway.counting import Tally
 from perfectcatch.gateway.metrics import Measured
 from perfectcatch.gateway.monitor import stream
 from perfectcatch.gateway.passing.described import describe
@@ -91,13 +93,17 @@ def make_app(
     entities: Mapping[str, Entity],
     offer: Offer,
     on_failure: Callable[[PerfectCatchError], None] | None = None,
+    *,
+    counts: tuple[Path, str] | None = None,
 ) -> Application:
     """Make the application; ``open_gateway`` is entered when the server starts and left when it ends.
 
     ``entities`` are those of the gateway: their routes and models follow from the declarations. ``offer``
     holds the routes that are passed through to the vendor; where one of its aliases is a route of our own
-    too, ours answers. ``on_failure`` hears why the gateway could not be opened.
+    too, ours answers. ``on_failure`` hears why the gateway could not be opened. ``counts``: where the
+    processes of one server tell each other what they counted, and the name of this one there.
     """
+    tally = Tally(counts)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -108,6 +114,8 @@ def make_app(
                 if on_failure is not None:
                     on_failure(error)
                 raise
+            gateway: Gateway = app.state.gateway
+            await stack.enter_async_context(tally.told(gateway.clock, lambda: gateway.hub.listeners))
             # Routes and schemas stay for good, half a million objects: the collector need not walk them.
             collector.settle()
             yield
@@ -137,7 +145,8 @@ def make_app(
         lambda whole: describe(whole, offer, table.routes),
     )
     app.router.routes += operations.routes((*rows, mirror.fallback()))
-    app.front = Measured(PassThrough(Patient(app.behind), table, local))
+    app.state.tally = tally
+    app.front = Measured(PassThrough(Patient(app.behind), table, local), tally)
     return app
 
 

@@ -1,10 +1,10 @@
-"""``GET /metrics`` for Prometheus: what this process answered, and how fresh the mirror is."""
+"""``GET /metrics`` for Prometheus: what the server answered, and how fresh the mirror is."""
 
 import time
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
@@ -12,20 +12,10 @@ from starlette.types import Scope as AsgiScope
 from perfectcatch.errors import PerfectCatchError
 from perfectcatch.gateway.access import Scope, scoped
 from perfectcatch.gateway.context import Gateway, gateway_of
+from perfectcatch.gateway.counting import Tally
 from perfectcatch.store import holds, runs
 from perfectcatch.store.jobs.heartbeats import heartbeats
 
-ANSWERS: Final = CollectorRegistry()
-_REQUESTS: Final = Counter(
-    "perfectcatch_http_requests_total", "Requests answered.", ("method", "route", "status"), registry=ANSWERS
-)
-_SECONDS: Final = Histogram(
-    "perfectcatch_http_request_seconds",
-    "Seconds until the answer began.",
-    ("route",),
-    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
-    registry=ANSWERS,
-)
 _UNKNOWN: Final = "none"  # a path that is no route: not a label of its own, or strangers could make millions
 
 router = APIRouter(tags=["health"])
@@ -34,8 +24,9 @@ router = APIRouter(tags=["health"])
 class Measured:
     """Counts answers and measures the time until they begin; ASGI, because it stands before every route."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, tally: Tally) -> None:
         self._app = app
+        self._count = tally.count
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Pass on, and note the status when it is sent."""
@@ -47,8 +38,7 @@ class Measured:
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", _UNKNOWN)
-                _REQUESTS.labels(scope["method"], route, message["status"]).inc()
-                _SECONDS.labels(route).observe(time.perf_counter() - began)
+                self._count(scope["method"], route, message["status"], time.perf_counter() - began)
             await send(message)
 
         await self._app(scope, receive, noting)
@@ -61,12 +51,14 @@ class Measured:
     **scoped(Scope.READ, answers={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}),
 )
 async def metrics(request: Request) -> Response:
-    """What this process answered since it began, and the state of the mirror now."""
-    text = generate_latest(ANSWERS) + generate_latest(await _state(gateway_of(request)))
+    """What all processes of this server answered since it began, and the state of the mirror now."""
+    tally: Tally = request.app.state.tally
+    state = await _state(gateway_of(request), tally)
+    text = generate_latest(tally.everybody().registry()) + generate_latest(state)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
-async def _state(gateway: Gateway) -> CollectorRegistry:
+async def _state(gateway: Gateway, tally: Tally) -> CollectorRegistry:
     registry = CollectorRegistry()
 
     def gauge(name: str, does: str, *labels: str) -> Gauge:
@@ -77,7 +69,8 @@ async def _state(gateway: Gateway) -> CollectorRegistry:
     failing = gauge("sync_failing", "Whether the last read of an entity failed.", "entity")
     quarantined = gauge("sync_quarantined", "Records in quarantine.", "entity")
     held = gauge("sync_held", "Deletions that wait for a person.", "entity")
-    gauge("stream_listeners", "Who listens to the live stream.").set(gateway.hub.listeners)
+    listeners = tally.listeners(gateway.hub.listeners, gateway.clock.monotonic())
+    gauge("stream_listeners", "Who listens to the live stream.").set(listeners)
     living = gauge("workers_alive", "Workers that were heard of within fifteen seconds.")
     waiting = gauge("jobs_waiting", "Jobs that could begin and have not.")
     try:
