@@ -1,8 +1,9 @@
 """The facts of one customer out of the mirror, and whose deals an event is about."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
+from sys import intern
 from typing import Any, Final
 
 from psycopg.rows import dict_row
@@ -14,10 +15,9 @@ from perfectcatch.store.pool import Connection, Pool
 
 Entities = Mapping[str, Entity]
 Key = tuple[str, int]
-Rows = list[dict[str, Any]]
+Row = dict[str, Any]
 
 _DEEPEST: Final = 20  # merges in a row
-_MOST: Final = 500  # records of one kind; the newest decide
 
 # Which records belong to a customer, and by what: a column of their own, or the job that they hang on.
 _OWNERS: Final[Mapping[str, str]] = {
@@ -65,25 +65,27 @@ async def facts_of(pool: Pool, tenant_id: int, entities: Entities, customer_id: 
         family = await _family(connection, tenant_id, entities, customer_id)
         if not family:
             return None
-        rows = {
-            name: await _rows(connection, statement.format(**_tables(entities)), tenant_id, family)
-            for name, statement in _STATEMENTS.items()
+        tables = _tables(entities)
+
+        def rows(name: str) -> AsyncIterator[Row]:
+            return _rows(connection, _STATEMENTS[name].format(**tables), tenant_id, family)
+
+        [customer] = [_customer(row) async for row in rows("customer")]
+        units = {
+            row["st_id"]: Unit(st_id=row["st_id"], name=row["name"] or "", pipeline_id=row["ghl_pipeline_id"])
+            async for row in rows("units")
         }
-    units = {
-        row["st_id"]: Unit(st_id=row["st_id"], name=row["name"] or "", pipeline_id=row["ghl_pipeline_id"])
-        for row in rows["units"]
-    }
-    crew: dict[int, list[str]] = defaultdict(list)
-    for row in rows["crew"]:
-        crew[row["job_id"]].append(row["technician_name"])
-    return Facts(
-        customer=_customer(rows["customer"][0]),
-        family=tuple(family),
-        jobs=tuple(_job(row, units, crew) for row in rows["jobs"]),
-        visits=tuple(Visit(**row) for row in rows["visits"]),
-        estimates=tuple(_estimate(row, units) for row in rows["estimates"]),
-        bills=tuple(Bill(**row) for row in rows["bills"]),
-    )
+        crew: dict[int, list[str]] = defaultdict(list)
+        async for row in rows("crew"):
+            crew[row["job_id"]].append(intern(row["technician_name"]))
+        return Facts(
+            customer=customer,
+            family=tuple(family),
+            jobs=tuple([_job(row, units, crew) async for row in rows("jobs")]),
+            visits=tuple([Visit(**row) async for row in rows("visits")]),
+            estimates=tuple([_estimate(row, units) async for row in rows("estimates")]),
+            bills=tuple([Bill(**row) async for row in rows("bills")]),
+        )
 
 
 def _customer(row: Mapping[str, Any]) -> Customer:
@@ -105,13 +107,16 @@ def _tables(entities: Entities) -> dict[str, str]:
     return {name: qualified(entity.table) for name, entity in entities.items()}
 
 
-async def _rows(connection: Connection, statement: str, tenant_id: int, family: list[int]) -> Rows:
+async def _rows(
+    connection: Connection, statement: str, tenant_id: int, family: list[int]
+) -> AsyncIterator[Row]:
+    """Row by row, however many there are: a landlord may have thousands, and each decides about a deal."""
+    values = {"tenant": tenant_id, "family": family, "survivor": family[0]}
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            statement.encode(),
-            {"tenant": tenant_id, "family": family, "survivor": family[0], "most": _MOST},
-        )
-        return await cursor.fetchall()
+        async for row in cursor.stream(statement.encode(), values):
+            if "status" in row:
+                row["status"] = intern(row["status"])
+            yield row
 
 
 async def _family(connection: Connection, tenant_id: int, entities: Entities, customer_id: int) -> list[int]:
@@ -155,7 +160,7 @@ select st_id, coalesce(job_number, '') as number, coalesce(job_status, '') as st
   project_id, created_from_estimate_id as from_estimate_id,
   coalesce(recall_for_id, warranty_id) as puts_right_id,
   total, st_created_on as created_at, st_modified_on as changed_at, st_completed_on as completed_at
-from {{jobs}} where {_MINE} order by st_id desc limit %(most)s""",
+from {{jobs}} where {_MINE} order by st_id desc""",
     "visits": """
 select a.st_id, a.job_id, coalesce(a.status, '') as status, a.start_time as starts_at,
   a.st_modified_on as changed_at
@@ -171,10 +176,10 @@ where j.tenant_id = %(tenant)s and j.customer_id = any(%(family)s) and a.deleted
 select st_id, job_id, project_id, business_unit_id, coalesce(name, '') as name,
   coalesce(status, '') as status, total, st_created_on as created_at, st_modified_on as changed_at,
   sold_on as sold_at
-from {{estimates}} where {_MINE} order by st_id desc limit %(most)s""",
+from {{estimates}} where {_MINE} order by st_id desc""",
     "bills": f"""
 select st_id, job_id, total, balance, st_modified_on as changed_at
-from {{invoices}} where {_MINE} order by st_id desc limit %(most)s""",
+from {{invoices}} where {_MINE} order by st_id desc""",
 }
 
 
