@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from commands import Forked, commands
 from databases import new_database
 from perfectcatch.store.server.embedded import Server
 
@@ -37,10 +38,9 @@ class Sandbox:
             return json.load(answer)
 
 
-def start_sandbox(*words: str) -> tuple[subprocess.Popen[bytes], Sandbox]:
-    process = subprocess.Popen([*COMMAND, "sandbox", "--port", "0", *words], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    known = json.loads(process.stdout.readline())
+def start_sandbox(*words: str) -> tuple[Forked, Sandbox]:
+    process = commands().start("sandbox", "--port", "0", *words, environment=os.environ)
+    known = json.loads(process.first_line())
     settings = {
         "SERVICE_TITAN_API_URL": known["url"],
         "SERVICE_TITAN_AUTH_URL": known["url"] + "/connect/token",
@@ -85,15 +85,7 @@ class Product:
         )
 
     def run(self, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *words],
-            env=self.environment | settings,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-            cwd="/",
-        )
+        return commands().run(*words, environment=self.environment | settings, timeout=600)
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         with psycopg.connect(self.url) as connection:

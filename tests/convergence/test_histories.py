@@ -28,7 +28,6 @@ from perfectcatch.store.holds import open_holds
 from perfectcatch.store.merging import mirror
 from perfectcatch.store.names import EVENT_CHANNEL
 from perfectcatch.store.pool import Pool, open_pool, transaction
-from perfectcatch.store.schema.migrate import migrate
 from perfectcatch.store.server.embedded import Server
 from perfectcatch.sync import feeds, pull
 from perfectcatch.sync.engine import Engine
@@ -377,9 +376,8 @@ def _rules(**more: Any) -> settings:
 
 
 @pytest.fixture
-async def empty_mirror(database: Server) -> Any:
-    async with new_database(database) as url:
-        await migrate(url, ENTITIES.values())
+async def empty_mirror(database: Server, migrated: str) -> Any:
+    async with new_database(database, migrated) as url:
         yield url
 
 

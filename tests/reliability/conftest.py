@@ -35,7 +35,7 @@ class Forge:
 
     def __post_init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("forge.py"))],
+            [sys.executable, str(Path(__file__).parents[1] / "forge.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

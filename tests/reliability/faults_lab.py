@@ -5,7 +5,6 @@ itself proves nothing here. Only outside means are used: commands, SQL, HTTP to 
 """
 
 import json
-import subprocess
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from acceptance.conftest import Product, Sandbox, start_sandbox
+from commands import Forked
 from databases import new_database
 from perfectcatch.store.server.embedded import Server
 
@@ -279,9 +279,9 @@ class Sandboxes:
         self._stack.close()
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    process.communicate()
+def _end(process: Forked) -> None:
+    with process:
+        process.terminate()
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from shop import Shop
 
+from commands import commands
 from perfectcatch.store.address import parse
 
 
@@ -20,14 +19,7 @@ def run(shop: Shop, *words: str, status: int = 0) -> Any:
         "SERVICE_TITAN_TENANT_ID": str(shop.tenant),
         "COMPANY_NAME": "Peak Air",
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "perfectcatch", "--json", "workflow", *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = commands().run("--json", "workflow", *words, environment=environment, timeout=60)
     assert done.returncode == status, done.stderr
     return json.loads(done.stdout) if done.stdout.strip() else done.stderr
 
