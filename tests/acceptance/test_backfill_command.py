@@ -52,7 +52,7 @@ def test_a_killed_backfill_goes_on_and_the_sync_keeps_its_pace(product: Product,
     assert execute(product, "select count(*) from automation.events where not historical") == [(0,)]
 
 
-def test_what_cannot_be_read_by_dates_is_said(product: Product) -> None:
+def test_what_cannot_be_read_by_dates_is_said(new_product: Product) -> None:
     for words, command in (
         ("no day", ["jobs", "--from", "yesterday"]),
         ("must lie before", ["jobs", "--from", "2026-02-01", "--to", "2026-01-01"]),
@@ -60,10 +60,10 @@ def test_what_cannot_be_read_by_dates_is_said(product: Product) -> None:
         ("no entity called", ["jbos", "--from", "2026-01-01"]),
         ("Give either --from", ["jobs"]),
     ):
-        result = product.run("sync", "backfill", *command)
+        result = new_product.run("sync", "backfill", *command)
         assert result.returncode == 2, result.stderr
         assert words in said(result)
-    assert product.rows("select to_regclass('servicetitan.sync_backfills')") == [(None,)]
+    assert new_product.rows("select to_regclass('servicetitan.sync_backfills')") == [(None,)]
 
 
 def test_one_customer_is_read_with_everything_around(product: Product, sandbox: Sandbox) -> None:

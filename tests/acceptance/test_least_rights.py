@@ -30,7 +30,8 @@ def login(product: Product) -> Iterator[str]:
             admin.execute(f"drop role {name}".encode())
 
 
-def test_a_cycle_a_server_and_a_worker(product: Product, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_cycle_a_server_and_a_worker(new_product: Product, sandbox: Sandbox, tmp_path: Path) -> None:
+    product = new_product  # the role is made with the tables
     assert product.run("sync", "full").returncode == 0  # the owner's: it migrates an empty database
     checked = product.run("db", "check", "--json")
     assert checked.returncode == 0, checked.stdout
