@@ -14,6 +14,7 @@ from perfectcatch.model.crm import (
     CustomField,
     DealStatus,
     Holder,
+    Note,
     Opportunity,
     OpportunityChange,
     Page,
@@ -61,6 +62,7 @@ class Memory:
     opportunities: dict[str, Opportunity] = field(default_factory=dict)
     fields: list[CustomField] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
+    note_ids: list[str] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     fault: Callable[[str, str], None] = lambda *_: None
     page_size: int = 3
@@ -97,6 +99,11 @@ class Memory:
             for each in self.contacts.values()
             if self._is_shown(each) and ((email and each.email == email) or (phone and each.phone == phone))
         )
+
+    async def contacts_with(self, field_id: str, value: str) -> tuple[Contact, ...]:
+        self._call("contacts_with")
+        found = [each for each in self.contacts.values() if each.custom.get(field_id) == value]
+        return tuple(each for each in found if self._is_shown(each))
 
     async def create_contact(self, change: ContactChange, *, tags: Sequence[str] = ()) -> Contact:
         self._call("create_contact")
@@ -136,8 +143,17 @@ class Memory:
 
     async def add_note(self, contact_id: str, body: str) -> str:
         self._call("add_note")
+        its_id = self._new("n")
         self.notes.append((contact_id, body))
-        return self._answer("add_note", self._new("n"))
+        self.note_ids.append(its_id)
+        return self._answer("add_note", its_id)
+
+    async def notes_of(self, contact_id: str) -> tuple[Note, ...]:
+        self._call("notes_of")
+        noted = zip(self.notes, self.note_ids, strict=True)
+        return tuple(
+            Note(id=its_id, body=f"<p>{body}</p>") for (of, body), its_id in noted if of == contact_id
+        )
 
     async def opportunity(self, opportunity_id: str) -> Opportunity:
         self._call("opportunity")

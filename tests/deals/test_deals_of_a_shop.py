@@ -37,7 +37,7 @@ async def test_a_deal_from_lead_to_paid_is_one_opportunity(dealer: Dealer) -> No
     assert offered.name == "Lee, Ann - Better - $1,500.00"
     names = {each.id: each.name for each in dealer.crm.fields}
     assert {names[key]: value for key, value in offered.custom.items()} == {
-        "st_estimate_id": "73", "techs": "Bo Hill",
+        "st_estimate_id": "73", "techs": "Bo Hill", "st_deal": "job-70",
     }  # fmt: skip
     await dealer.shop.estimate(
         72, 70, 7, dealer.now + timedelta(minutes=1), "Sold", name="Good", subtotal=900
@@ -64,7 +64,7 @@ async def test_a_deal_from_lead_to_paid_is_one_opportunity(dealer: Dealer) -> No
         "select st_id, ghl_opportunity_id, ghl_sync_status from servicetitan.st_jobs where tenant_id = %s"
         " order by 1"
     )
-    assert rows == [(70, "o0005", "synced"), (75, "o0005", "synced")]
+    assert rows == [(70, "o0006", "synced"), (75, "o0006", "synced")]
 
 
 async def test_nothing_new_costs_no_request(dealer: Dealer) -> None:

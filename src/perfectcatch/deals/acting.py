@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
 from perfectcatch.deals import deciding, mapping
@@ -18,6 +19,7 @@ PLACING: Final = ("upsert_contact", "create_opportunity")
 # Pipelines in the order of a journey; what stands in one of a person's own stays there.
 _FAR: Final[Sequence[Track | None]] = (Track.NURTURE, Track.SALES, Track.INSTALL, Track.REVIEWS)
 MOVING: Final = "move_opportunity"
+_SKEW: Final = timedelta(minutes=5)  # between the database's clock and the CRM's
 ACTIONS: Final = (*PLACING, MOVING, "add_tags", "add_note")
 
 
@@ -101,12 +103,27 @@ class Actions:
             raise BadArgument("A note needs a body.")
         async with turn(self._deals.pool, self._deals.tenant_id, customer_id, self._deals.clock):
             known = await actions.note_of(self._deals.pool, self._deals.tenant_id, key)
-            if known is not None:
-                return {"note_id": known or None, "again": True}
+            if known:
+                return {"note_id": known, "again": True}
+            if known is not None and (there := await self._written(contact_id, body, key)) is not None:
+                await actions.end(self._deals.pool, self._deals.tenant_id, key, there)
+                return {"note_id": there, "again": True}
             await actions.begin(self._deals.pool, self._deals.tenant_id, key)
             note_id = await self._deals.crm.add_note(contact_id, body)
             await actions.end(self._deals.pool, self._deals.tenant_id, key, note_id)
         return {"note_id": note_id}
+
+    async def _written(self, contact_id: str, body: str, key: str) -> str | None:
+        """The note whose answer was lost: the same words, not older, and of nobody else's key."""
+        pool, tenant_id = self._deals.pool, self._deals.tenant_id
+        begun = await actions.begun_at(pool, tenant_id, key)
+        found = [
+            each.id
+            for each in await self._deals.crm.notes_of(contact_id)
+            if each.says(body) and (each.added_at is None or begun is None or each.added_at >= begun - _SKEW)
+        ]
+        others = await actions.results(pool, tenant_id, found)
+        return next((each for each in found if each not in others), None)
 
 
 def _named(values: Mapping[str, Any], opportunities: Mapping[str, str]) -> str | None:

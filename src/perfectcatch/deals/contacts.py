@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any, Final, NoReturn
 
+from perfectcatch.deals.attempts import deadline, in_time, left, wait_for
 from perfectcatch.deals.deciding import (
     CUSTOMER_FIELD,
     Texts,
@@ -14,7 +14,7 @@ from perfectcatch.deals.deciding import (
 )
 from perfectcatch.deals.desk import Account, Deals
 from perfectcatch.deals.mapping import plain
-from perfectcatch.errors import AskPerson, NotFound, Retry, VendorRefused
+from perfectcatch.errors import AskPerson, NotFound, PerfectCatchError, Retry, VendorRefused
 from perfectcatch.model.crm import AlreadyThere, Contact, ContactChange
 from perfectcatch.model.deals import Customer, Facts
 from perfectcatch.store.deals import copies, links
@@ -25,10 +25,15 @@ from perfectcatch.store.pool import transaction
 SOURCE: Final = "Perfect Catch"
 PERSON: Final = "person"  # reasons of links: a person said so
 NEW: Final = "new"  # a person said that it is none of those that are there
+DELETED: Final = "deleted"  # a person deleted it in the CRM
 
 
 class Ambiguous(AskPerson):
     """Which contact a customer is, a person has to say."""
+
+
+class Deleted(Ambiguous):
+    """A person deleted the contact, and nobody has said that it is to be made again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +44,14 @@ class Found:
     reason: str
 
 
-async def contact_of(deals: Deals, account: Account, facts: Facts, *, looks: bool) -> tuple[Link, str | None]:
+async def contact_of(
+    deals: Deals, account: Account, facts: Facts, *, looks: bool, news: bool = False
+) -> tuple[Link, str | None]:
     """The link of a customer with its contact, and what the CRM said against a change of it, if anything.
 
-    Raises ``Ambiguous`` where a person has to decide. With ``looks`` the contact is read even where nothing
-    of ours has changed.
+    Raises ``Ambiguous`` where a person has to decide, ``Deleted`` where one deleted the contact. ``news``: an
+    event of our records led to it, which makes such a contact again where the rules say so. With ``looks``
+    the contact is read even where nothing of ours has changed.
     """
     family = await links.of_customers(deals.pool, deals.tenant_id, facts.family)
     link = next((each for each in family if each.ghl_contact_id is not None), None)
@@ -56,21 +64,27 @@ async def contact_of(deals: Deals, account: Account, facts: Facts, *, looks: boo
             contact = await deals.crm.contact(str(link.ghl_contact_id))
         except NotFound:
             await _gone(deals, str(link.ghl_contact_id))
+            own = Link(st_customer_id=facts.customer.st_id, reason=DELETED)
+            await _put(deals, own)
         else:
             found = Found(contact=contact, reason=link.reason or "link")
             return await _keep_current(
                 deals, account, facts, replace(link, st_customer_id=facts.customer.st_id), found
             )
     pending = own if own is not None else Link(st_customer_id=facts.customer.st_id)
-    is_new = pending.reason == NEW and pending.creating_at is None
-    found_now = None if is_new else await _find(deals, account, facts, pending)
+    found_now = await _find(deals, account, facts, pending)
+    if found_now is None and pending.reason == DELETED:
+        if not news or deals.rules.deleted_contacts == "ask":
+            await _ask_about_deleted(deals, facts)
+        pending = replace(pending, reason=NEW)
     if found_now is None:
         found_now = await _create(deals, account, facts, pending)
     fresh = Link(
         st_customer_id=facts.customer.st_id, ghl_contact_id=found_now.contact.id, reason=found_now.reason
     )
     if found_now.reason == "created":
-        fresh = replace(fresh, written=want, tags=deals.rules.tags)
+        sent = pending.pending or want  # what was sent then, whatever the customer has by now
+        fresh = replace(fresh, written=sent, tags=deals.rules.tags)
     return await _keep_current(deals, account, facts, fresh, found_now)
 
 
@@ -160,9 +174,15 @@ async def _gone(deals: Deals, contact_id: str) -> None:
 
 async def _find(deals: Deals, account: Account, facts: Facts, pending: Link) -> Found | None:
     """The contact by its field, by email, by phone. A contact that may have been created is waited for."""
-    await _settled(deals, pending)
+    if pending.reason == NEW and pending.creating_at is None:
+        return None
+    seconds = left(deals, pending.creating_at) if pending.creating_at is not None else 0.0
     by_field = await _by_field(deals, account, facts)
-    if by_field is not None:
+    if by_field is None and pending.creating_at is not None:
+        by_field = await _created(deals, account, facts, pending)
+        if by_field is None:
+            wait_for(seconds, "A contact")
+    if by_field is not None or pending.reason == NEW:
         return by_field
     customer = facts.customer
     by_email = await deals.crm.contacts_like(email=customer.email) if customer.email else ()
@@ -171,10 +191,10 @@ async def _find(deals: Deals, account: Account, facts: Facts, pending: Link) -> 
         each for each in by_email if (each.email or "").lower() == (customer.email or "").lower()
     )
     by_phone = tuple(each for each in by_phone if digits(each.phone) == digits(customer.phone))
+    if pending.reason == DELETED:  # a search may still show who is gone
+        by_email, by_phone = await _still(deals, by_email), await _still(deals, by_phone)
     candidates = {each.id: each for each in (*by_email, *by_phone)}
     if not candidates:
-        if pending.creating_at is not None and not (customer.email or customer.phone):
-            return await _by_reading_all(deals, account, facts)
         return None
     taken = await links.owners_of(deals.pool, deals.tenant_id, list(candidates))
     free = {
@@ -190,16 +210,14 @@ async def _find(deals: Deals, account: Account, facts: Facts, pending: Link) -> 
     return await _ask(deals, facts, list(candidates.values()), taken)
 
 
-async def _settled(deals: Deals, pending: Link) -> None:
-    """A search is behind: what may just have been created is not looked for yet."""
-    if pending.creating_at is None:
-        return
-    wait = timedelta(seconds=deals.rules.settle_seconds) - (deals.clock.now() - pending.creating_at)
-    if wait > timedelta(0):
-        raise Retry(
-            "A contact may just have been created: it is looked for in a moment.",
-            after_seconds=wait.total_seconds(),
-        )
+async def _still(deals: Deals, found: Sequence[Contact]) -> tuple[Contact, ...]:
+    there = []
+    for each in found:
+        try:
+            there.append(await deals.crm.contact(each.id))
+        except NotFound:
+            continue
+    return tuple(there)
 
 
 async def _by_field(deals: Deals, account: Account, facts: Facts) -> Found | None:
@@ -214,13 +232,28 @@ async def _by_field(deals: Deals, account: Account, facts: Facts) -> Found | Non
     return None
 
 
-async def _by_reading_all(deals: Deals, account: Account, facts: Facts) -> Found | None:
-    """Nothing can be searched for: look through all. Only after a creation of unknown outcome."""
-    async for page in deals.crm.contact_pages():
-        for each in page.records:
-            if isinstance(each, Contact) and _number(each, account) in facts.family:
-                return Found(contact=each, reason="created")
-    return None
+async def _created(deals: Deals, account: Account, facts: Facts, pending: Link) -> Found | None:
+    """What a creation of unknown outcome has made, by the number that we wrote into it.
+
+    It is searched for by that number, and by the address and telephone that were sent, whatever the customer
+    has now. Where the CRM cannot search for a number, all contacts are read.
+    """
+    field_id = account.of_contacts.get(CUSTOMER_FIELD)
+    if field_id is None:
+        return None
+    sent = pending.pending or texts_of(facts.customer)
+    found = [
+        *(await deals.crm.contacts_like(email=sent["email"]) if sent.get("email") else ()),
+        *(await deals.crm.contacts_like(phone=sent["phone"]) if sent.get("phone") else ()),
+    ]
+    try:
+        for st_id in facts.family:
+            found += await deals.crm.contacts_with(field_id, str(st_id))
+    except VendorRefused:
+        async for page in deals.crm.contact_pages():
+            found += [each for each in page.records if isinstance(each, Contact)]
+    ours = {each.id: each for each in found if _number(each, account) in facts.family}
+    return Found(contact=ours[min(ours)], reason="created") if ours else None
 
 
 def _number(contact: Contact, account: Account) -> int | None:
@@ -274,15 +307,28 @@ def _shown(contact: Contact, owners: Sequence[int] | None) -> dict[str, Any]:
     }
 
 
+async def _ask_about_deleted(deals: Deals, facts: Facts) -> NoReturn:
+    customer = facts.customer
+    sentence = (
+        f"Somebody deleted the contact of {customer.name or 'customer'} ({customer.st_id}) in the CRM: "
+        "nothing is written for them until you say with POST /ghl/unmatched/{id}/resolve which contact "
+        "they are; without one a new contact is made."
+    )
+    async with transaction(deals.pool) as connection:
+        await links.ask(
+            connection, deals.tenant_id, customer.st_id, candidates=[], reason=DELETED, sentence=sentence
+        )
+    raise Deleted(sentence, cause="Whether the contact is made again, a person has to say.")
+
+
 # Creating ----------------------------------------------------------------------------------------
 
 
 async def _create(deals: Deals, account: Account, facts: Facts, pending: Link) -> Found:
     """Add a contact; that it is being added is kept first, so that a lost answer leads to a search."""
     customer = facts.customer
-    if pending.creating_at is None:
-        pending = replace(pending, creating_at=deals.clock.now())
-        await _put(deals, pending)
+    pending = replace(pending, creating_at=deadline(deals), pending=texts_of(customer))
+    await _put(deals, pending)
     field_id = account.of_contacts.get(CUSTOMER_FIELD)
     change = ContactChange(
         **{name: value for name, value in texts_of(customer).items() if value and name != CUSTOMER_FIELD},
@@ -295,11 +341,12 @@ async def _create(deals: Deals, account: Account, facts: Facts, pending: Link) -
         custom={field_id: str(customer.st_id)} if field_id else {},
     )
     try:
-        contact = await deals.crm.create_contact(change, tags=deals.rules.tags)
+        call = deals.crm.create_contact(change, tags=deals.rules.tags)
+        contact = await in_time(call, "a contact")
     except AlreadyThere as error:
         return await _existing(deals, account, facts, error)
-    except VendorRefused:
-        # Some refusals are answered although the contact was created: the next try looks for it first.
+    except PerfectCatchError:
+        # Over, with whatever end: some refusals are answered although the contact was created.
         await _put(deals, replace(pending, creating_at=deals.clock.now()))
         raise
     return Found(contact=contact, reason="created")

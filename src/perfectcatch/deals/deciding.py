@@ -23,7 +23,8 @@ VALUE: Final = "value"
 NAME: Final = "name"
 ESTIMATE_FIELD: Final = "st_estimate_id"
 TECHNICIANS_FIELD: Final = "techs"
-CUSTOM: Final = (ESTIMATE_FIELD, TECHNICIANS_FIELD)
+DEAL_FIELD: Final = "st_deal"  # the deal's name, by which we know again what we created
+CUSTOM: Final = (ESTIMATE_FIELD, TECHNICIANS_FIELD, DEAL_FIELD)
 GONE: Final = "opportunity"  # a field of conflicts: a person deleted the whole of it
 OURS: Final = "ours"
 THEIRS: Final = "theirs"
@@ -60,6 +61,7 @@ def texts_wanted(wanted: Wanted, spot: Spot) -> Texts:
         NAME: wanted.name,
         ESTIMATE_FIELD: str(wanted.estimate_id) if wanted.estimate_id is not None else None,
         TECHNICIANS_FIELD: wanted.technicians or None,
+        DEAL_FIELD: wanted.key,
     }
 
 
@@ -81,8 +83,12 @@ def is_written(want: Texts, marks: Marks) -> bool:
 
 
 def is_said(want: Texts, marks: Marks) -> bool:
-    """Whether nothing new is to be said."""
-    return all(_same(name, marks.written.get(name), value) for name, value in want.items() if value)
+    """Whether nothing new is to be said. That a deal has another name is no news by itself."""
+    return all(
+        _same(name, marks.written.get(name), value)
+        for name, value in want.items()
+        if value and name != DEAL_FIELD
+    )
 
 
 def decide(want: Texts, seen: Texts, marks: Marks, stages: Stages, forward: Forward) -> Decided:
@@ -91,6 +97,7 @@ def decide(want: Texts, seen: Texts, marks: Marks, stages: Stages, forward: Forw
     changes: dict[str, str | None] = {}
     conflicts: list[Conflict] = []
     agreed: list[str] = []
+    adopted = NAME not in marks.written  # a name is always written
     for name, value in want.items():
         if value is None or name not in seen:
             continue
@@ -100,14 +107,16 @@ def decide(want: Texts, seen: Texts, marks: Marks, stages: Stages, forward: Forw
             conceded.pop(name, None)
         elif name in conceded and not new and conceded[name] == theirs:
             pass  # known already
-        elif name in (STAGE, STATUS) and _concedes(name, value, theirs, marks, new, want, stages, forward):
+        elif (adopted and name in (NAME, VALUE) and _persons(name, theirs, marks)) or (
+            name in (STAGE, STATUS) and _concedes(name, value, theirs, marks, new, want, stages, forward)
+        ):
             conceded[name] = theirs
             conflicts.append(_conflict(name, value, theirs, THEIRS, stages))
         else:
             changes[name] = value
             if conceded.pop(name, None) is not None:
                 agreed.append(name)  # something new has happened
-            if _touched(name, theirs, marks):
+            if _touched(name, theirs, marks) or (name == VALUE and _persons(name, theirs, marks)):
                 conflicts.append(_conflict(name, value, theirs, OURS, stages))
         written[name] = value
     return Decided(
@@ -147,10 +156,12 @@ def _concedes(
     stages: Stages,
     forward: Forward,
 ) -> bool:
-    if forward == "overwrite" or not (
-        _touched(name, theirs, marks) or _first(name, theirs, marks) or name in marks.conceded
-    ):
+    touched = _touched(name, theirs, marks)
+    left = name in marks.conceded and marks.conceded[name] == theirs
+    if forward == "overwrite" or not (touched or _first(name, theirs, marks) or left):
         return False
+    if touched and marks.pending is not None and _same(name, marks.pending.get(name), ours):
+        new = False  # it was being written already, and a person has moved it since
     if name == STATUS:
         return not new and not _first(name, theirs, marks)
     ends = want.get(STATUS) != DealStatus.OPEN.value
@@ -167,6 +178,11 @@ def _first(name: str, theirs: str | None, marks: Marks) -> bool:
     """Whether we meet a value for the first time that is not of our own creating."""
     ours = marks.pending is not None and _same(name, theirs, marks.pending.get(name))
     return name not in marks.written and not ours
+
+
+def _persons(name: str, theirs: str | None, marks: Marks) -> bool:
+    """Whether a name or value that we meet for the first time was set by a person; 0 is the CRM's nothing."""
+    return theirs not in (None, "", "0.00") and _first(name, theirs, marks)
 
 
 def _conflict(name: str, ours: str, theirs: str | None, kept: str, stages: Stages) -> Conflict:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from perfectcatch.deals import deciding
-from perfectcatch.deals.contacts import contact_of
+from perfectcatch.deals.contacts import Deleted, contact_of
 from perfectcatch.deals.desk import Deals
 from perfectcatch.deals.journey import one_of, wanted
 from perfectcatch.deals.seeing import present
@@ -55,7 +55,10 @@ async def _place(deals: Deals, known: Facts, *, looks: bool, late: bool, event_i
     if not asked and not marks:
         return placed
     account = await deals.account()
-    link, said = await contact_of(deals, account, known, looks=looks)
+    try:
+        link, said = await contact_of(deals, account, known, looks=looks, news=event_id is not None)
+    except Deleted:
+        return placed  # it is listed for a person, and no error: somebody wanted it so
     placed.contact_id = link.ghl_contact_id
     placed.refusals += [said] if said else []
     assert link.ghl_contact_id is not None
@@ -107,19 +110,23 @@ def _orphans(visit: Visit, asked: Sequence[Wanted], marks: Mapping[str, Marks]) 
     there = {each.key for each in asked}
     if not visit.account.one_a_contact:
         there |= {each.key for each in wanted(visit.facts, visit.deals.rules, now)}
-    return [
+    found = [
         key
         for key, mark in marks.items()
         if key not in there
-        and mark.opportunity_id is not None
+        and (mark.opportunity_id is not None or mark.creating_at is not None)
         and mark.written.get(deciding.STATUS) != ABANDONED
     ]
+    return sorted(found, key=lambda key: marks[key].opportunity_id is None)
 
 
 async def _adopt(
     visit: Visit, asked: Sequence[Wanted], marks: dict[str, Marks], orphans: Sequence[str]
 ) -> None:
-    """Opportunities whose deal is no more go on as those of deals that have none: a lead becomes its job."""
+    """Opportunities whose deal is no more go on as those of deals that have none: a lead becomes its job.
+
+    One that may just have been created goes on as well, with what it is known by.
+    """
     without = [each.key for each in asked if each.key not in marks]
     for old, new in zip(orphans, without, strict=False):
         async with transaction(visit.deals.pool) as connection:
@@ -153,8 +160,12 @@ async def _one(visit: Visit, want: Wanted, marks: Marks, beside: Sequence[str]) 
         return
     seen = await present(visit, marks, said)
     if seen is None and marks.opportunity_id is not None:
-        await gone(visit, marks, said)
-        return
+        if marks.contact_id in (None, visit.contact_id):
+            await gone(visit, marks, said)
+            return
+        # It went with its contact, and the customer has another one by now.
+        marks = replace(marks, opportunity_id=None, written={}, conceded={}, pending=None)
+        seen = await present(visit, marks, said)
     if seen is None:
         marks, created = await create(visit, want, marks, said, spot)
         if created:

@@ -15,6 +15,7 @@ Worth = Literal["sold", "highest", "sum", "latest"]
 Contacted = Literal["logged", "reached", "never"]
 Forward = Literal["respect", "overwrite"]
 Reuse = Literal["open", "never"]
+Deleted = Literal["ask", "news"]
 
 _SHIPPED: Final = "rules.yaml"
 
@@ -35,6 +36,7 @@ class Rules:
     ``follow_up_days``, ``nurture_days``: how long an open offer rests, and a lead; None is never.
     ``late_days``: a journey that ended longer ago gets no opportunity any more. ``forward``: what happens to
     a deal that a person moved on. ``reuse``: whether an opportunity that a person made becomes ours.
+    ``deleted_contacts``: whether a contact that a person deleted is made again.
     """
 
     names: Mapping[Track, Names]
@@ -46,9 +48,10 @@ class Rules:
     late_days: float = 30
     forward: Forward = "respect"
     reuse: Reuse = "open"
+    deleted_contacts: Deleted = "ask"
     tags: tuple[str, ...] = ()
     alarm_hours: float = 24
-    settle_seconds: float = field(default=10)  # how far behind a search of the CRM may be
+    settle_seconds: float = field(default=30)  # how far behind a search of the CRM may be
 
 
 _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -56,6 +59,7 @@ _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "contacted": get_args(Contacted),
     "forward": get_args(Forward),
     "reuse": get_args(Reuse),
+    "deleted_contacts": get_args(Deleted),
 }
 _NUMBERS: Final = ("follow_up_days", "nurture_days", "late_days", "alarm_hours", "settle_seconds")
 _MAY_BE_NONE: Final = ("follow_up_days", "nurture_days")

@@ -4,12 +4,13 @@ from datetime import timedelta
 from typing import Final
 
 from perfectcatch.deals import deciding
+from perfectcatch.deals.attempts import CREATE_SECONDS, left, wait_for
 from perfectcatch.deals.deciding import Texts
 from perfectcatch.deals.visit import Visit
-from perfectcatch.errors import NotFound, Retry
+from perfectcatch.errors import NotFound
 from perfectcatch.model.crm import DealStatus, Opportunity
 from perfectcatch.model.deals import Marks
-from perfectcatch.store.deals import rows
+from perfectcatch.store.deals import copies, rows
 
 _SKEW: Final = timedelta(minutes=5)  # between our clock and the CRM's
 
@@ -22,29 +23,65 @@ async def present(visit: Visit, marks: Marks, said: Texts) -> Opportunity | None
             return await deals.crm.opportunity(marks.opportunity_id)
         except NotFound:
             return None
-    if marks.creating_at is not None:
-        wait = timedelta(seconds=deals.rules.settle_seconds) - (deals.clock.now() - marks.creating_at)
-        if wait > timedelta(0):
-            raise Retry(
-                "An opportunity may just have been created: it is looked for in a moment.",
-                after_seconds=wait.total_seconds(),
-            )
-    free = await _free(visit)
-    if marks.creating_at is not None:
-        since = marks.creating_at - _SKEW
-        # What was being created may have said something else than what is to be said now.
-        names = {said[deciding.NAME], (marks.pending or {}).get(deciding.NAME)}
-        ours = [
-            each for each in free if each.name in names and (each.added_at is None or each.added_at >= since)
-        ]
-        if ours:
-            return min(ours, key=lambda each: each.id)
+    if marks.creating_at is not None and (ours := await made(visit, marks)) is not None:
+        return ours
     pipeline = (said[deciding.STAGE] or "").partition("/")[0]
     if deals.rules.reuse == "open":
-        usable = [each for each in free if each.status is DealStatus.OPEN and each.pipeline_id == pipeline]
+        usable = [
+            each
+            for each in await _free(visit)
+            if each.status is DealStatus.OPEN and each.pipeline_id == pipeline
+        ]
         if usable:
             return min(usable, key=lambda each: (each.added_at is None, each.added_at, each.id))
     return None
+
+
+async def made(visit: Visit, marks: Marks) -> Opportunity | None:
+    """What a creation of unknown outcome has made; None: nothing. Raises Retry while nobody can tell.
+
+    It is known by the deal's name that we wrote into it, and looked for in the list of the contact, which is
+    a search and behind, and among what pulls and webhooks have brought, each read by its id.
+    """
+    assert marks.creating_at is not None
+    seconds = left(visit.deals, marks.creating_at)
+    visit.there = None
+    since = marks.creating_at - timedelta(seconds=CREATE_SECONDS) - _SKEW
+    found = await _free(visit)
+    if marks.contact_id not in (None, visit.contact_id):
+        found += await _free_of(visit, str(marks.contact_id))
+    known = {each.id for each in found}
+    contacts = [visit.contact_id, *filter(None, [marks.contact_id])]
+    told = await copies.of_contacts(visit.deals.pool, visit.deals.tenant_id, contacts)
+    recent = [each.id for each in found if each.added_at is None or each.added_at >= since]
+    ours = [each for each in found if _is_made(visit, marks, each)]
+    # A list may leave out custom fields: what is recent, or not listed yet, is read by itself.
+    for its_id in () if ours else (*recent, *(each for each in told if each not in known)):
+        try:
+            each = await visit.deals.crm.opportunity(its_id)
+        except NotFound:
+            continue
+        if _is_made(visit, marks, each) or (its_id in recent and _may_be(visit, marks, each)):
+            ours.append(each)
+    if ours:
+        return min(ours, key=lambda each: (each.added_at is None, each.added_at, each.id))
+    wait_for(seconds, "An opportunity")
+    return None
+
+
+def _is_made(visit: Visit, marks: Marks, each: Opportunity) -> bool:
+    key = (marks.pending or {}).get(deciding.DEAL_FIELD) or marks.deal
+    return _key(visit, each) == key
+
+
+def _may_be(visit: Visit, marks: Marks, each: Opportunity) -> bool:
+    """Where the CRM kept no name of a deal, what is called as it was to be called counts."""
+    return _key(visit, each) is None and each.name == (marks.pending or {}).get(deciding.NAME)
+
+
+def _key(visit: Visit, each: Opportunity) -> str | None:
+    said = each.custom.get(visit.account.of_opportunities.get(deciding.DEAL_FIELD, ""))
+    return str(said) if said else None
 
 
 async def _free(visit: Visit) -> list[Opportunity]:
@@ -52,5 +89,18 @@ async def _free(visit: Visit) -> list[Opportunity]:
     if visit.there is None:
         found = await visit.deals.crm.opportunities_of(visit.contact_id)
         visit.there = {each.id: each for each in found}
-    taken = await rows.with_opportunities(visit.deals.pool, visit.deals.tenant_id, list(visit.there))
-    return [each for each in visit.there.values() if each.id not in taken]
+    return await _untaken(visit, list(visit.there.values()))
+
+
+async def _free_of(visit: Visit, contact_id: str) -> list[Opportunity]:
+    """The same of the contact that it was being created for, who may be another one by now."""
+    try:
+        return await _untaken(visit, list(await visit.deals.crm.opportunities_of(contact_id)))
+    except NotFound:
+        return []
+
+
+async def _untaken(visit: Visit, found: list[Opportunity]) -> list[Opportunity]:
+    ids = [each.id for each in found]
+    taken = await rows.with_opportunities(visit.deals.pool, visit.deals.tenant_id, ids)
+    return [each for each in found if each.id not in taken]

@@ -43,7 +43,7 @@ async def drain(deals: Deals, counts: Counts | None = None, *, side_by_side: int
     ):
         gate = asyncio.Semaphore(side_by_side)
         async with asyncio.TaskGroup() as group:
-            for claim in claims:
+            for claim in sorted(claims, key=lambda each: each.st_customer_id):
                 group.create_task(_within(gate, deals, claim, counts))
         done += len(claims)
     return done

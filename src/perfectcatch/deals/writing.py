@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from perfectcatch.deals import deciding
+from perfectcatch.deals.attempts import deadline, in_time
 from perfectcatch.deals.deciding import Decided, Texts
+from perfectcatch.deals.seeing import made
 from perfectcatch.deals.visit import ABANDONED, Visit, keep, list_conflicts
-from perfectcatch.errors import NotFound, Retry
+from perfectcatch.errors import NotFound, PerfectCatchError, Retry
 from perfectcatch.model.crm import AlreadyThere, DealStatus, Opportunity
 from perfectcatch.model.deals import Marks, Spot, Wanted
 from perfectcatch.store.deals import copies, rows
@@ -24,21 +26,29 @@ async def create(visit: Visit, want: Wanted, marks: Marks, said: Texts, spot: Sp
         written={},
         conceded={},
         pending={name: value for name, value in said.items() if value is not None},
-        creating_at=deals.clock.now(),
+        creating_at=deadline(deals),
     )
-    async with transaction(deals.pool) as connection:
-        await rows.put(connection, deals.tenant_id, marks)
+    await _put(visit, marks)
     said = {name: value for name, value in said.items() if value is not None}
     change = deciding.change_of(said, visit.account.of_opportunities)
     try:
-        made = await deals.crm.create_opportunity(visit.contact_id, change)
+        new = await in_time(deals.crm.create_opportunity(visit.contact_id, change), "an opportunity")
     except AlreadyThere as error:
         return await _existing(visit, marks, error), False
-    marks = replace(marks, opportunity_id=made.id, written=said, pending=None, creating_at=None)
-    marks = deciding.answered(marks, said, deciding.texts_seen(made, visit.account.of_opportunities))
-    await keep(visit, want, marks, made, kind="created", changes=said, spot=spot)
+    except PerfectCatchError:
+        # Over, with whatever end: some refusals are answered although the opportunity was created.
+        await _put(visit, replace(marks, creating_at=deals.clock.now()))
+        raise
+    marks = replace(marks, opportunity_id=new.id, written=said, pending=None, creating_at=None)
+    marks = deciding.answered(marks, said, deciding.texts_seen(new, visit.account.of_opportunities))
+    await keep(visit, want, marks, new, kind="created", changes=said, spot=spot)
     visit.placed.created += 1
     return marks, True
+
+
+async def _put(visit: Visit, marks: Marks) -> None:
+    async with transaction(visit.deals.pool) as connection:
+        await rows.put(connection, visit.deals.tenant_id, marks)
 
 
 async def _existing(visit: Visit, marks: Marks, error: AlreadyThere) -> Marks:
@@ -51,9 +61,11 @@ async def _existing(visit: Visit, marks: Marks, error: AlreadyThere) -> Marks:
         error.existing_id
     )
     if owner is not None and owner.deal != marks.deal:
+        await _put(visit, replace(marks, pending=None, creating_at=None))  # nothing was created
         await deals.learn_one_a_contact()
         raise _Shared(error.sentence)
-    return replace(marks, opportunity_id=error.existing_id, pending=None, creating_at=None)
+    # What was to be created stays known: the one that is there may be ours, shown by no search so far.
+    return replace(marks, opportunity_id=error.existing_id, creating_at=None)
 
 
 class _Shared(Retry):
@@ -65,16 +77,23 @@ async def write(
 ) -> None:
     """Change what was decided; what is being written is kept before, so that it is known for ours.
 
-    With it what is there now: it may be an older write of ours whose answer was lost, and after one more it
-    must not be taken for a person's.
+    With it what is there now, so that what is read after a lost answer tells how it ended: the one is ours,
+    the other says that nothing has arrived, and a third is a person's. What was decided about fields that are
+    not written stands at once.
     """
     deals = visit.deals
     marks = decided.marks
     if decided.changes:
         there = deciding.texts_seen(seen, visit.account.of_opportunities)
-        written = {**before.written, **{name: there[name] for name in decided.changes}}
+        former = {name: there[name] for name in decided.changes}
+        left = {name: before.conceded[name] for name in decided.changes if name in before.conceded}
         async with transaction(deals.pool) as connection:
-            pending = replace(before, written=written, pending=decided.changes)
+            pending = replace(
+                marks,
+                written={**marks.written, **former},
+                conceded={**marks.conceded, **left},
+                pending=decided.changes,
+            )
             await rows.put(connection, deals.tenant_id, pending)
             await list_conflicts(visit, connection, before, decided)
         decided = replace(decided, conflicts=())
@@ -97,9 +116,10 @@ async def note(visit: Visit, want: Wanted, marks: Marks, beside: Sequence[str]) 
         f"This account takes one opportunity a contact. It shows {want.name}; "
         f"these have none of their own: {said}."
     )
-    await visit.deals.crm.add_note(visit.contact_id, body)
-    async with transaction(visit.deals.pool) as connection:
-        await rows.put(connection, visit.deals.tenant_id, replace(marks, note=said))
+    there = await visit.deals.crm.notes_of(visit.contact_id)
+    if not any(each.says(body) for each in there):  # else it was written, and its answer lost
+        await visit.deals.crm.add_note(visit.contact_id, body)
+    await _put(visit, replace(marks, note=said))
 
 
 async def abandon(visit: Visit, marks: Marks) -> None:
@@ -108,9 +128,22 @@ async def abandon(visit: Visit, marks: Marks) -> None:
         return
     deals = visit.deals
     want: Texts = {deciding.STATUS: ABANDONED}
+    if marks.opportunity_id is None:  # it was being created when its records went away
+        found = await made(visit, marks)
+        marks = replace(marks, opportunity_id=found.id if found is not None else None, creating_at=None)
+        if found is None:
+            await _put(visit, replace(marks, pending=None))
+            return
     try:
         seen = await deals.crm.opportunity(str(marks.opportunity_id))
         if seen.status is not DealStatus.ABANDONED:
+            there = deciding.texts_seen(seen, visit.account.of_opportunities)
+            arrived = {
+                name: value for name, value in (marks.pending or {}).items() if there.get(name) == value
+            }
+            written = {**marks.written, **arrived, deciding.STATUS: seen.status.value}
+            marks = replace(marks, written=written, pending=want)
+            await _put(visit, marks)
             change = deciding.change_of(want, {})
             seen = await deals.crm.update_opportunity(seen.id, change)
             visit.placed.updated += 1

@@ -4,11 +4,13 @@
 Texts of identity are the CRM's own; money is Decimal; moments carry a zone.
 """
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from html import unescape
 from typing import Any, Protocol
 
 
@@ -93,6 +95,19 @@ class Opportunity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What was written on a contact."""
+
+    id: str
+    body: str
+    added_at: datetime | None = None
+
+    def says(self, body: str) -> bool:
+        """Whether it has these words; an account may show a note as a web page does."""
+        return _words(self.body) == _words(body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContactChange:
     """What a contact should say; what is None is left as it is. Tags are only ever added, elsewhere."""
 
@@ -130,6 +145,10 @@ class Page:
     total: int | None = None
 
 
+def _words(text: str) -> list[str]:
+    return unescape(re.sub(r"<[^>]*>", " ", text)).split()
+
+
 class AlreadyThere(Exception):
     """The CRM has such a record and takes no second one; ``existing_id`` where it says which."""
 
@@ -164,6 +183,9 @@ class CrmAccount(Protocol):
     ) -> tuple[Contact, ...]:
         """Contacts with that address or number; a search of the CRM may be seconds behind."""
 
+    async def contacts_with(self, field_id: str, value: str) -> tuple[Contact, ...]:
+        """Contacts whose custom field says that; behind as every search is. VendorRefused where it cannot."""
+
     async def create_contact(self, change: ContactChange, *, tags: Sequence[str] = ()) -> Contact:
         """Add a contact. Raises AlreadyThere where address or number belong to another one."""
 
@@ -175,6 +197,9 @@ class CrmAccount(Protocol):
 
     async def add_note(self, contact_id: str, body: str) -> str:
         """Write a note on a contact; gives its id."""
+
+    async def notes_of(self, contact_id: str) -> tuple[Note, ...]:
+        """The notes on a contact, as they are now."""
 
     async def opportunity(self, opportunity_id: str) -> Opportunity:
         """One opportunity, as it is now."""

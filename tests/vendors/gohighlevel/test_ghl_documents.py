@@ -41,7 +41,9 @@ async def everything(opened: Opened) -> None:
     assert await crm.contacts_like(phone="+13035550199") == ()
     await crm.update_contact(ann.id, ContactChange(last_name="Li", custom={field.id: "4712"}))
     await crm.add_tags(ann.id, ["vip"])
-    assert await crm.add_note(ann.id, "Wants the attic done.")
+    noted = await crm.add_note(ann.id, "Wants the attic done.")
+    assert [each.id for each in await crm.notes_of(ann.id) if each.says("Wants the attic  done.")] == [noted]
+    assert [each.id for each in await crm.contacts_with(field.id, "4712")] == [ann.id]
     assert (await crm.contact(ann.id)).tags == ("customer", "vip")
     deal = OpportunityChange(
         name="Ann Li, new air conditioner, $9,800.40",

@@ -159,6 +159,18 @@ async def said(pool: Pool, tenant_id: int, ids: Sequence[str]) -> dict[str, dict
         return {row[0]: dict(zip(names, row[1:], strict=True)) for row in await found.fetchall()}
 
 
+async def of_contacts(pool: Pool, tenant_id: int, contact_ids: Sequence[str]) -> list[str]:
+    """Opportunities of some contacts that were read and are no deal's."""
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            f"select ghl_id from {CRM_OPPORTUNITIES} o where tenant_id = %s and ghl_contact_id = any(%s)"
+            f" and deleted_at is null and not exists (select from {DEALS} d where d.tenant_id = o.tenant_id"
+            " and d.ghl_opportunity_id = o.ghl_id) order by id",
+            (tenant_id, list(contact_ids)),
+        )
+        return [row[0] for row in await found.fetchall()]
+
+
 # The log -----------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ _COLUMNS: Final = "st_customer_id, ghl_contact_id, reason, written, tags, pendin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A customer's contact. ``reason``: field, email, phone, created, crm, person.
+    """A customer's contact. ``reason``: field, email, phone, created, crm, person; without one: deleted, new.
 
     ``creating_at``: a contact was being created then, and nobody knows yet how it ended.
     """
@@ -77,9 +77,13 @@ async def put(connection: Connection, tenant_id: int, link: Link) -> None:
 
 
 async def forget_contact(connection: Connection, tenant_id: int, contact_id: str) -> list[int]:
-    """A contact is gone from the CRM; the customers that it was."""
+    """A contact was deleted in the CRM; the customers that it was. They keep that somebody did so."""
     found = await connection.execute(
-        f"delete from {DEAL_LINKS} where tenant_id = %s and ghl_contact_id = %s returning st_customer_id",
+        f"""
+        update {DEAL_LINKS} set ghl_contact_id = null, reason = 'deleted', written = '{{}}', tags = '{{}}',
+          pending = null, creating_at = null, updated_at = now()
+        where tenant_id = %s and ghl_contact_id = %s returning st_customer_id
+        """,
         (tenant_id, contact_id),
     )
     return [row[0] for row in await found.fetchall()]

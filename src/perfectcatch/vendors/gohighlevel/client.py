@@ -13,6 +13,7 @@ from perfectcatch.model.crm import (
     CustomField,
     DealStatus,
     Holder,
+    Note,
     Opportunity,
     OpportunityChange,
     Page,
@@ -24,6 +25,7 @@ from perfectcatch.vendors.gohighlevel.reading import (
     contact_of,
     field_of,
     listed,
+    note_of,
     opportunity_of,
     pipeline_of,
     total_of,
@@ -114,6 +116,18 @@ class GoHighLevel:
                     alike[one.id] = one
         return tuple(alike.values())
 
+    async def contacts_with(self, field_id: str, value: str) -> tuple[Contact, ...]:
+        """Contacts with that text in a custom field, as far as the search has come."""
+        body = {
+            "locationId": self._location,
+            "page": 1,
+            "pageLimit": PAGE,
+            "filters": [{"field": f"customFields.{field_id}", "operator": "eq", "value": value}],
+        }
+        answer = await self._transport.send(rows.SEARCH_CONTACTS, body=body)
+        found = (contact_of(each) for each in listed(answer, "contacts"))
+        return tuple(each for each in found if str(each.custom.get(field_id) or "") == value)
+
     async def create_contact(self, change: ContactChange, *, tags: Sequence[str] = ()) -> Contact:
         """Add a contact, its tags with it: a new one has none that could be replaced.
 
@@ -162,6 +176,11 @@ class GoHighLevel:
         if not isinstance(note, dict) or not isinstance(note.get("id"), str):
             raise VendorUnavailable(f"{WHO} took a note and gave no id for it.")
         return str(note["id"])
+
+    async def notes_of(self, contact_id: str) -> tuple[Note, ...]:
+        """Every note on a contact."""
+        answer = await self._transport.send(rows.NOTES, record_id=contact_id)
+        return tuple(note_of(each) for each in listed(answer, "notes"))
 
     async def opportunity(self, opportunity_id: str) -> Opportunity:
         """One opportunity, as it is now."""

@@ -83,6 +83,7 @@ ADD_TAGS: Final = Operation(
 ADD_NOTE: Final = Operation(
     name="add note", method="POST", path="/contacts/{id}/notes", scope=WRITE_CONTACTS, changes=True
 )
+NOTES: Final = Operation(name="notes", method="GET", path="/contacts/{id}/notes", scope=READ_CONTACTS)
 OPPORTUNITY: Final = Operation(
     name="opportunity", method="GET", path="/opportunities/{id}", scope=READ_OPPORTUNITIES
 )
@@ -118,6 +119,7 @@ OPERATIONS: Final = (
     UPDATE_CONTACT,
     ADD_TAGS,
     ADD_NOTE,
+    NOTES,
     OPPORTUNITY,
     OPPORTUNITIES_OF,
     SEARCH_OPPORTUNITIES,

@@ -11,6 +11,7 @@ from perfectcatch.model.crm import (
     CustomField,
     DealStatus,
     Holder,
+    Note,
     Opportunity,
     Pipeline,
     Stage,
@@ -50,6 +51,14 @@ def contact_of(document: Any) -> Contact:
         added_at=moment_of(said.get("dateAdded")),
         updated_at=moment_of(said.get("dateUpdated")),
         document=said,
+    )
+
+
+def note_of(document: Any) -> Note:
+    """A note. Raises VendorUnavailable for what is none."""
+    said = _object(document, "note")
+    return Note(
+        id=_id(said, "note"), body=_text(said, "body") or "", added_at=moment_of(said.get("dateAdded"))
     )
 
 
