@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import httpx
 import jsonschema
 import pytest
 from office import FOREIGN, Office, fixture
@@ -272,3 +273,43 @@ async def test_the_age_follows_the_last_good_read_of_ours(office: Office):
     assert 60 <= int(await age() or 0) < 200
     office.clock.advance(0.5)
     assert (await office.get("/db/customers"))["data_as_of"] is not None
+
+
+async def test_a_record_is_answered_alike_with_and_without_the_framework(library: Office):
+    """What goes straight past the framework, and the framework's own answer to the same question."""
+    [record] = (await library.get("/db/customers"))["data"]
+    one = f"/db/customers/{record['st_id']}"
+    tag = (await library.http.get(one)).headers["etag"]
+    asked: list[tuple[str, dict[str, str]]] = [
+        (one, {}),
+        (one, {"If-None-Match": f'"x", W/{tag}'}),
+        (one, {"Authorization": "Bearer no-key"}),
+        (f"{one}?fields=st_id,name&include_deleted=true", {}),
+        (f"{one}?fields=nonsense", {}),
+        (f"{one}?nonsense=1", {}),
+        (f"{one}?include_deleted=perhaps", {}),
+        ("/db/customers/-1", {}),
+        ("/db/customers/9999999999999999999", {}),
+        ("/db/pricebook-categories/1", {}),
+        ("/db/custommers/1", {}),
+        ("/db/%63ustomers/1", {}),
+        ("/db/customers/12345678901234567890", {}),
+        ("/db/customers/1%0A", {}),
+        ("/db/customers/\u0661", {}),
+        ("/db/customers/1/", {}),
+    ]
+    behind = httpx.ASGITransport(library.app.behind)
+    framework = httpx.AsyncClient(transport=behind, base_url="http://office", headers=library.http.headers)
+    async with framework:
+        statuses = []
+        for path, headers in asked:
+            straight = await library.http.get(path, headers=headers)
+            usual = await framework.get(path, headers=headers)
+            assert (straight.status_code, straight.content) == (usual.status_code, usual.content), path
+            assert {**straight.headers, "x-data-age-seconds": ""} == {
+                **usual.headers,
+                "x-data-age-seconds": "",
+            }
+            statuses.append(straight.status_code)
+        assert statuses == [200, 304, 401, 200, 422, 422, 422, *[404] * 8, 307]
+        assert (await library.http.head(one)).status_code == (await framework.head(one)).status_code == 200

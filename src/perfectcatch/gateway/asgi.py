@@ -44,6 +44,7 @@ from perfectcatch.gateway.passing.described import describe
 from perfectcatch.gateway.passing.middleware import PassThrough
 from perfectcatch.gateway.passing.table import Table, shape
 from perfectcatch.gateway.patience import Patient
+from perfectcatch.gateway.straight import Straight
 from perfectcatch.kit import collector
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.passing import Offer
@@ -132,7 +133,8 @@ def make_app(
     problems.install(app)
     rows = tuple(mirror.operations(entities))
     # Before all others: a request looks through the routes one by one.
-    app.router.routes[:0] = operations.routes(each for each in rows if each.route and "st_id" in each.route)
+    first = operations.routes(each for each in rows if each.route and "st_id" in each.route)
+    app.router.routes[:0] = first
     for router in ROUTERS:
         app.include_router(router)
     local = frozenset(_ours(app, rows))
@@ -146,7 +148,8 @@ def make_app(
     )
     app.router.routes += operations.routes((*rows, mirror.fallback()))
     app.state.tally = tally
-    app.front = Measured(PassThrough(Patient(app.behind), table, local), tally)
+    behind = Straight(Patient(app.behind), {route.path: route for route in first})
+    app.front = Measured(PassThrough(behind, table, local), tally)
     return app
 
 

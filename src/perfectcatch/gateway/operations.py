@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from perfectcatch.gateway.access import MEANINGS, PROBLEMS, Scope
 from perfectcatch.gateway.context import Gateway, gateway_of
@@ -47,9 +47,9 @@ class Operation:
     hidden: bool = False  # another row documents it
 
 
-def routes(operations: Iterable[Operation]) -> list[BaseRoute]:
+def routes(operations: Iterable[Operation]) -> list[Route]:
     """A route for each row that has one of its own."""
-    made: dict[tuple[str, str], BaseRoute] = {}
+    made: dict[tuple[str, str], Route] = {}
     for row in operations:
         path = row.route or row.path
         made.setdefault((path, row.method), Route(path, _admitting(row), methods=[row.method]))

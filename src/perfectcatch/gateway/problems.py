@@ -89,24 +89,27 @@ def of(error: PerfectCatchError) -> JSONResponse:
     return answer(500, sentence)
 
 
+def to(error: Exception, path: str) -> JSONResponse:
+    """What is told of an error that a route did not answer for itself."""
+    match error:
+        case Denied():
+            return answer(error.status, error.detail, headers=error.headers, **error.more)
+        case PerfectCatchError():
+            return of(error)
+        case DataError():
+            # A value that PostgreSQL has no place for; it came with the request.
+            said = error.diag.message_primary or str(error)
+            return answer(422, f"A value of the request cannot be used: {said}.")
+    log.error("a request failed unexpectedly", path=path, exc_info=error)
+    return answer(500, "Something is wrong with the program: its log says what.")
+
+
 def install(app: FastAPI) -> None:
     """Let every error leave as a problem."""
-    app.add_exception_handler(Denied, _denied)
-    app.add_exception_handler(PerfectCatchError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(DataError, _unusable)
-    app.add_exception_handler(Exception, _unforeseen)
-
-
-async def _denied(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Denied)
-    return answer(error.status, error.detail, headers=error.headers, **error.more)
-
-
-async def _known(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, PerfectCatchError)
-    return of(error)
+    for kind in (Denied, PerfectCatchError, DataError, Exception):
+        app.add_exception_handler(kind, _other)
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
@@ -127,13 +130,5 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     return answer(error.status_code, detail, headers=dict(error.headers or {}))
 
 
-async def _unusable(_: Request, error: Exception) -> JSONResponse:
-    """Answer for a value that PostgreSQL has no place for; it came with the request."""
-    assert isinstance(error, DataError)
-    said = error.diag.message_primary or str(error)
-    return answer(422, f"A value of the request cannot be used: {said}.")
-
-
-async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-    log.error("a request failed unexpectedly", path=request.url.path, exc_info=error)
-    return answer(500, "Something is wrong with the program: its log says what.")
+async def _other(request: Request, error: Exception) -> JSONResponse:
+    return to(error, request.url.path)

@@ -38,7 +38,6 @@ def bind(endpoint: Endpoint, tenant: int, arguments: Mapping[str, Any], body: An
 def fill(endpoint: Endpoint, tenant: int, arguments: Mapping[str, Any]) -> Call:
     """The same without a body, whatever the row says of one."""
     given = _named(endpoint, arguments)
-    path_names = {parameter.name for parameter in endpoint.path_parameters}
     query: list[tuple[str, str]] = []
     for parameter in endpoint.query:
         if parameter.name in given:
@@ -50,13 +49,12 @@ def fill(endpoint: Endpoint, tenant: int, arguments: Mapping[str, Any]) -> Call:
         raise BadArgument(f"{endpoint.name} needs at least one of {', '.join(endpoint.needs_one_of)}")
     query.extend((name, value) for name, value in endpoint.always if name not in given)
     segments = _segments(endpoint, given)
+    places = {"tenant": str(tenant), **segments}
     return Call(
         endpoint=endpoint,
-        path=_PLACEHOLDER.sub(lambda match: ({"tenant": str(tenant)} | segments)[match[1]], endpoint.path),
+        path=_PLACEHOLDER.sub(lambda match: places[match[1]], endpoint.path),
         query=tuple(query),
-        report=":".join(segments[name] for name in segments if name in path_names)
-        if endpoint.kind is Kind.REPORT
-        else None,
+        report=":".join(segments.values()) if endpoint.kind is Kind.REPORT else None,
     )
 
 
