@@ -227,6 +227,7 @@ async def open_deals(
             rules=read(settings.ghl_rules_file),
             parts=frozenset(part for part, on in switches.items() if on),
             enabled=settings.ghl_sync_enabled,
+            location_id=settings.ghl_location_id or "",
         )
 
 

@@ -1,12 +1,21 @@
 """What belongs to a whole account: very large customers, its own rule of opportunities, its location."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from deals.dealer import Dealer
+from deals.memory_crm import Memory
 from perfectcatch.deals import journeys
+from perfectcatch.deals.checking import check
+from perfectcatch.deals.dispatch import settle
 from perfectcatch.deals.placing import place
-from perfectcatch.store.deals import facts
+from perfectcatch.deals.pulling import pull
+from perfectcatch.deals.sweeps import round_
+from perfectcatch.errors import DatabaseUnavailable, NotConnected
+from perfectcatch.store.deals import facts, queue
 from workflows.shop import iso
 
 SENT = ("SALES / Appointment Completed / Proposal Sent", "open")
@@ -52,3 +61,45 @@ async def test_of_a_customer_with_very_many_records_nothing_is_cut_off(dealer: D
     found = {each.key: each for each in journeys.journeys(known)}
     assert len(found) == MANY + 1
     assert [bill.st_id for bill in found["job-1000"].bills] == [1000]
+
+
+async def test_another_location_on_the_same_database_is_refused_and_nothing_is_touched(
+    dealer: Dealer,
+) -> None:
+    await dealer.begin()
+    dealer.deals = replace(dealer.deals, location_id="here")
+    await dealer.shop.customer(7)
+    await dealer.run()
+    other = replace(dealer.deals, location_id="elsewhere", crm=Memory(dealer.clock))
+    other.forget()
+    with pytest.raises(NotConnected, match="deals of the location here, and GHL_LOCATION_ID is elsewhere"):
+        await pull(other, "all")
+    with pytest.raises(NotConnected):
+        await check(other)
+    with pytest.raises(NotConnected):
+        await place(other, 7, looks=True)
+    there = await dealer.rows(
+        "select count(*) from integrations.ghl_opportunities where tenant_id = %s and deleted_at is null"
+    )
+    assert there == [(1,)]
+    assert await dealer.rows("select deal from integrations.deal_conflicts where tenant_id = %s") == []
+    await pull(replace(dealer.deals), "all")
+
+
+async def test_a_round_that_loses_the_database_does_not_run_for_ever(
+    dealer: Dealer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await dealer.begin()
+    await dealer.shop.customer(7)
+    await settle(dealer.deals)
+
+    async def away(*_: object, **__: object) -> None:
+        raise DatabaseUnavailable("The database is away.")
+
+    monkeypatch.setattr(queue, "done", away)
+    with pytest.raises(DatabaseUnavailable):
+        await round_(dealer.deals)
+    found = await dealer.rows(
+        "select status, error_message from integrations.ghl_sync_log where tenant_id = %s"
+    )
+    assert found == [("failed", "The database is away.")]

@@ -72,6 +72,11 @@ async def test_what_is_there_and_how_it_stands(dealing: tuple[Office, Dealer]) -
     ]
 
 
+async def test_a_run_is_asked_for_without_a_body(dealing: tuple[Office, Dealer]) -> None:
+    office, _ = dealing
+    assert await office.send("POST", "/ghl/sync/trigger", None, 202) == {"what": "round", "asked": True}
+
+
 async def test_people_say_which_contact_it_is_and_whose_value_stands(dealing: tuple[Office, Dealer]) -> None:
     office, dealer = dealing
     await dealer.begin()

@@ -173,8 +173,10 @@ class App:
     def __init__(self) -> None:
         self.codes: list[tuple[str, str]] = []
 
-    def consent_url(self, redirect_uri: str) -> str:
-        return f"https://crm.example/consent?back={redirect_uri}"
+    account = "a-location"
+
+    def consent_url(self, redirect_uri: str, state: str) -> str:
+        return f"https://crm.example/consent?back={redirect_uri}&state={state}"
 
     async def connect(self, code: str, redirect_uri: str) -> None:
         if code == "of-another":
@@ -186,16 +188,38 @@ async def test_an_owner_lets_our_app_in(filled: str):
     app = App()
     back = "https://office.example/crm/connected"
     async with open_office(filled, tenant=next(TENANTS), crm_app=app) as office:
-        said = await office.get("/crm/connect")
-        assert said == {"url": f"https://crm.example/consent?back={back}", "redirect_uri": back}
         stranger = {"Authorization": ""}
-        answer = await office.http.get("/crm/connected?code=abc&state=x", headers=stranger)
-        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+
+        async def begun() -> str:
+            said = await office.get("/crm/connect")
+            assert said["redirect_uri"] == back
+            head, _, state = said["url"].partition("&state=")
+            assert head == f"https://crm.example/consent?back={back}"
+            return str(state)
+
+        async def comes(code: str, state: str) -> int:
+            answer = await office.http.get(f"/crm/connected?code={code}&state={state}", headers=stranger)
+            assert answer.status_code != 200 or answer.headers["cache-control"] == "no-store"
+            return answer.status_code
+
+        state = await begun()
+        assert await comes("abc", "made-up") == 403
+        assert app.codes == []
+        assert await comes("abc", state) == 200
         assert app.codes == [("abc", back)]
-        for path, status in (("/crm/connected", 422), ("/crm/connected?code=of-another", 422)):
-            assert (await office.http.get(path, headers=stranger)).status_code == status
+        assert await comes("abc", state) == 403  # once
+        old = await begun()
+        office.clock.advance(31 * 60)
+        assert await comes("abc", old) == 403
+        of_before = await begun()
+        app.account = "another-location"
+        assert await comes("abc", of_before) == 403
+        assert app.codes == [("abc", back)]
+        for path in ("/crm/connected", "/crm/connected?code=abc"):
+            assert (await office.http.get(path, headers=stranger)).status_code == 422
+        assert await comes("of-another", await begun()) == 422
         read = {"Authorization": f"Bearer {await office.key('read')}"}
         assert (await office.http.get("/crm/connect", headers=read)).status_code == 403
     async with open_office(filled, tenant=next(TENANTS)) as office:
-        for path in ("/crm/connect", "/crm/connected?code=abc"):
+        for path in ("/crm/connect", "/crm/connected?code=abc&state=x"):
             await office.get(path, 409)

@@ -40,6 +40,7 @@ class Checked:
 async def check(deals: Deals, *, repair: bool = False) -> Checked:
     """Look at stages, fields and scopes, read everything anew, and compare. ``repair``: put it right."""
     found = Checked()
+    await deals.at_home()
     await _account(deals, found, repair=repair)
     if found.account:
         return found

@@ -9,12 +9,13 @@ from perfectcatch.deals.deciding import CUSTOM, CUSTOMER_FIELD
 from perfectcatch.deals.journeys import ALL_PARTS
 from perfectcatch.deals.mapping import Known, Stages, discover
 from perfectcatch.deals.rules import Rules
-from perfectcatch.errors import AskPerson
+from perfectcatch.errors import AskPerson, NotConnected
 from perfectcatch.kit.clock import Clock
 from perfectcatch.model.crm import CrmAccount, CustomField, Holder
 from perfectcatch.model.deals import STEPS, Part, Step, Track
 from perfectcatch.model.entity import Entity
 from perfectcatch.store import state
+from perfectcatch.store.deals import copies
 from perfectcatch.store.deals import mapping as kept
 from perfectcatch.store.deals.copies import Counts
 from perfectcatch.store.deals.turns import turn
@@ -48,9 +49,11 @@ class Deals:
     rules: Rules
     parts: frozenset[Part] = ALL_PARTS
     enabled: bool = True
+    location_id: str = ""  # the account's own id there; "" where it has none
     tally: Counts = field(default_factory=Counts)  # what was written since the last line of the log
     _known: Account | None = None
     _read_at: float = 0.0
+    _is_home: bool = False
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def account(self) -> Account:
@@ -77,9 +80,25 @@ class Deals:
 
     def forget(self) -> None:
         """Something in the account is not as it was: ask again at the next need."""
-        self._known = None
+        self._known, self._is_home = None, False
+
+    async def at_home(self) -> None:
+        """Raise NotConnected where the database keeps what another account has.
+
+        Every deal of the other one would be taken for deleted there, and be created anew here.
+        """
+        if self._is_home or not self.location_id:
+            return
+        home = await copies.home(self.pool, self.tenant_id, self.location_id)
+        if home != self.location_id:
+            raise NotConnected(
+                f"This database keeps the deals of the location {home}, and GHL_LOCATION_ID is "
+                f"{self.location_id}: set it back, or use another database for that location."
+            )
+        self._is_home = True
 
     async def _read(self) -> Account:
+        await self.at_home()
         rows = await kept.load(self.pool, self.tenant_id)
         stages = discover(await self.crm.pipelines(), self.rules, map(known, rows))
         if self.enabled:

@@ -16,6 +16,7 @@ from perfectcatch.store.pool import Connection, transaction
 async def match(deals: Deals, match_id: int, contact_id: str | None, *, by: str) -> str:
     """Say which contact a customer is; None: none of them, a new one is made."""
     if contact_id is not None:
+        await deals.at_home()
         await deals.crm.contact(contact_id)  # NotFound where there is none
     decision = contact_id or NEW
     async with transaction(deals.pool) as connection:

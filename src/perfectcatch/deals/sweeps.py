@@ -38,6 +38,7 @@ async def round_(deals: Deals) -> Counts:
         deals.pool, deals.tenant_id, sync_type="incremental", direction="st_to_ghl", subject="round"
     )
     try:
+        await deals.at_home()
         now = deals.clock.now()
         since = await _since(deals, now)
         for name, entities, part in STEPS:

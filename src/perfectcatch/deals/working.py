@@ -38,15 +38,26 @@ log = structlog.get_logger(__name__)
 async def drain(deals: Deals, counts: Counts | None = None, *, side_by_side: int = SIDE_BY_SIDE) -> int:
     """Do everything that is due now; how many customers were done or tried."""
     done = 0
+    lost: ExceptionGroup[PerfectCatchError] | None = None
     while claims := await queue.claim(
         deals.pool, deals.tenant_id, limit=side_by_side * 4, seconds=_CLAIM_SECONDS
     ):
         gate = asyncio.Semaphore(side_by_side)
-        async with asyncio.TaskGroup() as group:
-            for claim in sorted(claims, key=lambda each: each.st_customer_id):
-                group.create_task(_within(gate, deals, claim, counts))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for claim in sorted(claims, key=lambda each: each.st_customer_id):
+                    group.create_task(_within(gate, deals, claim, counts))
+        except* PerfectCatchError as errors:
+            lost = errors
+        if lost is not None:
+            raise _first(lost)  # outside of a group, so that whoever waits can tell what it is
         done += len(claims)
     return done
+
+
+def _first(errors: ExceptionGroup[PerfectCatchError]) -> PerfectCatchError:
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, ExceptionGroup) else first
 
 
 async def one(deals: Deals, customer_id: int, *, looks: bool = False, late: bool = False) -> Placed:

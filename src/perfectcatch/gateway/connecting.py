@@ -1,7 +1,8 @@
 """``/crm/connect``: an owner of the CRM's account lets our app in, and comes back with a code.
 
-The way back needs no key, since the owner's browser comes there: a code is worth something for our app alone,
-and once, and tokens of another account than the one that is set are refused.
+The way back needs no key, since the owner's browser comes there. It needs the state that ``/crm/connect``
+gave: without it a stranger could lead a browser there with a code of their choice. A state works once, for
+thirty minutes, for the account and the address that it was given for; tokens of another account are refused.
 """
 
 from typing import Annotated, Final
@@ -14,6 +15,7 @@ from perfectcatch.gateway.access import PROBLEM, Scope, scoped
 from perfectcatch.gateway.context import Gateway, gateway_of
 from perfectcatch.gateway.problems import Denied
 from perfectcatch.model.tokens import Consenting
+from perfectcatch.store import consents
 
 BACK: Final = "/crm/connected"
 _PAGE: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Connected</title></head>
@@ -41,18 +43,21 @@ class Consent(BaseModel):
     **scoped(Scope.ADMIN, 409),
 )
 async def connect(request: Request) -> Consent:
-    """Nothing changes until the owner comes back."""
-    app, back = _app_of(gateway_of(request))
-    return Consent(url=app.consent_url(back), redirect_uri=back)
+    """Nothing changes until the owner comes back, within thirty minutes."""
+    gateway = gateway_of(request)
+    app, back = _app_of(gateway)
+    state = await consents.begin(gateway.pool, gateway.tenant_id, _bound(app, back), now=gateway.clock.now())
+    return Consent(url=app.consent_url(back, state), redirect_uri=back)
 
 
 @router.get(
     BACK,
-    summary="The way back of an owner who let our app in. No API key: the code is worth something once.",
+    summary="The way back of an owner who let our app in. No API key: it needs the state that we gave.",
     response_class=HTMLResponse,
     responses={
+        403: {**PROBLEM, "description": "The state is not one that we gave, was used before, or is too old."},
         409: {**PROBLEM, "description": "No app is set, or a private token is used."},
-        422: {**PROBLEM, "description": "There is no code, or it is for another account."},
+        422: {**PROBLEM, "description": "There is no code or no state, or the code is for another account."},
         502: {**PROBLEM, "description": "The vendor did not answer usably."},
         503: {**PROBLEM, "description": "The vendor takes neither the code nor our app."},
     },
@@ -61,11 +66,24 @@ async def connect(request: Request) -> Consent:
 async def connected(
     request: Request,
     code: Annotated[str, Query(min_length=1, max_length=2000, description="What the vendor gave.")],
+    state: Annotated[str, Query(min_length=1, max_length=200, description="What we gave.")],
 ) -> HTMLResponse:
     """Turn the code into tokens, and keep them."""
-    app, back = _app_of(gateway_of(request))
+    gateway = gateway_of(request)
+    app, back = _app_of(gateway)
+    bound, now = _bound(app, back), gateway.clock.now()
+    if not await consents.take(gateway.pool, gateway.tenant_id, state, bound, now=now):
+        raise Denied(
+            403,
+            "This consent was not asked for here, was used before, or is older than thirty minutes: "
+            "ask GET /crm/connect for a new address.",
+        )
     await app.connect(code, back)
     return HTMLResponse(_PAGE, headers=_HEADERS)
+
+
+def _bound(app: Consenting, back: str) -> str:
+    return f"{app.account} {back}"
 
 
 def _app_of(gateway: Gateway) -> tuple[Consenting, str]:

@@ -151,8 +151,9 @@ async def status(request: Request) -> Response:
     "/sync/trigger", status_code=202, summary="Have a run done by a worker.", response_model=models.Triggered,
     **scoped(Scope.WRITE, 409),
 )  # fmt: skip
-async def trigger(request: Request, asked: models.Trigger) -> Response:
-    """A round, the installations, a pull of everything, or a push of estimates or customers."""
+async def trigger(request: Request, asked: models.Trigger | None = None) -> Response:
+    """A round, as without a body; installations; a pull of all; or a push of estimates or customers."""
+    asked = asked or models.Trigger()
     deals_of(request, writes=asked.what != "pull")
     new = await schedule.ask(gateway_of(request).jobs, asked.what)
     return answers.json({"what": asked.what, "asked": new}, status=202)

@@ -45,8 +45,12 @@ class Vault(Protocol):
 class Consenting(Protocol):
     """An app of ours that an owner of an account lets in."""
 
-    def consent_url(self, redirect_uri: str) -> str:
-        """Where they do so; they come back to ``redirect_uri`` with a code."""
+    @property
+    def account(self) -> str:
+        """The account that is to be let in, as the giver calls it."""
+
+    def consent_url(self, redirect_uri: str, state: str) -> str:
+        """Where they do so; they come back to ``redirect_uri`` with a code and ``state``."""
 
     async def connect(self, code: str, redirect_uri: str) -> None:
         """Turn the code into tokens, and keep them."""

@@ -265,7 +265,9 @@ async def test_what_ends_a_connection_is_for_a_person_and_is_not_asked_for_again
 
 async def test_consents_of_others_and_wrong_clients_are_refused(tables: Pool):
     async with opened(tables) as office:
-        assert f"client_id={CLIENT_ID}" in office.app.consent_url(REDIRECT)
+        asked = office.app.consent_url(REDIRECT, "a-state")
+        assert f"client_id={CLIENT_ID}" in asked
+        assert "state=a-state" in asked
         code = office.vendor.tokens.authorize()
         office.vendor.tokens.location_id = "elsewhere"
         with pytest.raises(Refused, match="another location"):

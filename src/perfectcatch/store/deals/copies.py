@@ -8,9 +8,17 @@ from typing import Any, Final, Literal
 from psycopg.types.json import Jsonb
 
 from perfectcatch.model.crm import Contact, Opportunity
-from perfectcatch.store.names import CRM_CONTACTS, CRM_LOG, CRM_OPPORTUNITIES, DEAL_LINKS, DEALS
+from perfectcatch.store.names import (
+    CRM_CONTACTS,
+    CRM_LOG,
+    CRM_OPPORTUNITIES,
+    DEAL_LINKS,
+    DEALS,
+    SYNC_STATE,
+)
 from perfectcatch.store.pool import Connection, Pool
 
+_HOME: Final = "deals_location"  # kept: whose deals these are
 # What counts as a change is what has a column: the document of a search carries a cursor and less of the
 # contact than a single read, and each pull would call the same records changed.
 Change = Literal["created", "updated", "unchanged"]
@@ -239,3 +247,25 @@ async def last_success(pool: Pool, tenant_id: int) -> datetime | None:
         )
         row = await found.fetchone()
     return row[0] if row is not None else None
+
+
+async def home(pool: Pool, tenant_id: int, location_id: str) -> str:
+    """The location whose deals this company's rows are: the one of the first time, for good."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            f"""
+            insert into {SYNC_STATE} (tenant_id, key, value)
+            values (%(tenant)s, %(key)s, to_jsonb(coalesce(
+              (select ghl_location_id from {CRM_CONTACTS} where tenant_id = %(tenant)s
+                and ghl_location_id is not null order by id desc limit 1), %(location)s::text)))
+            on conflict (tenant_id, key) do nothing
+            """,
+            {"tenant": tenant_id, "key": _HOME, "location": location_id},
+        )
+        found = await connection.execute(
+            f"select value #>> '{{}}' from {SYNC_STATE} where tenant_id = %s and key = %s",
+            (tenant_id, _HOME),
+        )
+        row = await found.fetchone()
+    assert row is not None
+    return str(row[0])

@@ -111,13 +111,19 @@ class AppTokens:
             await self._renewed(token)
         return True
 
-    def consent_url(self, redirect_uri: str) -> str:
+    @property
+    def account(self) -> str:
+        """The location."""
+        return self._location
+
+    def consent_url(self, redirect_uri: str, state: str) -> str:
         """Where an owner of the location lets our app in."""
         words = {
             "response_type": "code",
             "redirect_uri": redirect_uri,
             "client_id": self._app.client_id,
             "scope": " ".join(SCOPES),
+            "state": state,
         }
         return f"{CONSENT}?{urlencode(words)}"
 
