@@ -147,9 +147,15 @@ def differences(
         if row["full_data"] != document:
             yield f"{entity.name} {st_id} differs in {_first_difference(row['full_data'], document)}"
         for name, wanted in reckoned.items():
-            if row[name] != wanted:
+            if not _same(row[name], wanted):
                 yield f"{entity.name} {st_id}: {name} is {row[name]!r}, not {wanted!r}"
         yield from _wrong_children(mirror, entity, st_id, document)
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    if isinstance(found, datetime) and isinstance(wanted, datetime):
+        return abs(found - wanted) <= timedelta(microseconds=1)  # half a microsecond rounds either way
+    return bool(found == wanted)
 
 
 def _first_difference(ours: Row, theirs: Row) -> str:
@@ -170,7 +176,7 @@ def _wrong_children(mirror: Mirror, entity: Entity, st_id: int, document: Row) -
                     wanted = value(column, item)
                 except KeyError:
                     continue
-                if row[column.name] != wanted:
+                if not _same(row[column.name], wanted):
                     found = row[column.name]
                     yield f"{entity.name} {st_id}: an item's {column.name} is {found!r}, not {wanted!r}"
 
