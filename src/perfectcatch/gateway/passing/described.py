@@ -130,7 +130,10 @@ def _answers(route: Route) -> dict[str, Any]:
         told: dict[str, Any] = {
             "200": {
                 "description": "The file; of a dry run, what would be asked.",
-                "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+                "content": {
+                    "application/json": {"schema": shown},
+                    "*/*": {"schema": {"type": "string", "format": "binary"}},
+                },
             },
             "302": {"description": "Where the file lies: a signed address that needs no key of ours."},
         }
