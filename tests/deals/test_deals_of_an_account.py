@@ -19,6 +19,7 @@ from perfectcatch.store.deals import facts, queue
 from workflows.shop import iso
 
 SENT = ("SALES / Appointment Completed / Proposal Sent", "open")
+PLANNED = ("SALES / Appointment Scheduled", "open")
 MANY = 620  # more than a page of facts
 
 
@@ -103,3 +104,50 @@ async def test_a_round_that_loses_the_database_does_not_run_for_ever(
         "select status, error_message from integrations.ghl_sync_log where tenant_id = %s"
     )
     assert found == [("failed", "The database is away.")]
+
+
+async def test_that_an_account_takes_one_is_learnt_with_evidence_and_tried_again(dealer: Dealer) -> None:
+    """What has an opportunity of its own keeps it; only what has none shares one."""
+    await dealer.begin()
+    await dealer.shop.customer(7)
+    for job in (70, 80):
+        await dealer.shop.job(job, 7, dealer.now)
+        await dealer.visit(job + 1, job, 7, dealer.now)
+    await dealer.run()
+    assert dealer.places() == [PLANNED, PLANNED]
+    dealer.crm.one_a_contact = True
+    await dealer.shop.job(90, 7, dealer.now + timedelta(hours=1))
+    await dealer.shop.estimate(92, 90, 7, dealer.now + timedelta(hours=1))
+    for _ in range(3):
+        await dealer.run()
+        dealer.pass_by(minutes=1)
+    assert dealer.places() == [SENT, PLANNED]
+    account = await dealer.deals.account()
+    assert account.one_a_contact
+    assert "Can not create duplicate opportunity" in (account.because or "")
+    found = await check(dealer.deals)
+    assert account.because in found.notes
+    assert found.drift == []
+    dealer.crm.one_a_contact = False
+    dealer.pass_by(days=31)
+    await place(dealer.deals, 7, looks=True)
+    assert len(dealer.all()) == 3
+    assert "abandoned" not in [status for _, status in dealer.places()]
+    assert not (await dealer.deals.account()).one_a_contact
+
+
+async def test_what_is_abandoned_has_a_row_that_says_why(dealer: Dealer) -> None:
+    await dealer.begin()
+    await dealer.shop.customer(7)
+    await dealer.shop.job(70, 7, dealer.now)
+    await dealer.shop.job(80, 7, dealer.now)
+    await dealer.run()
+    await dealer.rows(
+        "update servicetitan.st_jobs set deleted_at = now() where tenant_id = %s and st_id = 80 returning 1"
+    )
+    await place(dealer.deals, 7, looks=True)
+    found = await dealer.rows(
+        "select deal, field, ours, sentence from integrations.deal_conflicts where tenant_id = %s"
+    )
+    assert [(deal, field, ours) for deal, field, ours, _ in found] == [("job-80", "status", "abandoned")]
+    assert "gone" in found[0][3]

@@ -7,7 +7,7 @@ from typing import Any, Final
 from perfectcatch.deals import deciding
 from perfectcatch.deals.deciding import CUSTOM, CUSTOMER_FIELD
 from perfectcatch.deals.desk import Account, Deals, known, rows_of
-from perfectcatch.deals.journey import one_of, wanted
+from perfectcatch.deals.journey import sharing, wanted
 from perfectcatch.deals.mapping import discover, renamed
 from perfectcatch.deals.pulling import pull
 from perfectcatch.deals.working import drain
@@ -46,6 +46,8 @@ async def check(deals: Deals, *, repair: bool = False) -> Checked:
         return found
     await pull(deals, "all", full=True)
     account = await deals.account()
+    if account.because is not None:
+        found.notes.append(account.because)
     async for customer_id in _customers(deals):
         found.looked_at += 1
         found.drift += [line async for line in _drift(deals, account, customer_id)]
@@ -128,11 +130,12 @@ async def _drift(deals: Deals, account: Account, customer_id: int) -> AsyncItera
     asked = wanted(about, deals.rules, deals.clock.now(), deals.parts)
     marks = await rows.of_customers(deals.pool, deals.tenant_id, about.family, [each.key for each in asked])
     if account.one_a_contact and asked:
-        asked = (one_of(asked),)
+        own = {key for key, mark in marks.items() if mark.opportunity_id is not None}
+        asked, _, _ = sharing(asked, own, f"contact-{customer_id}")
     ids = [mark.opportunity_id for mark in marks.values() if mark.opportunity_id is not None]
     said = await copies.said(deals.pool, deals.tenant_id, ids)
     for each in asked:
-        mark = marks.get(f"contact-{customer_id}" if account.one_a_contact else each.key)
+        mark = marks.get(each.key)
         if mark is None or mark.opportunity_id is None:
             if mark is not None or not each.over:
                 yield _line(customer_id, each, "opportunity", "none", "one")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final
 
 from perfectcatch.deals.deciding import CUSTOM, CUSTOMER_FIELD
@@ -22,6 +23,7 @@ from perfectcatch.store.deals.turns import turn
 from perfectcatch.store.pool import Pool, transaction
 
 ONE_A_CONTACT: Final = "deals_one_a_contact"  # kept: the account takes one opportunity a contact
+_LEARNT: Final = timedelta(days=30)  # then it is tried again: an account's setting may have changed
 _KEEP_SECONDS: Final = 600.0
 _FIELDS_TURN: Final = 0  # no customer has this number
 _TRACK_OF: Final = {step: track for track, steps in STEPS.items() for step in steps}
@@ -35,6 +37,7 @@ class Account:
     of_contacts: Mapping[str, str]
     of_opportunities: Mapping[str, str]
     one_a_contact: bool
+    because: str | None = None  # in one sentence, why one_a_contact is believed
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,12 +106,13 @@ class Deals:
         stages = discover(await self.crm.pipelines(), self.rules, map(known, rows))
         if self.enabled:
             await self._keep(stages, rows)
-        flag = await state.get(self.pool, self.tenant_id, ONE_A_CONTACT)
+        because = await self.one_a_contact()
         return Account(
             stages=stages,
             of_contacts=await self._fields(Holder.CONTACT, (CUSTOMER_FIELD,)),
             of_opportunities=await self._fields(Holder.OPPORTUNITY, CUSTOM),
-            one_a_contact=bool(flag.get(ONE_A_CONTACT)),
+            one_a_contact=because is not None,
+            because=because,
         )
 
     async def _keep(self, stages: Stages, before: list[kept.Row]) -> None:
@@ -130,10 +134,33 @@ class Deals:
                     found[name] = (await self.crm.create_custom_field(holder, name)).id
         return found
 
-    async def learn_one_a_contact(self) -> None:
-        """The account takes one opportunity a contact: from now on deals of a customer share it."""
+    async def one_a_contact(self) -> str | None:
+        """Why the account is taken for one with one opportunity a contact; None: it is not."""
+        if self.rules.one_a_contact != "learnt":
+            always = self.rules.one_a_contact == "always"
+            return "GHL_RULES_FILE says that the account takes one opportunity a contact." if always else None
+        kept = (await state.get(self.pool, self.tenant_id, ONE_A_CONTACT)).get(ONE_A_CONTACT)
+        if not isinstance(kept, dict):  # what was learnt without evidence is learnt again
+            return None
+        until = datetime.fromisoformat(kept["at"]) + _LEARNT
+        if self.clock.now() >= until:
+            return None
+        return (
+            f"The account takes one opportunity a contact: on {kept['at'][:16]} it refused a second one for "
+            f"{kept['contact']} beside {kept['opportunity']} ({kept['said']}). It is tried again after "
+            f"{until:%Y-%m-%d}; `one_a_contact: never` in GHL_RULES_FILE ends it now."
+        )
+
+    async def learn_one_a_contact(self, *, said: str, contact: str, opportunity: str) -> None:
+        """The account takes one opportunity a contact, as its refusal says: what has none shares one."""
+        evidence = {
+            "at": self.clock.now().isoformat(),
+            "said": said,
+            "contact": contact,
+            "opportunity": opportunity,
+        }
         async with transaction(self.pool) as connection:
-            await state.put(connection, self.tenant_id, ONE_A_CONTACT, value=True)
+            await state.put(connection, self.tenant_id, ONE_A_CONTACT, evidence)
         self.forget()
 
 

@@ -1,6 +1,7 @@
 """From facts to what an opportunity should say. Pure: the same facts, rules and hour give the same answer."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -29,12 +30,36 @@ def wanted(
 
 def one_of(deals: Sequence[Wanted]) -> Wanted:
     """The deal that is shown where an account takes one opportunity a contact: an open one, the newest."""
+    return max(deals, key=_rank)
 
-    def rank(each: Wanted) -> tuple[bool, bool, float]:
-        moved = each.moved_at.timestamp() if each.moved_at is not None else 0.0
-        return (not each.over, each.status is DealStatus.OPEN, moved)
 
-    return max(deals, key=rank)
+def _rank(deal: Wanted) -> tuple[bool, bool, float]:
+    moved = deal.moved_at.timestamp() if deal.moved_at is not None else 0.0
+    return (not deal.over, deal.status is DealStatus.OPEN, moved)
+
+
+def sharing(
+    asked: Sequence[Wanted], own: Container[str], shared: str
+) -> tuple[tuple[Wanted, ...], tuple[str, ...], str | None]:
+    """Deals of a customer whose contact takes no further opportunity.
+
+    ``own``: deals with an opportunity, which keep it. What has none shares one, under the name ``shared``:
+    the one that is there, or that of the deal that matters least. Gives what is written, the names of those
+    that are not shown, and whose opportunity becomes the shared one.
+    """
+    have = [each for each in asked if each.key in own]
+    without = [each for each in asked if each.key not in own]
+    if not without:
+        return tuple(have), (), None
+    yielding: str | None = None
+    if shared not in own and have:
+        least = min(have, key=_rank)
+        have.remove(least)
+        without.append(least)
+        yielding = least.key
+    only = one_of(without)
+    beside = tuple(each.name for each in without if each.key != only.key)
+    return (*have, replace(only, key=shared)), beside, yielding
 
 
 # The stage ---------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from datetime import timedelta
 from perfectcatch.deals import deciding
 from perfectcatch.deals.contacts import Deleted, contact_of
 from perfectcatch.deals.desk import Deals
-from perfectcatch.deals.journey import one_of, wanted
+from perfectcatch.deals.journey import sharing, wanted
 from perfectcatch.deals.seeing import present
 from perfectcatch.deals.visit import ABANDONED, Placed, Visit, mark_customer
 from perfectcatch.deals.writing import abandon, create, gone, note, write
@@ -90,12 +90,12 @@ def _long_over(each: Wanted, deals: Deals) -> bool:
 
 
 async def _all(visit: Visit, asked: Sequence[Wanted], marks: dict[str, Marks]) -> None:
-    beside: list[str] = []
+    beside: Sequence[str] = ()
+    yielding: str | None = None
     if visit.account.one_a_contact and asked:
-        only = one_of(asked)
-        beside = [each.name for each in asked if each.key != only.key]
-        asked = [replace(only, key=_shared_key(visit.facts))]
-    orphans = _orphans(visit, asked, marks)
+        own = {key for key, mark in marks.items() if mark.opportunity_id is not None}
+        asked, beside, yielding = sharing(asked, own, _shared_key(visit.facts))
+    orphans = sorted(_orphans(visit, asked, marks), key=lambda key: key != yielding)
     await _adopt(visit, asked, marks, orphans)
     for each in asked:
         await _carefully(visit, each, marks.get(each.key), beside)

@@ -15,6 +15,7 @@ Worth = Literal["sold", "highest", "sum", "latest"]
 Contacted = Literal["logged", "reached", "never"]
 Forward = Literal["respect", "overwrite"]
 Reuse = Literal["open", "never"]
+OneAContact = Literal["learnt", "always", "never"]
 Deleted = Literal["ask", "news"]
 
 _SHIPPED: Final = "rules.yaml"
@@ -36,6 +37,7 @@ class Rules:
     ``follow_up_days``, ``nurture_days``: how long an open offer rests, and a lead; None is never.
     ``late_days``: a journey that ended longer ago gets no opportunity any more. ``forward``: what happens to
     a deal that a person moved on. ``reuse``: whether an opportunity that a person made becomes ours.
+    ``one_a_contact``: whether the account takes one opportunity a contact, or learns it from a refusal.
     ``deleted_contacts``: whether a contact that a person deleted is made again.
     """
 
@@ -49,6 +51,7 @@ class Rules:
     forward: Forward = "respect"
     reuse: Reuse = "open"
     deleted_contacts: Deleted = "ask"
+    one_a_contact: OneAContact = "learnt"
     tags: tuple[str, ...] = ()
     alarm_hours: float = 24
     settle_seconds: float = field(default=30)  # how far behind a search of the CRM may be
@@ -59,6 +62,7 @@ _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "contacted": get_args(Contacted),
     "forward": get_args(Forward),
     "reuse": get_args(Reuse),
+    "one_a_contact": get_args(OneAContact),
     "deleted_contacts": get_args(Deleted),
 }
 _NUMBERS: Final = ("follow_up_days", "nurture_days", "late_days", "alarm_hours", "settle_seconds")

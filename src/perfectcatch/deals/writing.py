@@ -62,7 +62,9 @@ async def _existing(visit: Visit, marks: Marks, error: AlreadyThere) -> Marks:
     )
     if owner is not None and owner.deal != marks.deal:
         await _put(visit, replace(marks, pending=None, creating_at=None))  # nothing was created
-        await deals.learn_one_a_contact()
+        await deals.learn_one_a_contact(
+            said=error.sentence, contact=visit.contact_id, opportunity=error.existing_id
+        )
         raise _Shared(error.sentence)
     # What was to be created stays known: the one that is there may be ours, shown by no search so far.
     return replace(marks, opportunity_id=error.existing_id, creating_at=None)
@@ -153,6 +155,16 @@ async def abandon(visit: Visit, marks: Marks) -> None:
     async with transaction(deals.pool) as connection:
         kept = replace(marks, written={**marks.written, **want}, pending=None)
         await rows.put(connection, deals.tenant_id, kept)
+        await rows.note_conflict(
+            connection,
+            deals.tenant_id,
+            marks,
+            field=deciding.STATUS,
+            ours=ABANDONED,
+            theirs=marks.written.get(deciding.STATUS),
+            kept=deciding.OURS,
+            sentence="The records that the opportunity stood for are gone: it was closed as abandoned.",
+        )
         place = visit.account.stages.stage(seen.stage_id)
         names = (place[0].name, place[1].name) if place is not None else (None, None)
         await copies.put_opportunity(connection, deals.tenant_id, seen, names=names)

@@ -177,7 +177,9 @@ async def crm_of(gateway: Gateway) -> Part:
     if _seconds(since or waiting.oldest, gateway.clock.now()) > SILENT_SECONDS:
         detail = "No round has succeeded for an hour: is `perfectcatch worker workflows` running?"
         return Part(name="crm", state="ailing", detail=detail, since=since)
-    return Part(name="crm", state="well", detail=f"{waiting.total} customers wait.", since=since)
+    because = await gateway.deals.one_a_contact()
+    detail = " ".join(filter(None, (f"{waiting.total} customers wait.", because)))
+    return Part(name="crm", state="well", detail=detail, since=since)
 
 
 def _seconds(since: datetime | None, now: datetime) -> float:
