@@ -10,12 +10,15 @@ from deals.dealer import Dealer
 from deals.memory_crm import Memory
 from perfectcatch.deals import journeys
 from perfectcatch.deals.checking import check
+from perfectcatch.deals.desk import ONE_A_CONTACT
 from perfectcatch.deals.dispatch import settle
 from perfectcatch.deals.placing import place
 from perfectcatch.deals.pulling import pull
 from perfectcatch.deals.sweeps import round_
 from perfectcatch.errors import DatabaseUnavailable, NotConnected
+from perfectcatch.store import state
 from perfectcatch.store.deals import facts, queue
+from perfectcatch.store.pool import transaction
 from workflows.shop import iso
 
 SENT = ("SALES / Appointment Completed / Proposal Sent", "open")
@@ -85,6 +88,51 @@ async def test_another_location_on_the_same_database_is_refused_and_nothing_is_t
     assert there == [(1,)]
     assert await dealer.rows("select deal from integrations.deal_conflicts where tenant_id = %s") == []
     await pull(replace(dealer.deals), "all")
+
+
+async def test_a_location_that_was_set_by_mistake_is_forgotten_while_there_is_nothing_of_it(
+    dealer: Dealer,
+) -> None:
+    wrong = replace(dealer.deals, location_id="mistyped")
+    await wrong.at_home()
+    right = replace(dealer.deals, location_id="here")
+    right.forget()
+    await right.at_home()
+    await dealer.begin()
+    dealer.deals = right
+    await dealer.shop.customer(7)
+    await dealer.run()
+    wrong.forget()
+    with pytest.raises(NotConnected):
+        await wrong.at_home()
+
+
+async def test_what_an_earlier_version_learnt_of_an_account_goes_on(dealer: Dealer) -> None:
+    async with transaction(dealer.deals.pool) as connection:
+        await state.put(connection, dealer.deals.tenant_id, ONE_A_CONTACT, value=True)
+    account = await dealer.deals.account()
+    assert account.one_a_contact
+    assert "An earlier version learnt it" in (account.because or "")
+
+
+async def test_what_another_deal_has_made_is_not_taken_for_a_persons(dealer: Dealer) -> None:
+    """Its worker may have died before it could keep what it had created."""
+    await dealer.begin()
+    await dealer.shop.customer(7)
+    await dealer.shop.job(70, 7, dealer.now)
+    await dealer.visit(71, 70, 7, dealer.now)
+    await dealer.run()
+    [made] = dealer.all()
+    await dealer.rows("delete from integrations.deals where tenant_id = %s returning deal")
+    await dealer.shop.job(60, 7, dealer.now - timedelta(hours=1))
+    await dealer.visit(61, 60, 7, dealer.now - timedelta(hours=1))
+    for _ in range(3):
+        await dealer.run()
+        dealer.pass_by(minutes=1)
+    assert await dealer.rows(
+        "select deal from integrations.deals where tenant_id = %s and ghl_opportunity_id = '" + made.id + "'"
+    ) == [("job-70",)]
+    assert len(dealer.all()) == 2
 
 
 async def test_a_round_that_loses_the_database_does_not_run_for_ever(

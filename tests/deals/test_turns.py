@@ -41,5 +41,5 @@ async def test_whoever_is_cancelled_at_any_moment_holds_nothing(
             holder.cancel()
             await asyncio.wait([holder])
             async with asyncio.timeout(20):  # of a connection that was closed the server frees it soon
-                while await (await other.execute(HELD)).fetchone() != (0,):
+                while await (await other.execute(HELD)).fetchone() != (0,):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)

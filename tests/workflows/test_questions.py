@@ -213,6 +213,18 @@ async def test_who_could_come_instead(shop: Shop) -> None:
         {"phone": "+13035550102", "customer_id": 2, "name": "Person 2"},
         {"phone": "", "customer_id": 0, "name": ""},
     )
+    asking = asked(shop, MONDAY, "America/Denver", appointment_id=41, workflow="hot-fill")
+    assert (await questions.answer("invitees", asking))["count"] == 2
+    async with shop.pool.connection() as connection:
+        await connection.execute(
+            "insert into automation.messaging_log (tenant_id, intent_key, channel, purpose, status, reason, "
+            "sentence, customer_id, recipient, body, fingerprint, asked_by, workflow, sent_at, asked_at, "
+            "decided_at, updated_at) values (%s, 'invited', 'sms', 'service', 'sent', '', '', 3, 'x', 'x', "
+            "'x', 'test', 'hot-fill', %s, now(), now(), now())",
+            (shop.tenant, MONDAY - timedelta(days=2)),
+        )
+    again = await questions.answer("invitees", asking)  # who was asked two days ago is left in peace
+    assert (again["count"], again["first"]["customer_id"]) == (1, 2)
     await shop.merge("job_types", {"id": 9, "name": "Tune-up", "skills": ["Boilers"], **dated})
     found = await questions.answer("invitees", asked(shop, MONDAY, "America/Denver", appointment_id=41))
     assert found["count"] == 0

@@ -160,6 +160,16 @@ async def test_instances_that_are_due_walk_together_and_end_once(floor: Floor) -
     assert [step for _, step, _ in await tasks(floor)] == ["one", "two", "three"] * 2
 
 
+async def test_an_answer_that_is_under_way_comes_before_the_time_that_is_up(floor: Floor) -> None:
+    await floor.enable(LATER.replace("wait, for: 1h}", "wait, for: 1h, events: [estimate_sold]}"))
+    await two_jobs(floor)
+    await floor.run()
+    floor.counter.clock.advance(3700)
+    assert await dues.sweep(floor.workshop) == 2
+    assert await floor.instances("status, step") == [("sleeping", "rest")] * 2
+    assert len(await floor.take()) == 2  # behind the job of an answer that is not done yet
+
+
 async def test_a_paused_instance_that_is_due_stays_where_it_is(floor: Floor) -> None:
     await floor.enable(LATER)
     await two_jobs(floor)

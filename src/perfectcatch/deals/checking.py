@@ -130,14 +130,15 @@ async def _drift(deals: Deals, account: Account, customer_id: int) -> AsyncItera
     asked = wanted(about, deals.rules, deals.clock.now(), deals.parts)
     marks = await rows.of_customers(deals.pool, deals.tenant_id, about.family, [each.key for each in asked])
     if account.one_a_contact and asked:
-        own = {key for key, mark in marks.items() if mark.opportunity_id is not None}
-        asked, _, _ = sharing(asked, own, f"contact-{customer_id}")
+        own, deleted = deciding.showing(marks)
+        asked, _, _ = sharing(asked, own, f"contact-{customer_id}", deleted)
     ids = [mark.opportunity_id for mark in marks.values() if mark.opportunity_id is not None]
     said = await copies.said(deals.pool, deals.tenant_id, ids)
     for each in asked:
         mark = marks.get(each.key)
         if mark is None or mark.opportunity_id is None:
-            if mark is not None or not each.over:
+            unwanted = mark is not None and deciding.GONE in mark.conceded  # a person deleted it
+            if not unwanted and (mark is not None or not each.over):
                 yield _line(customer_id, each, "opportunity", "none", "one")
             continue
         copy = said.get(mark.opportunity_id)

@@ -286,3 +286,9 @@ def _alike(name: str, one: str | None, other: str | None) -> bool:
 def digits(phone: str | None) -> str:
     """The last ten digits of a number, which are all that spellings of it have in common."""
     return "".join(each for each in phone or "" if each.isdigit())[-10:]
+
+
+def showing(marks: Mapping[str, Marks]) -> tuple[set[str], set[str]]:
+    """Deals that have an opportunity, and those whose opportunity a person deleted."""
+    own = {key for key, mark in marks.items() if mark.opportunity_id is not None}
+    return own, {key for key, mark in marks.items() if GONE in mark.conceded} - own

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+import structlog
+
 from perfectcatch.deals.deciding import CUSTOM, CUSTOMER_FIELD
 from perfectcatch.deals.journeys import ALL_PARTS
 from perfectcatch.deals.mapping import Known, Stages, discover
 from perfectcatch.deals.rules import Rules
-from perfectcatch.errors import AskPerson, NotConnected
+from perfectcatch.errors import AskPerson, NotConnected, ScopeMissing, VendorRefused
 from perfectcatch.kit.clock import Clock
 from perfectcatch.model.crm import CrmAccount, CustomField, Holder
 from perfectcatch.model.deals import STEPS, Part, Step, Track
@@ -27,6 +29,8 @@ _LEARNT: Final = timedelta(days=30)  # then it is tried again: an account's sett
 _KEEP_SECONDS: Final = 600.0
 _FIELDS_TURN: Final = 0  # no customer has this number
 _TRACK_OF: Final = {step: track for track, steps in STEPS.items() for step in steps}
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +134,12 @@ class Deals:
         async with turn(self.pool, self.tenant_id, _FIELDS_TURN, self.clock):
             found = _ours(await self.crm.custom_fields(holder), names)
             for name in names:
-                if name not in found:
+                if name in found:
+                    continue
+                try:
                     found[name] = (await self.crm.create_custom_field(holder, name)).id
+                except (ScopeMissing, VendorRefused) as error:  # deals go on without what a field would tell
+                    log.warning("a custom field cannot be added", field=name, error=str(error))
         return found
 
     async def one_a_contact(self) -> str | None:
@@ -140,7 +148,10 @@ class Deals:
             always = self.rules.one_a_contact == "always"
             return "GHL_RULES_FILE says that the account takes one opportunity a contact." if always else None
         kept = (await state.get(self.pool, self.tenant_id, ONE_A_CONTACT)).get(ONE_A_CONTACT)
-        if not isinstance(kept, dict):  # what was learnt without evidence is learnt again
+        if kept is True:  # as earlier versions kept it, without evidence: it counts from now on
+            said = "An earlier version learnt it, and kept no words."
+            kept = await self._keep_one_a_contact(said=said, contact="a contact", opportunity="another")
+        if not isinstance(kept, dict):
             return None
         until = datetime.fromisoformat(kept["at"]) + _LEARNT
         if self.clock.now() >= until:
@@ -153,6 +164,10 @@ class Deals:
 
     async def learn_one_a_contact(self, *, said: str, contact: str, opportunity: str) -> None:
         """The account takes one opportunity a contact, as its refusal says: what has none shares one."""
+        await self._keep_one_a_contact(said=said, contact=contact, opportunity=opportunity)
+        self.forget()
+
+    async def _keep_one_a_contact(self, *, said: str, contact: str, opportunity: str) -> dict[str, str]:
         evidence = {
             "at": self.clock.now().isoformat(),
             "said": said,
@@ -161,7 +176,7 @@ class Deals:
         }
         async with transaction(self.pool) as connection:
             await state.put(connection, self.tenant_id, ONE_A_CONTACT, evidence)
-        self.forget()
+        return evidence
 
 
 def _ours(fields: Iterable[CustomField], names: tuple[str, ...]) -> dict[str, str]:

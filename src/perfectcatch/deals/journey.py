@@ -39,21 +39,23 @@ def _rank(deal: Wanted) -> tuple[bool, bool, float]:
 
 
 def sharing(
-    asked: Sequence[Wanted], own: Container[str], shared: str
+    asked: Sequence[Wanted], own: Container[str], shared: str, gone: Container[str] = ()
 ) -> tuple[tuple[Wanted, ...], tuple[str, ...], str | None]:
     """Deals of a customer whose contact takes no further opportunity.
 
-    ``own``: deals with an opportunity, which keep it. What has none shares one, under the name ``shared``:
-    the one that is there, or that of the deal that matters least. Gives what is written, the names of those
-    that are not shown, and whose opportunity becomes the shared one.
+    ``own``: deals with an opportunity, which keep it. ``gone``: those whose opportunity a person deleted, who
+    does not want it back. What has none shares one, under the name ``shared``: the one that is there, or that
+    of the deal that matters least. Gives what is written, the names of those that are not shown, and whose
+    opportunity becomes the shared one.
     """
-    have = [each for each in asked if each.key in own]
-    without = [each for each in asked if each.key not in own]
+    have = [each for each in asked if each.key in own or each.key in gone]
+    without = [each for each in asked if each.key not in own and each.key not in gone]
     if not without:
         return tuple(have), (), None
     yielding: str | None = None
-    if shared not in own and have:
-        least = min(have, key=_rank)
+    shown = [each for each in have if each.key in own]
+    if shared not in own and shown:
+        least = min(shown, key=_rank)
         have.remove(least)
         without.append(least)
         yielding = least.key

@@ -11,7 +11,7 @@ from datetime import timedelta
 from perfectcatch.deals import deciding
 from perfectcatch.deals.contacts import Deleted, contact_of
 from perfectcatch.deals.desk import Deals
-from perfectcatch.deals.journey import sharing, wanted
+from perfectcatch.deals.journey import one_of, sharing, wanted
 from perfectcatch.deals.seeing import present
 from perfectcatch.deals.visit import ABANDONED, Placed, Visit, mark_customer
 from perfectcatch.deals.writing import abandon, create, gone, note, write
@@ -48,13 +48,12 @@ async def _place(deals: Deals, known: Facts, *, looks: bool, late: bool, event_i
         deals.pool, deals.tenant_id, known.family, [each.key for each in all_wanted]
     )
     placed = Placed()
-    shared = _shared_key(known) in marks
-    asked = [
-        each for each in all_wanted if late or shared or each.key in marks or not _long_over(each, deals)
-    ]
+    asked = [each for each in all_wanted if late or each.key in marks or not _long_over(each, deals)]
     if not asked and not marks:
         return placed
     account = await deals.account()
+    if account.one_a_contact and _shared_key(known) in marks:
+        asked = list(all_wanted)
     try:
         link, said = await contact_of(deals, account, known, looks=looks, news=event_id is not None)
     except Deleted:
@@ -93,15 +92,19 @@ async def _all(visit: Visit, asked: Sequence[Wanted], marks: dict[str, Marks]) -
     beside: Sequence[str] = ()
     yielding: str | None = None
     if visit.account.one_a_contact and asked:
-        own = {key for key, mark in marks.items() if mark.opportunity_id is not None}
-        asked, beside, yielding = sharing(asked, own, _shared_key(visit.facts))
+        own, deleted = deciding.showing(marks)
+        asked, beside, yielding = sharing(asked, own, _shared_key(visit.facts), deleted)
     orphans = sorted(_orphans(visit, asked, marks), key=lambda key: key != yielding)
     await _adopt(visit, asked, marks, orphans)
     for each in asked:
         await _carefully(visit, each, marks.get(each.key), beside)
     for key in orphans:
-        if key in marks:
+        if key not in marks:
+            continue
+        try:
             await abandon(visit, marks[key])
+        except VendorRefused as error:
+            visit.placed.refusals.append(f"{key}: {error}")
 
 
 def _orphans(visit: Visit, asked: Sequence[Wanted], marks: Mapping[str, Marks]) -> list[str]:
@@ -125,10 +128,14 @@ async def _adopt(
 ) -> None:
     """Opportunities whose deal is no more go on as those of deals that have none: a lead becomes its job.
 
-    One that may just have been created goes on as well, with what it is known by.
+    One that may just have been created goes on as well, with what it is known by. What several deals shared
+    goes on as the one that it showed.
     """
-    without = [each.key for each in asked if each.key not in marks]
-    for old, new in zip(orphans, without, strict=False):
+    without = [each for each in asked if each.key not in marks]
+    for old in orphans[: len(without)]:
+        heir = one_of(without) if old == _shared_key(visit.facts) else without[0]
+        without.remove(heir)
+        new = heir.key
         async with transaction(visit.deals.pool) as connection:
             await rows.rename(connection, visit.deals.tenant_id, old, new)
         marks[new] = replace(marks.pop(old), deal=new)

@@ -32,9 +32,22 @@ async def present(visit: Visit, marks: Marks, said: Texts) -> Opportunity | None
             for each in await _free(visit)
             if each.status is DealStatus.OPEN and each.pipeline_id == pipeline
         ]
-        if usable:
-            return min(usable, key=lambda each: (each.added_at is None, each.added_at, each.id))
+        for each in sorted(usable, key=lambda each: (each.added_at is None, each.added_at, each.id)):
+            if (persons := await _persons(visit, marks, each.id)) is not None:
+                return persons
     return None
+
+
+async def _persons(visit: Visit, marks: Marks, its_id: str) -> Opportunity | None:
+    """The opportunity, unless another deal of ours made it, whose worker has not kept it yet.
+
+    It is read by itself, because a list may leave out the field that tells.
+    """
+    try:
+        each = await visit.deals.crm.opportunity(its_id)
+    except NotFound:
+        return None
+    return each if _key(visit, each) in (None, marks.deal) else None
 
 
 async def made(visit: Visit, marks: Marks) -> Opportunity | None:

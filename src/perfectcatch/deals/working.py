@@ -70,7 +70,13 @@ async def one(deals: Deals, customer_id: int, *, looks: bool = False, late: bool
     )
     looks = looks or any(claim.looks or claim.attempts > 0 for claim in claims)
     try:
-        placed = await place(deals, customer_id, looks=looks, late=late or any(each.late for each in claims))
+        placed = await place(
+            deals,
+            customer_id,
+            looks=looks,
+            late=late or any(each.late for each in claims),
+            event_id=max((each.event_id for each in claims if each.event_id is not None), default=None),
+        )
     except BaseException:
         with suppress(PerfectCatchError):
             await queue.release(deals.pool, deals.tenant_id, [claim.st_customer_id for claim in claims])

@@ -8,7 +8,7 @@ from perfectcatch.deals.attempts import deadline, in_time
 from perfectcatch.deals.deciding import Decided, Texts
 from perfectcatch.deals.seeing import made
 from perfectcatch.deals.visit import ABANDONED, Visit, keep, list_conflicts
-from perfectcatch.errors import NotFound, PerfectCatchError, Retry
+from perfectcatch.errors import NotFound, PerfectCatchError, Retry, VendorRefused
 from perfectcatch.model.crm import AlreadyThere, DealStatus, Opportunity
 from perfectcatch.model.deals import Marks, Spot, Wanted
 from perfectcatch.store.deals import copies, rows
@@ -62,6 +62,12 @@ async def _existing(visit: Visit, marks: Marks, error: AlreadyThere) -> Marks:
     )
     if owner is not None and owner.deal != marks.deal:
         await _put(visit, replace(marks, pending=None, creating_at=None))  # nothing was created
+        if deals.rules.one_a_contact == "never" or owner.customer_id not in visit.facts.family:
+            raise VendorRefused(
+                error.sentence,
+                status=422,
+                cause="The contact takes one opportunity, and another deal has it: a person has to decide.",
+            )
         await deals.learn_one_a_contact(
             said=error.sentence, contact=visit.contact_id, opportunity=error.existing_id
         )

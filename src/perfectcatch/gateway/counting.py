@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -25,6 +26,8 @@ EACH_SECONDS: Final = 1.0
 ALIVE_SECONDS: Final = 5.0  # after which a process that wrote nothing has no listeners any more
 BUCKETS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _NAMES: Final = (*(str(float(each)) for each in BUCKETS), "+Inf")
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -94,8 +97,11 @@ class Tally(Collector):
         counted = Counted(answers, self._seconds, listeners, clock.monotonic())
         directory, name = self._place
         new = directory / f"{name}.new"
-        new.write_bytes(msgspec.json.encode(counted))
-        new.replace(directory / name)
+        try:
+            new.write_bytes(msgspec.json.encode(counted))
+            new.replace(directory / name)
+        except OSError as error:
+            log.warning("the other processes do not learn what was counted here", reason=str(error))
 
     # What is asked ---------------------------------------------------------------------------------
 
@@ -148,7 +154,7 @@ class Tally(Collector):
         if self._place is None:
             return
         directory, name = self._place
-        for file in sorted(directory.iterdir()):
+        for file in sorted(directory.glob("*")):
             if file.name != name and file.suffix != ".new" and (each := _read(file)) is not None:
                 yield each
 

@@ -15,6 +15,7 @@ import ssl
 import time
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import TracebackType
@@ -289,6 +290,12 @@ class Rest:
         """Give up what was not read, and the connection with it."""
         await self._pieces.aclose()
         self._answer.close()
+
+    def __del__(self) -> None:
+        """Whoever forgets it keeps no connection: there are only so many of ours."""
+        if isinstance(self._answer, Answer):  # the general client's look after themselves
+            with suppress(RuntimeError):  # the loop has ended
+                self._answer.close()
 
 
 def _here(answer: aiohttp.ClientResponse | Answer, limit: int) -> tuple[bytes, bool] | None:

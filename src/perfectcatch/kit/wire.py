@@ -217,8 +217,8 @@ class Line(asyncio.Protocol):
         self._keeper.gone(self)
 
     def abort(self) -> None:
-        """Break the connection at once."""
-        self._usable = False
+        """Break the connection at once; what had come of an answer is not the whole of it."""
+        self._usable = self._until_closed = False
         if self._transport is not None:
             self._transport.abort()
 

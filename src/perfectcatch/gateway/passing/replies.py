@@ -71,7 +71,12 @@ async def deliver(reply: Reply, receive: Receive, send: Send) -> None:
     empty = reply.status in _WITHOUT_BODY
     if reply.length is not None and not empty:
         headers.append((b"content-length", b"%d" % reply.length))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    try:
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    except BaseException:
+        if reply.rest is not None:
+            await reply.rest.aclose()
+        raise
     if reply.rest is None:
         await send({"type": "http.response.body", "body": b"" if empty else reply.body})
     else:

@@ -16,7 +16,7 @@ from perfectcatch.store.names import (
     DEALS,
     SYNC_STATE,
 )
-from perfectcatch.store.pool import Connection, Pool
+from perfectcatch.store.pool import Connection, Pool, transaction
 
 _HOME: Final = "deals_location"  # kept: whose deals these are
 # What counts as a change is what has a column: the document of a search carries a cursor and less of the
@@ -250,8 +250,21 @@ async def last_success(pool: Pool, tenant_id: int) -> datetime | None:
 
 
 async def home(pool: Pool, tenant_id: int, location_id: str) -> str:
-    """The location whose deals this company's rows are: the one of the first time, for good."""
-    async with pool.connection() as connection:
+    """The location whose deals this company's rows are: for good as soon as there is anything of it.
+
+    Before that a location that was set by mistake is forgotten with the mistake.
+    """
+    async with transaction(pool) as connection:
+        await connection.execute(
+            f"""
+            delete from {SYNC_STATE} where tenant_id = %(tenant)s and key = %(key)s
+              and value #>> '{{}}' <> %(location)s
+              and not exists (select from {DEALS} where tenant_id = %(tenant)s)
+              and not exists (select from {CRM_CONTACTS} where tenant_id = %(tenant)s)
+              and not exists (select from {CRM_OPPORTUNITIES} where tenant_id = %(tenant)s)
+            """,
+            {"tenant": tenant_id, "key": _HOME, "location": location_id},
+        )
         await connection.execute(
             f"""
             insert into {SYNC_STATE} (tenant_id, key, value)

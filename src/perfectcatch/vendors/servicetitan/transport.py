@@ -202,7 +202,12 @@ class Transport:
                 response = await self._send_one(call.endpoint.name, request, attempt)
                 if response.rest is not None and response.status >= FIRST_ERROR:
                     await response.rest.aclose()
-                answer = self._judge(call.endpoint, response, read, token)
+                try:
+                    answer = self._judge(call.endpoint, response, read, token)
+                except BaseException:
+                    if response.rest is not None:
+                        await response.rest.aclose()
+                    raise
             except RateLimited:
                 raise  # neither good nor bad: it slows the budget instead
             except VendorUnavailable as unavailable:

@@ -1,29 +1,35 @@
 """Who could take a visit that became free: members whose visit is due, near it, with fitting skills."""
 
+from datetime import timedelta
 from typing import Any, Final
 
+from perfectcatch.store.names import MESSAGES
 from perfectcatch.workflows.questions.asked import Asked
 
 GIVES: Final = ("count", "first", "second", "third")
 _PLACES: Final = ("first", "second", "third")
 _NOBODY: Final = {"phone": "", "customer_id": 0, "name": ""}
+_PEACE: Final = timedelta(days=3)
 _AHEAD_DAYS: Final = 30  # a visit that is due within so many days can be had earlier
 
 
 async def answer(asked: Asked) -> dict[str, Any]:
     """Three at most for ``appointment_id``: who has waited longest first, those in its zone before others.
 
+    Whoever was written to by ``workflow`` within three days is not asked again: visits are cancelled daily.
     ``first``, ``second`` and ``third`` hold phone, customer_id and name; an empty phone: nobody.
     """
     tables = asked.tables
     rows = await asked.reads.rows(
-        _STATEMENT.format(**tables),
+        _STATEMENT.format(messages=MESSAGES, **tables),
         {
             "tenant": asked.tenant_id,
             "appointment": asked.values.get("appointment_id"),
             "today": asked.now.astimezone(asked.zone).date(),
             "now": asked.now,
             "ahead": _AHEAD_DAYS,
+            "workflow": asked.values.get("workflow"),
+            "recent": asked.now - _PEACE,
             "most": len(_PLACES),
         },
     )
@@ -67,6 +73,9 @@ with freed as (
       where j.tenant_id = v.tenant_id and j.customer_id = m.customer_id and j.deleted_at is null
         and j.job_status not in ('Completed', 'Canceled') and a.deleted_at is null
         and a.status <> 'Canceled' and a.start_time >= %(now)s)
+    and not exists (
+      select from {messages} x where x.tenant_id = v.tenant_id and x.customer_id = m.customer_id
+        and x.workflow = %(workflow)s and not x.shadow and x.sent_at > %(recent)s)
   order by m.customer_id, v.due_on
 )
 select d.customer_id, d.name, p.phone

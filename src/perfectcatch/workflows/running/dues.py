@@ -47,9 +47,12 @@ async def _together(workshop: Workshop, limit: int) -> int:
             return 0
         free = await instances.take(connection, workshop.tenant_id, list(due))
         ledger = Ledger(workshop, connection, workshop.clock.now())
-        for instance_id in due.keys() - {each.id for each in free}:  # somebody moves them just now
+        walking = [each for each in free if each.is_open and each.status not in _WAITS and not each.wakes]
+        # Somebody moves the others just now, or they wait for an event as well: it may be under way to them
+        # as a job, and the jobs of an instance are done in their order.
+        for instance_id in due.keys() - {each.id for each in walking}:
             ledger.order(order(instance_id, due[instance_id]))
-        await _walk_all(ledger, [each for each in free if each.is_open and each.status not in _WAITS])
+        await _walk_all(ledger, walking)
         await ledger.flush()
     return len(due)
 

@@ -253,16 +253,20 @@ async def _holding(
         found = []
         for key in own:
             customer_id = owners.get(key)
-            records = at_hand(
-                present.of(customer_id, [key]),
-                names,
-                _event(*key, moment),
-                customer_id,
-                now=now,
-                company=workshop.company,
-                beside=Beside(settings=active.definition.settings),
-            )
-            if _holds(active, records):
+            try:
+                records = at_hand(
+                    present.of(customer_id, [key]),
+                    names,
+                    _event(*key, moment),
+                    customer_id,
+                    now=now,
+                    company=workshop.company,
+                    beside=Beside(settings=active.definition.settings),
+                )
+                holds = _holds(active, records)
+            except Exception:  # noqa: BLE001 - it shows again where it would start, and is noted there
+                holds = True
+            if holds:
                 found.append(key[1])
         yield found
 
