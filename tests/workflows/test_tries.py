@@ -284,18 +284,31 @@ async def test_a_start_that_heals_is_made_once_and_within_what_its_tick_may_star
     assert len(await floor.instances("key")) == 4
 
 
+async def test_a_record_whose_condition_breaks_keeps_no_other_record_waiting(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows whether it holds: it is asked again where the instance would start, and noted there."""
+    await floor.enable(CLOCK)
+
+    def broken(_: Any, __: Any) -> bool:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(ticks, "_holds", broken)
+    assert await ticked(floor, 70) == 1
+
+
 async def test_a_tick_that_breaks_keeps_no_other_workflow_waiting(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await floor.enable(CLOCK.replace("name: clock", "name: first").replace("note,", "note_,"))
-    holds = ticks._holds
+    narrowed = ticks.sieve.narrowed
 
-    def broken(active: Any, records: Any) -> bool:
-        if active.definition.name == "first":
+    def broken(definition: Any, *more: Any) -> Any:
+        if definition.name == "first":
             raise ZeroDivisionError
-        return holds(active, records)
+        return narrowed(definition, *more)
 
-    monkeypatch.setattr(ticks, "_holds", broken)
+    monkeypatch.setattr(ticks.sieve, "narrowed", broken)
     assert await ticked(floor, 70) == 1
-    monkeypatch.setattr(ticks, "_holds", holds)
+    monkeypatch.setattr(ticks.sieve, "narrowed", narrowed)
     assert await ticks.tick(floor.workshop) == 1, "its own is gone through again"
