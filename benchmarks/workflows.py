@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -127,8 +127,7 @@ async def _workshop(url: str) -> AsyncIterator[Any]:
 
 
 @contextmanager
-def _workers(url: str, number: int, kind: str = "workflows") -> Iterator[None]:
-    words = [sys.executable, "-m", "benchmarks.workflows", "--worker", url, kind]
+def _running(words: list[str | Path], number: int) -> Iterator[None]:
     running = [subprocess.Popen(words) for _ in range(number)]
     try:
         yield
@@ -137,6 +136,10 @@ def _workers(url: str, number: int, kind: str = "workflows") -> Iterator[None]:
             process.terminate()
         for process in running:
             process.wait()
+
+
+def _workers(url: str, number: int, kind: str = "workflows") -> AbstractContextManager[None]:
+    return _running([sys.executable, "-m", "benchmarks.workflows", "--worker", url, kind], number)
 
 
 @asynccontextmanager
@@ -278,7 +281,7 @@ async def steps(server_url: str, small: bool) -> dict[str, Any]:
 
 async def _queued(python: Path, url: str, pool: "Pool", done: int, number: int) -> float:
     """Chains a second of PgQueuer with two workers; ``done``: how many there are by now."""
-    with _pgqueuer_workers(python, url, 2):
+    with _running([python, PGQUEUER, url, "work"], 2):
         _pgqueuer(python, url, "queue", str(done), str(done))
         await _until(pool, QUEUED, done + 1)
         _pgqueuer(python, url, "queue", str(done + 1), str(done + number))
@@ -289,18 +292,6 @@ async def _queued(python: Path, url: str, pool: "Pool", done: int, number: int) 
 
 def _pgqueuer(python: Path, url: str, *words: str) -> None:
     subprocess.run([python, PGQUEUER, url, *words], check=True)
-
-
-@contextmanager
-def _pgqueuer_workers(python: Path, url: str, number: int) -> Iterator[None]:
-    running = [subprocess.Popen([python, PGQUEUER, url, "work"]) for _ in range(number)]
-    try:
-        yield
-    finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.wait()
 
 
 async def storm(server_url: str, small: bool) -> dict[str, Any]:

@@ -127,7 +127,7 @@ async def test_a_kill_between_the_steps_of_a_walk_loses_and_doubles_nothing(
     assert len(await tasks(floor)) == 6
     assert await floor.take() == []
     with monkeypatch.context() as patch:
-        patch.setattr(dues, "onward", broken)
+        patch.setattr(walk, "onward", broken)
         assert await dues.sweep(floor.workshop) == 2
     [first, second] = await floor.take()
     with monkeypatch.context() as patch:

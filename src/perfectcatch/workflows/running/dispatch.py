@@ -10,7 +10,6 @@ far as nothing reaches outside. An event that cannot be decided about is set asi
 few around what is wrong are left, and these are dealt with one by one. So nobody is kept waiting.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Final
 
 import structlog
 
-from perfectcatch.errors import Retry, Undecidable
+from perfectcatch.errors import Retry
 from perfectcatch.model.workflow import Definition, Earlier, Verdict
 from perfectcatch.store import events, state
 from perfectcatch.store.events import Event, Place
@@ -33,13 +32,12 @@ from perfectcatch.workflows.running.catalogue import Active
 from perfectcatch.workflows.running.ledger import Ledger, NotTogether
 from perfectcatch.workflows.running.starting import born, key_of
 from perfectcatch.workflows.running.trying import carefully, occasion_of, wanted_by
-from perfectcatch.workflows.running.walk import Walk, fails, is_ours, onward
+from perfectcatch.workflows.running.walk import Walk, all_onward, is_ours
 from perfectcatch.workflows.running.workshop import Workshop, order
 
 PLACE: Final = "workflows_place"
 BATCH: Final = 250
 _FEW: Final = 8  # events that are dealt with one by one sooner than halved once more
-_BREATH: Final = 10  # instances between which the process looks after everything else it does
 
 log = structlog.get_logger(__name__)
 
@@ -255,16 +253,10 @@ async def _walk_all(
         names,
         [(instance, each.event, each.definition.settings) for each, instance in walking],
     )
-    for number, ((each, instance), records) in enumerate(zip(walking, found, strict=True), 1):
-        walk = Walk(ledger, instance, each.definition, records, ledger.now)
-        try:
-            if await onward(walk) is not None:
-                instance.next_action_at = None
-                ledger.order(order(instance.id, instance.priority))
-        except Undecidable as error:
-            fails(walk, str(error), attempts=1)
-        if number % _BREATH == 0:
-            await asyncio.sleep(0)
+    await all_onward(
+        Walk(ledger, instance, each.definition, records, ledger.now)
+        for (each, instance), records in zip(walking, found, strict=True)
+    )
 
 
 def _as_earlier(instance: Instance) -> Earlier:

@@ -4,23 +4,21 @@ The timers are taken, the walks written and the jobs for what is left to do orde
 that fails for one, nothing of it is kept and each of them becomes a job of its own.
 """
 
-import asyncio
 from typing import Final
 
 import structlog
 
-from perfectcatch.errors import Retry, Undecidable
+from perfectcatch.errors import Retry
 from perfectcatch.store.pool import transaction
 from perfectcatch.store.workflows import instances
 from perfectcatch.store.workflows.instances import Instance
 from perfectcatch.workflows import bundle
 from perfectcatch.workflows.running import hand
 from perfectcatch.workflows.running.ledger import Ledger
-from perfectcatch.workflows.running.walk import Walk, fails, onward
+from perfectcatch.workflows.running.walk import Walk, all_onward
 from perfectcatch.workflows.running.workshop import Workshop, order
 
 BATCH: Final = 250
-_BREATH: Final = 10  # instances between which the process looks after everything else it does
 _WAITS: Final = (instances.QUEUED, instances.PAUSED, instances.FAILED)
 
 log = structlog.get_logger(__name__)
@@ -52,20 +50,9 @@ async def _together(workshop: Workshop, limit: int) -> int:
         # as a job, and the jobs of an instance are done in their order.
         for instance_id in due.keys() - {each.id for each in walking}:
             ledger.order(order(instance_id, due[instance_id]))
-        await _walk_all(ledger, walking)
+        await all_onward(await _walks(ledger, walking))
         await ledger.flush()
     return len(due)
-
-
-async def _walk_all(ledger: Ledger, due: list[Instance]) -> None:
-    for number, walk in enumerate(await _walks(ledger, due), 1):
-        try:
-            if await onward(walk) is not None:
-                ledger.order(order(walk.instance.id, walk.instance.priority))
-        except Undecidable as error:
-            fails(walk, str(error), attempts=1)
-        if number % _BREATH == 0:
-            await asyncio.sleep(0)
 
 
 async def _walks(ledger: Ledger, due: list[Instance]) -> list[Walk]:

@@ -5,6 +5,8 @@ or not at all. It ends where the instance waits, or has ended, or comes to a ste
 one is begun and finished by ``advance``, with a commit before and after, on records that are read anew.
 """
 
+import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -33,8 +35,10 @@ from perfectcatch.workflows import decisions
 from perfectcatch.workflows.records import Records
 from perfectcatch.workflows.running.acting import Acting, Done, Later, act
 from perfectcatch.workflows.running.ledger import STOPPED, Ledger, NotTogether
+from perfectcatch.workflows.running.workshop import order
 
 HOPS: Final = 200  # steps in a row that wait for nothing are a loop
+_BREATH: Final = 10  # instances between which the process looks after everything else it does
 _OURS: Final = (Task, Approval)
 _NOTED: Final = (Post, Crm, Write, Request)  # in shadow mode nothing is done
 
@@ -91,6 +95,18 @@ async def onward(walk: Walk) -> Step | None:
         if over:
             return None
     raise Undecidable(f"{HOPS} steps without a wait or an effect: {walk.definition.name} goes in a circle.")
+
+
+async def all_onward(walks: Iterable[Walk]) -> None:
+    """Each walks as far as nothing reaches outside; what is left to do becomes a job."""
+    for number, walk in enumerate(walks, 1):
+        try:
+            if await onward(walk) is not None:
+                walk.ledger.order(order(walk.instance.id, walk.instance.priority))
+        except Undecidable as error:
+            fails(walk, str(error), attempts=1)
+        if number % _BREATH == 0:
+            await asyncio.sleep(0)
 
 
 def _passes(walk: Walk, seen: Go | End) -> bool:
