@@ -102,6 +102,14 @@ async def test_a_late_401_does_not_drop_the_newer_token(client: Client, lab: Lab
     assert len(lab.token_calls) == 2
 
 
+async def test_answers_that_come_after_a_later_refusal_still_prove_a_token(client: Client) -> None:
+    tokens = client._transport.tokens
+    for _ in range(5):
+        ended = await tokens.get()
+        assert tokens.invalidate(ended)  # a call that was sent later was refused, and answered first
+        tokens.accepted(ended)
+
+
 @pytest.mark.parametrize("answer", [INVALID, says(b"no", 401), refused(403)])
 async def test_refused_credentials_ask_a_person(client: Client, lab: Lab, answer: object) -> None:
     lab.token_otherwise = answer  # type: ignore[assignment]

@@ -32,7 +32,7 @@ USUAL_LIFETIME = 900.0  # what the vendor documents, for an answer that does not
 SHORTEST_LIFETIME = 5.0
 ASSUMED_LIFETIME = 30.0  # of one that says less: it must not make a token call for every call
 FIRST_PAUSE, LONGEST_PAUSE = 60.0, 600.0
-UNPROVEN = 2  # so many new tokens in a row that worked for nothing: the key is wrong, not the token
+UNPROVEN = 3  # so many new tokens in a row that worked for nothing: the key is wrong, not the token
 PER_MINUTE = 10  # token calls, however often tokens end
 _MINUTE = 60.0
 _MARGIN = 1.0  # the vendor counts from when a call came in, which is later than when it was sent
@@ -86,7 +86,8 @@ class Tokens:
         self._token: _Token | None = None
         self._flight: asyncio.Task[_Token] | None = None
         self._fetches: deque[float] = deque()
-        self._unproven = 0
+        # The last that were dropped in a row while no call was answered with one of them.
+        self._unproven: deque[str] = deque(maxlen=UNPROVEN)
         self._refusal: CredentialsRejected | None = None
         self._refused_until = 0.0
         self._pause = 0.0
@@ -119,23 +120,30 @@ class Tokens:
         return (await asyncio.shield(self._flight)).text
 
     def accepted(self, text: str) -> None:
-        """Take note that a call was let in with the token ``text``."""
+        """Take note that a call was let in with the token ``text``.
+
+        That can be known late: the answer to a call that was sent after it, and was refused, may come first.
+        """
         if self._token is not None and self._token.text == text:
-            self._token.proven, self._unproven = True, 0
+            self._token.proven = True
+            self._unproven.clear()
+        elif text in self._unproven:
+            self._unproven.clear()
 
     def invalidate(self, text: str) -> bool:
         """Drop the token ``text`` because the vendor refused it; False when a new one would not help.
 
         A token that has been replaced meanwhile is no news: twenty calls that were refused with the same one
-        renew it once. A token that worked has ended, however soon; of those that never did, two in a row say
+        renew it once. A token that worked has ended, however soon; of those that never did, three in a row say
         that something else is wrong, and one a minute finds out whether it still is.
         """
         token = self._token
         if token is None or token.text != text:
             return True
         if not token.proven:
-            self._unproven += 1
-            if self._unproven >= UNPROVEN and self._fetches[-1] > self._clock.monotonic() - _MINUTE:
+            if text not in self._unproven:
+                self._unproven.append(text)
+            if len(self._unproven) >= UNPROVEN and self._fetches[-1] > self._clock.monotonic() - _MINUTE:
                 return False
         self._token = None
         return True
