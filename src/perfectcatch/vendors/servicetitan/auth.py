@@ -32,7 +32,7 @@ USUAL_LIFETIME = 900.0  # what the vendor documents, for an answer that does not
 SHORTEST_LIFETIME = 5.0
 ASSUMED_LIFETIME = 30.0  # of one that says less: it must not make a token call for every call
 FIRST_PAUSE, LONGEST_PAUSE = 60.0, 600.0
-UNPROVEN = 3  # so many new tokens in a row that worked for nothing: the key is wrong, not the token
+UNPROVEN = 3  # so many new tokens in a row worked for nothing: the key is wrong, not the token
 PER_MINUTE = 10  # token calls, however often tokens end
 _MINUTE = 60.0
 _MARGIN = 1.0  # the vendor counts from when a call came in, which is later than when it was sent
@@ -134,8 +134,8 @@ class Tokens:
         """Drop the token ``text`` because the vendor refused it; False when a new one would not help.
 
         A token that has been replaced meanwhile is no news: twenty calls that were refused with the same one
-        renew it once. A token that worked has ended, however soon; of those that never did, three in a row say
-        that something else is wrong, and one a minute finds out whether it still is.
+        renew it once. A token that worked has ended, however soon; of those that never did, three in a row
+        say that something else is wrong, and one a minute finds out whether it still is.
         """
         token = self._token
         if token is None or token.text != text:
