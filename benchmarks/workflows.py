@@ -331,7 +331,8 @@ async def sleepers(server_url: str, small: bool) -> dict[str, Any]:
             timers = await _one(pool, "select pg_total_relation_size('automation.workflow_timers')") - timers
             beside = await _one(pool, size) - before
             among = await _starts(pool, 2_000_000, 100 if small else 300)
-            async with pool.connection() as connection:
+            # In one transaction: a worker that saw the first alone would put the timers off again.
+            async with pool.connection() as connection, connection.transaction():
                 await connection.execute(
                     "update automation.workflow_timers set due_at = now() where workflow_instance_id in "
                     f"(select workflow_instance_id from automation.workflow_timers order by 1 limit {due})"
