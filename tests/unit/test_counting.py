@@ -40,6 +40,21 @@ async def test_each_tells_of_all_and_a_restart_loses_nothing(tmp_path: Path) -> 
     assert round(whole[f'perfectcatch_http_request_seconds_sum{{route="{ROUTE}"}}'], 3) == 99.311
 
 
+async def test_a_disk_that_takes_nothing_for_a_while_ends_no_process(tmp_path: Path) -> None:
+    place, away = tmp_path / "counts", tmp_path / "away"
+    place.mkdir()
+    clock = FakeClock()
+    tally = Tally((place, "1"))
+    async with tally.told(clock, lambda: 0):
+        await clock.sleep(1.5)
+        place.rename(away)
+        tally.count("GET", ROUTE, 200, 0.01)
+        await clock.sleep(3.0)
+        away.rename(place)
+        await clock.sleep(1.5)
+        assert told(Tally((place, "2")))[f'perfectcatch_http_request_seconds_count{{route="{ROUTE}"}}'] == 1
+
+
 def test_one_process_alone_needs_no_file() -> None:
     alone = Tally()
     alone.count("GET", ROUTE, 200, 0.01)

@@ -1,6 +1,7 @@
 """Connections for calls that somebody waits for, against a server that writes its answers byte by byte."""
 
 import asyncio
+import gc
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,10 +14,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from perfectcatch.errors import VendorUnavailable
+from perfectcatch.gateway.passing.replies import Reply, deliver
 from perfectcatch.kit.http import Http, NotSent, Request, Response
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 WHOLE = 1_000_000
+
+
+async def nobody() -> dict[str, str]:
+    return {"type": "http.disconnect"}
 
 
 class Peer:
@@ -166,6 +172,28 @@ async def test_a_rest_waits_for_its_reader() -> None:
         await response.rest.aclose()
         assert (await get(http, peer)).body == b"ok"
         assert peer.connections == 2
+
+
+async def test_a_rest_that_nobody_reads_gives_its_connection_back() -> None:
+    size = 64 * 1024 * 1024
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size)
+    async with running(Peer(answer, answer, OK, piece=1024 * 1024)) as peer, Http(connections=1) as http:
+        response = await get(http, peer, whole=1024)
+        assert response.rest is not None
+
+        async def gone(message: object) -> None:
+            raise ConnectionResetError
+
+        with pytest.raises(ConnectionResetError):
+            await deliver(Reply(200, (), response.body, response.rest), nobody, gone)
+
+        forgotten = await get(http, peer, whole=1024)
+        assert forgotten.rest is not None
+        del forgotten
+        gc.collect()
+        async with asyncio.timeout(30):
+            assert (await get(http, peer)).body == b"ok"
+    assert peer.connections == 3
 
 
 @pytest.mark.parametrize(
