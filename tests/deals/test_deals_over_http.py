@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from dealer import Dealer
 
 from perfectcatch.connections import open_deals
 from perfectcatch.deals import working
+from perfectcatch.deals.hints import follow
 from perfectcatch.kit.clock import SystemClock
 from perfectcatch.model.webhook import Delivery, Hint
 from perfectcatch.sandbox.gohighlevel.server import LOCATION, PRIVATE_TOKEN, VENDOR, Fault, Vendor, make_app
@@ -86,6 +88,30 @@ async def test_a_deal_goes_its_way_over_http(deals_pool: Pool, fault: str | None
         if fault is None:
             per_move = calls[-2:]
             assert [each.split()[0] for each in per_move] == ["GET", "PUT"]
+
+
+async def test_a_creation_that_the_vendor_carries_out_too_late_is_closed(deals_pool: Pool) -> None:
+    async with dealing(deals_pool, TENANT + 40) as (dealer, vendor):
+        dealer.deals.rules = replace(dealer.deals.rules, settle_seconds=0.2)
+        vendor.account.rules.one_opportunity = "none"
+        await dealer.begin()
+        vendor.late.seconds = 1_000.0
+        vendor.faults.append(Fault("late", times=1, on="POST /opportunities/"))
+        await dealer.shop.customer(7, createdOn=dealer.deals.clock.now().isoformat())
+        async with asyncio.timeout(60):
+            while True:
+                await dealer.run()
+                if not await dealer.waiting():
+                    break
+        [mine] = vendor.account.opportunities.values()
+        vendor.late.waiting = [(0.0, act) for _, act in vendor.late.waiting]
+        await until(lambda: len(vendor.account.opportunities) == 2)
+        [second] = set(vendor.account.opportunities) - {mine["id"]}
+        hint = Delivery(event_type="OpportunityCreate", event_id=None, hints=(Hint("opportunity", second),))
+        await inbox.receive(deals_pool, dealer.deals.tenant_id, "ghl", hint, {}, b"{}")
+        await follow(dealer.deals)
+        await dealer.run()
+        assert stage(vendor) == [("SALES / New Lead", "open"), ("SALES / New Lead", "abandoned")]
 
 
 async def test_events_and_people_are_heard_while_it_runs(deals_pool: Pool) -> None:

@@ -8,6 +8,7 @@ import pytest
 from office import Office, open_office
 
 from deals.dealer import Dealer
+from deals.memory_crm import pipeline
 from perfectcatch.kit.clock import FakeClock
 from perfectcatch.model.crm import ContactChange
 from perfectcatch.store.pool import Pool
@@ -35,6 +36,8 @@ async def dealing(filled: str) -> AsyncIterator[tuple[Office, Dealer]]:
 async def test_without_a_crm(office: Office) -> None:
     await office.get("/ghl/pipelines", 409)
     await office.get("/ghl/sync/status", 409)
+    await office.get("/ghl/business-units", 409)
+    await office.send("PUT", "/ghl/business-units/2/pipeline", {"pipeline": "SALES"}, 409)
     await office.send("POST", "/ghl/sync/trigger", {}, 409)
     assert (await office.get("/ghl/opportunities"))["data"] == []
     assert (await office.get("/health/ghl"))["state"] == "not configured"
@@ -104,3 +107,36 @@ async def test_people_say_which_contact_it_is_and_whose_value_stands(dealing: tu
     await dealer.run()
     assert dealer.places() == [("SALES / New Lead", "open")]
     assert len((await office.get("/ghl/conflicts?everything=true"))["data"]) == 1
+
+
+async def test_a_business_unit_uses_the_pipeline_that_a_person_says(dealing: tuple[Office, Dealer]) -> None:
+    office, dealer = dealing
+    own = pipeline("p5", "Pools", ["New Lead", "Appointment Scheduled", "Job Sold"])
+    dealer.crm.all_pipelines += [own, pipeline("p6", "Odd", ["One", "Two"])]
+    await dealer.begin()
+    for unit, name in ((2, "Pools Denver"), (3, "Plumbing")):
+        await dealer.unit(unit, name)
+    await dealer.shop.customer(7)
+    await dealer.shop.job(70, 7, dealer.now, businessUnitId=2)
+    await dealer.visit(71, 70, 7, dealer.now)
+    await dealer.run()
+    assert dealer.places() == [("SALES / Appointment Scheduled", "open")]
+    unit = {"business_unit_id": 2, "name": "Pools Denver"}
+    path = "/ghl/business-units/2/pipeline"
+    for wrong, status in (("Nothing", 422), ("Odd", 422), ("", 422), (7, 422)):
+        await office.send("PUT", path, {"pipeline": wrong}, status)
+    await office.send("PUT", path, {}, 422)
+    await office.send("PUT", "/ghl/business-units/99/pipeline", {"pipeline": "Pools"}, 404)
+    told = await office.send("PUT", path, {"pipeline": "pools"})
+    assert told == unit | {"ghl_pipeline_id": "p5", "pipeline_name": "Pools", "customers": 1}
+    assert (await office.send("PUT", path, {"pipeline": "p5"}))["customers"] == 0
+    await dealer.run()
+    assert dealer.places() == [("Pools / Appointment Scheduled", "open")]
+    listed = (await office.get("/ghl/business-units"))["data"]
+    assert [(each["name"], each["pipeline_name"]) for each in listed] == [
+        ("Plumbing", None), ("Pools Denver", "Pools"),
+    ]  # fmt: skip
+    told = await office.send("PUT", path, {"pipeline": None})
+    assert told == unit | {"ghl_pipeline_id": None, "pipeline_name": None, "customers": 1}
+    await dealer.run()
+    assert dealer.places() == [("SALES / Appointment Scheduled", "open")]

@@ -12,6 +12,7 @@ from perfectcatch.cli.running import run_command
 if TYPE_CHECKING:
     from perfectcatch.deals.checking import Checked
     from perfectcatch.deals.desk import Deals
+    from perfectcatch.deals.units import Chosen
 
 app = typer.Typer(help="The CRM: read it, write deals there, check it.", no_args_is_help=True)
 
@@ -43,6 +44,75 @@ def check(
 ) -> None:
     """Compare stages, fields and permissions with what deals need, and every opportunity with our records."""
     run_command(_check(repair=repair))
+
+
+@app.command()
+def pipelines() -> None:
+    """List pipelines and stages of the account, and which pipeline each business unit uses."""
+    run_command(_pipelines())
+
+
+@app.command()
+def pipeline_of(
+    business_unit: Annotated[str, typer.Argument(help="Its id or its name.")],
+    pipeline: Annotated[str | None, typer.Argument(help="The id or the name of a pipeline.")] = None,
+    *,
+    everybodys: Annotated[
+        bool, typer.Option("--everybodys", help="Use SALES and INSTALL again, as without any.")
+    ] = False,
+) -> None:
+    """Say which pipeline the deals of a business unit use; they move there."""
+    if (pipeline is None) is not everybodys:
+        raise typer.BadParameter("Give a pipeline, or --everybodys.")
+    run_command(_pipeline_of(business_unit, pipeline))
+
+
+async def _pipelines() -> None:
+    from perfectcatch.deals.units import chosen, missing, shown
+
+    async with _deals() as deals:
+        stages = await deals.stages()
+        units = [_as_row(each) for each in await chosen(deals)]
+    lines, lacking = shown(stages), missing(stages)
+    if Output.json:
+        result({"pipelines": lines, "missing": lacking, "business_units": units})
+        return
+    rows = [
+        {
+            "pipeline": each["name"],
+            "stage": stage["name"],
+            "stands_for": stage["stands_for"],
+            "id": stage["id"],
+        }
+        for each in lines
+        for stage in each["stages"]
+    ]
+    table(rows, {"pipeline": "pipeline", "stage": "stage", "stands_for": "stands for", "id": "id of stage"})
+    say("")
+    table(units, {name: name.replace("_", " ") for name in ("business_unit_id", "name", "pipeline_name")})
+    if lacking:
+        say(f"No stage stands for {', '.join(lacking)}.")
+
+
+async def _pipeline_of(unit: str, pipeline: str | None) -> None:
+    from perfectcatch.deals.units import choose
+
+    async with _deals() as deals:
+        told = await choose(deals, unit, pipeline)
+    if Output.json:
+        result(_as_row(told) | {"customers": told.customers})
+        return
+    uses = f"the pipeline {told.pipeline_name}" if told.pipeline_id else "the pipelines of everybody"
+    say(f"Deals of {told.name} use {uses}; those of {told.customers} customers are looked at.")
+
+
+def _as_row(unit: "Chosen") -> dict[str, Any]:
+    return {
+        "business_unit_id": unit.st_id,
+        "name": unit.name,
+        "ghl_pipeline_id": unit.pipeline_id,
+        "pipeline_name": unit.pipeline_name,
+    }
 
 
 async def _pull(what: str, *, new: bool) -> None:

@@ -32,16 +32,23 @@ async def in_time(call: Awaitable[Made], what: str) -> Made:
         ) from None
 
 
+def shown_at(deals: Deals, over_at: datetime) -> datetime:
+    """When every search shows what was created before ``over_at``."""
+    return over_at + timedelta(seconds=deals.rules.settle_seconds)
+
+
 def left(deals: Deals, over_at: datetime) -> float:
     """Seconds until what was created before ``over_at`` is shown by every search; ask before looking."""
-    settle = timedelta(seconds=deals.rules.settle_seconds)
-    return (over_at + settle - deals.clock.now()).total_seconds()
+    return (shown_at(deals, over_at) - deals.clock.now()).total_seconds()
 
 
-def wait_for(seconds: float, what: str) -> None:
-    """Raise Retry where it is too early to say that nothing was created."""
+def wait_for(seconds: float, what: str, *, meanwhile: bool = True) -> None:
+    """Raise Retry where it is too early to say that nothing was created.
+
+    ``meanwhile``: look before the time is over.
+    """
     if seconds > 0:
         raise Retry(
             f"{what} may just have been created: it is looked for again in a moment.",
-            after_seconds=min(seconds, _LOOK_SECONDS),
+            after_seconds=min(seconds, _LOOK_SECONDS) if meanwhile else seconds,
         )

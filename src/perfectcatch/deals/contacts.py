@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn
 
-from perfectcatch.deals.attempts import deadline, in_time, left, wait_for
+from perfectcatch.deals.attempts import deadline, in_time, left, shown_at, wait_for
 from perfectcatch.deals.deciding import (
     CUSTOMER_FIELD,
     Texts,
@@ -13,6 +13,7 @@ from perfectcatch.deals.deciding import (
     digits,
 )
 from perfectcatch.deals.desk import Account, Deals
+from perfectcatch.deals.everybody import read_contacts
 from perfectcatch.deals.mapping import plain
 from perfectcatch.errors import AskPerson, NotFound, PerfectCatchError, Retry, VendorRefused
 from perfectcatch.model.crm import AlreadyThere, Contact, ContactChange
@@ -236,24 +237,31 @@ async def _created(deals: Deals, account: Account, facts: Facts, pending: Link) 
     """What a creation of unknown outcome has made, by the number that we wrote into it.
 
     It is searched for by that number, and by the address and telephone that were sent, whatever the customer
-    has now. Where the CRM cannot search for a number, all contacts are read.
+    has now. Where the CRM cannot search for a number, all contacts are read, once the creation is over.
     """
     field_id = account.of_contacts.get(CUSTOMER_FIELD)
-    if field_id is None:
+    if field_id is None or pending.creating_at is None:
         return None
     sent = pending.pending or texts_of(facts.customer)
     found = [
         *(await deals.crm.contacts_like(email=sent["email"]) if sent.get("email") else ()),
         *(await deals.crm.contacts_like(phone=sent["phone"]) if sent.get("phone") else ()),
     ]
-    try:
-        for st_id in facts.family:
-            found += await deals.crm.contacts_with(field_id, str(st_id))
-    except VendorRefused:
-        async for page in deals.crm.contact_pages():
-            found += [each for each in page.records if isinstance(each, Contact)]
+    if deals.finds_fields:
+        try:
+            for st_id in facts.family:
+                found += await deals.crm.contacts_with(field_id, str(st_id))
+        except VendorRefused:
+            deals.finds_fields = False
     ours = {each.id: each for each in found if _number(each, account) in facts.family}
-    return Found(contact=ours[min(ours)], reason="created") if ours else None
+    if ours:
+        return Found(contact=ours[min(ours)], reason="created")
+    if deals.finds_fields:
+        return None
+    wait_for(left(deals, pending.creating_at), "A contact", meanwhile=False)
+    await read_contacts(deals, account, since=shown_at(deals, pending.creating_at))
+    there = await _by_field(deals, account, facts)
+    return replace(there, reason="created") if there is not None else None
 
 
 def _number(contact: Contact, account: Account) -> int | None:

@@ -288,6 +288,11 @@ def digits(phone: str | None) -> str:
     return "".join(each for each in phone or "" if each.isdigit())[-10:]
 
 
+def is_blank(marks: Marks) -> bool:
+    """Whether a deal has no opportunity, awaits none, and nobody deleted one of it."""
+    return marks.opportunity_id is None and marks.creating_at is None and GONE not in marks.conceded
+
+
 def showing(marks: Mapping[str, Marks]) -> tuple[set[str], set[str]]:
     """Deals that have an opportunity, and those whose opportunity a person deleted."""
     own = {key for key, mark in marks.items() if mark.opportunity_id is not None}

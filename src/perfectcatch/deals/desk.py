@@ -58,6 +58,7 @@ class Deals:
     enabled: bool = True
     location_id: str = ""  # the account's own id there; "" where it has none
     tally: Counts = field(default_factory=Counts)  # what was written since the last line of the log
+    finds_fields: bool = True  # contacts can be searched by a custom field; tried anew with the account
     _known: Account | None = None
     _read_at: float = 0.0
     _is_home: bool = False
@@ -106,6 +107,7 @@ class Deals:
 
     async def _read(self) -> Account:
         await self.at_home()
+        self.finds_fields = True
         rows = await kept.load(self.pool, self.tenant_id)
         stages = discover(await self.crm.pipelines(), self.rules, map(known, rows))
         if self.enabled:

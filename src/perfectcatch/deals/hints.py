@@ -4,6 +4,7 @@ from typing import Final
 
 import structlog
 
+from perfectcatch.deals.deciding import DEAL_FIELD
 from perfectcatch.deals.desk import Account, Deals
 from perfectcatch.errors import NotFound, PerfectCatchError
 from perfectcatch.model.crm import Contact, Opportunity
@@ -72,6 +73,12 @@ async def take(
         if owner is not None:
             mark = Mark(customer_id=owner.customer_id, reason="crm_changed", looks=True)
             await queue.want(connection, deals.tenant_id, [mark])
+        elif change == "created" or _deal(record, account) is not None:
+            # It may be the second one of a deal: a creation of ours that was carried out too late.
+            contact = record.contact_id
+            owners = (await links.owners_of(deals.pool, deals.tenant_id, [contact])).get(contact, [])
+            marks = [Mark(customer_id=each, reason="crm_new", looks=True) for each in owners]
+            await queue.want(connection, deals.tenant_id, marks)
     return change
 
 
@@ -87,6 +94,11 @@ async def gone(deals: Deals, kind: str, its_id: str) -> None:
             owners = [marks.customer_id for marks in found.values()]
         marks = [Mark(customer_id=each, reason="crm_gone", looks=True) for each in owners]
         await queue.want(connection, deals.tenant_id, marks)
+
+
+def _deal(opportunity: Opportunity, account: Account) -> str | None:
+    said = opportunity.custom.get(account.of_opportunities.get(DEAL_FIELD, ""))
+    return str(said) if said else None
 
 
 def _number(contact: Contact, account: Account) -> int | None:

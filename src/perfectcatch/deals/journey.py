@@ -45,8 +45,8 @@ def sharing(
 
     ``own``: deals with an opportunity, which keep it. ``gone``: those whose opportunity a person deleted, who
     does not want it back. What has none shares one, under the name ``shared``: the one that is there, or that
-    of the deal that matters least. Gives what is written, the names of those that are not shown, and whose
-    opportunity becomes the shared one.
+    of the deal that matters least, unless a person deleted the shared one. Gives what is written, the names
+    of those that are not shown, and whose opportunity becomes the shared one.
     """
     have = [each for each in asked if each.key in own or each.key in gone]
     without = [each for each in asked if each.key not in own and each.key not in gone]
@@ -54,7 +54,7 @@ def sharing(
         return tuple(have), (), None
     yielding: str | None = None
     shown = [each for each in have if each.key in own]
-    if shared not in own and shown:
+    if shared not in own and shared not in gone and shown:
         least = min(shown, key=_rank)
         have.remove(least)
         without.append(least)

@@ -13,9 +13,10 @@ from perfectcatch.deals.contacts import Deleted, contact_of
 from perfectcatch.deals.desk import Deals
 from perfectcatch.deals.journey import one_of, sharing, wanted
 from perfectcatch.deals.seeing import present
+from perfectcatch.deals.twins import close_twins
 from perfectcatch.deals.visit import ABANDONED, Placed, Visit, mark_customer
 from perfectcatch.deals.writing import abandon, create, gone, note, write
-from perfectcatch.errors import AskPerson, VendorRefused
+from perfectcatch.errors import AskPerson, NotFound, VendorRefused
 from perfectcatch.model.deals import Facts, Marks, Wanted
 from perfectcatch.store.deals import facts, rows
 from perfectcatch.store.deals.turns import turn
@@ -71,6 +72,8 @@ async def _place(deals: Deals, known: Facts, *, looks: bool, late: bool, event_i
         placed=placed,
     )
     await _all(visit, asked, marks)
+    if looks:
+        await close_twins(visit)
     await mark_customer(visit)
     if placed.refusals:
         raise VendorRefused(placed.refusals[0], status=422, cause="The CRM refused a part of it.")
@@ -129,15 +132,15 @@ async def _adopt(
     """Opportunities whose deal is no more go on as those of deals that have none: a lead becomes its job.
 
     One that may just have been created goes on as well, with what it is known by. What several deals shared
-    goes on as the one that it showed.
+    goes on as the one that it showed. A deal of which the account took none, and no more is known, has none.
     """
-    without = [each for each in asked if each.key not in marks]
+    without = [each for each in asked if each.key not in marks or deciding.is_blank(marks[each.key])]
     for old in orphans[: len(without)]:
         heir = one_of(without) if old == _shared_key(visit.facts) else without[0]
         without.remove(heir)
         new = heir.key
         async with transaction(visit.deals.pool) as connection:
-            await rows.rename(connection, visit.deals.tenant_id, old, new)
+            await rows.rename(connection, visit.deals.tenant_id, old, new, instead=new in marks)
         marks[new] = replace(marks.pop(old), deal=new)
 
 
@@ -147,6 +150,15 @@ async def _carefully(visit: Visit, want: Wanted, mark: Marks | None, beside: Seq
         await _one(visit, want, mark or Marks(deal=want.key, customer_id=visit.facts.customer.st_id), beside)
     except VendorRefused as error:
         visit.placed.refusals.append(f"{want.name}: {error}")
+
+
+async def _is_there(visit: Visit, contact_id: str) -> bool:
+    """Whether the contact is there still that an opportunity was moved to: it did not go with it then."""
+    try:
+        await visit.deals.crm.contact(contact_id)
+    except NotFound:
+        return False
+    return True
 
 
 async def _one(visit: Visit, want: Wanted, marks: Marks, beside: Sequence[str]) -> None:
@@ -167,7 +179,7 @@ async def _one(visit: Visit, want: Wanted, marks: Marks, beside: Sequence[str]) 
         return
     seen = await present(visit, marks, said)
     if seen is None and marks.opportunity_id is not None:
-        if marks.contact_id in (None, visit.contact_id):
+        if marks.contact_id in (None, visit.contact_id) or await _is_there(visit, marks.contact_id):
             await gone(visit, marks, said)
             return
         # It went with its contact, and the customer has another one by now.

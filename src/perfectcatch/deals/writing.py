@@ -61,6 +61,11 @@ async def _existing(visit: Visit, marks: Marks, error: AlreadyThere) -> Marks:
         error.existing_id
     )
     if owner is not None and owner.deal != marks.deal:
+        if owner.customer_id in visit.facts.family and owner.written.get(deciding.STATUS) == ABANDONED:
+            # The records that it stood for are gone, and it was closed: it goes on as this deal's.
+            async with transaction(deals.pool) as connection:
+                await rows.forget(connection, deals.tenant_id, error.existing_id)
+            return replace(marks, opportunity_id=error.existing_id, written=owner.written, pending=None)
         await _put(visit, replace(marks, pending=None, creating_at=None))  # nothing was created
         if deals.rules.one_a_contact == "never" or owner.customer_id not in visit.facts.family:
             raise VendorRefused(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from perfectcatch.deals import persons, schedule
+from perfectcatch.deals import persons, schedule, units
 from perfectcatch.deals.desk import Deals
 from perfectcatch.deals.working import one
 from perfectcatch.gateway import answers
@@ -15,7 +15,6 @@ from perfectcatch.gateway.access import Scope, scoped
 from perfectcatch.gateway.context import gateway_of
 from perfectcatch.gateway.messages import After, Limit, RowId, Sort, Text, caller_of
 from perfectcatch.gateway.problems import Denied
-from perfectcatch.model.deals import Step
 from perfectcatch.store.deals import lists as crm_lists
 from perfectcatch.store.messages import lists
 from perfectcatch.store.messages.lists import Wanted
@@ -54,27 +53,29 @@ async def _page(request: Request, table: str, wanted: Wanted) -> Response:
 )  # fmt: skip
 async def pipelines(request: Request) -> Response:
     """As the account has them, at most ten minutes old."""
-    deals = deals_of(request)
-    stages = await deals.stages()
-    steps = {spot.stage.id: step.value for step, spot in stages.spots.items()}
-    data = [
-        {
-            "id": each.id,
-            "name": each.name,
-            "stages": [
-                {
-                    "id": stage.id,
-                    "name": stage.name,
-                    "position": stage.position,
-                    "stands_for": steps.get(stage.id),
-                }
-                for stage in each.stages
-            ],
-        }
-        for each in stages.pipelines
-    ]
-    missing = [step.value for step in Step if step not in stages.spots]
-    return answers.json({"data": data, "missing": missing}, answers.live(gateway_of(request)))
+    stages = await deals_of(request).stages()
+    told = {"data": units.shown(stages), "missing": units.missing(stages)}
+    return answers.json(told, answers.live(gateway_of(request)))
+
+
+@router.get(
+    "/business-units", summary="Which pipeline the deals of each business unit use.",
+    response_model=models.Units, **scoped(Scope.READ, 409, 502),
+)  # fmt: skip
+async def business_units(request: Request) -> Response:
+    """Without one they use SALES and INSTALL."""
+    rows = [models.of_unit(each) for each in await units.chosen(deals_of(request))]
+    return answers.json({"data": rows}, answers.live(gateway_of(request)))
+
+
+@router.put(
+    "/business-units/{unit_id}/pipeline", summary="Say which pipeline the deals of a business unit use.",
+    response_model=models.UnitChosen, **scoped(Scope.WRITE, 404, 409, 502),
+)  # fmt: skip
+async def choose_pipeline(request: Request, unit_id: RowId, asked: models.Choose) -> Response:
+    """By id or name, as the account has it; null goes back to those of everybody. Its deals move."""
+    told = await units.choose(deals_of(request), str(unit_id), asked.pipeline)
+    return answers.json({**models.of_unit(told), "customers": told.customers})
 
 
 @router.get(

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from perfectcatch.deals.units import Chosen
 from perfectcatch.gateway.models import Asked, Dollars, Told
 from perfectcatch.store.reading.fields import BIGGEST
 
@@ -167,6 +168,37 @@ class Pipelines(Told):
     missing: list[str] = Field(description="Steps that no stage stands for.")
 
 
+class Unit(Told):
+    """A business unit and the pipeline that its deals use; null: those of everybody."""
+
+    business_unit_id: int
+    name: str
+    ghl_pipeline_id: str | None
+    pipeline_name: str | None
+
+
+class Units(Told):
+    """Every business unit."""
+
+    data: list[Unit]
+
+
+class UnitChosen(Unit):
+    """It is set; ``customers``: how many customers' deals are looked at because of it."""
+
+    customers: int
+
+
+def of_unit(chosen: Chosen) -> dict[str, Any]:
+    """A business unit as it is told."""
+    return {
+        "business_unit_id": chosen.st_id,
+        "name": chosen.name,
+        "ghl_pipeline_id": chosen.pipeline_id,
+        "pipeline_name": chosen.pipeline_name,
+    }
+
+
 class Waiting(Told):
     """What waits to be written."""
 
@@ -248,6 +280,12 @@ class Triggered(Told):
 
     what: str
     asked: bool
+
+
+class Choose(Asked):
+    """Which pipeline to use."""
+
+    pipeline: CrmId | None = Field(description="Its id or its name; null: those of everybody.")
 
 
 class Move(Asked):

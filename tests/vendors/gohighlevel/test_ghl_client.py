@@ -27,7 +27,7 @@ from perfectcatch.vendors.gohighlevel.client import GoHighLevel
 from perfectcatch.vendors.gohighlevel.operations import CREATE_CONTACT, UPDATE_CONTACT, WRITE_CONTACTS
 from perfectcatch.vendors.gohighlevel.reading import contact_of, money_of, opportunity_of
 from perfectcatch.vendors.gohighlevel.refusals import by_field, refused
-from perfectcatch.vendors.gohighlevel.versions import FIRST
+from perfectcatch.vendors.gohighlevel.versions import FIRST, THIRD
 
 ANN = ContactChange(first_name="Ann", last_name="Lee", email="ann@example.com", phone="+13035550142")
 Act = Callable[[Opened], Coroutine[Any, Any, Any]]
@@ -320,6 +320,22 @@ async def test_a_search_that_is_behind_is_made_up_for():
         opened.clock.advance(6)
         assert len(await opened.crm.opportunities_of(ann.id)) == 1
         assert [each.id for each in await opened.crm.contacts_like(email="ann@example.com")] == [ann.id]
+
+
+async def test_of_a_contact_with_very_many_opportunities_all_are_seen():
+    """Many of them of the same moment, on a page's edge too; where no cursor is given, pages have numbers."""
+    for version in (FIRST, THIRD):
+        async with location(version=version) as opened:
+            account, ann = opened.vendor.account, await opened.crm.create_contact(ANN)
+            account.rules.one_opportunity = "none"
+            pipeline, [stage, *_] = stage_ids(opened.vendor)
+            for number in range(250):
+                opened.clock.advance(0.01 if number % 9 == 0 else 0)
+                body = {"locationId": LOCATION, "contactId": ann.id, "pipelineId": pipeline}
+                account.create_opportunity({**body, "pipelineStageId": stage, "name": "x", "status": "open"})
+            found = await opened.crm.opportunities_of(ann.id)
+            assert {each.id for each in found} == set(account.opportunities)
+            assert opened.calls("GET /opportunities/search") == 3
 
 
 def make(opened: Opened, count: int) -> None:

@@ -13,7 +13,8 @@ POST  /_sandbox/ghl/faults         {kind, share, times, on}: let calls go wrong;
 ====  ===========================  =================================================================
 
 Kinds of faults: ``429``, ``500_before``, ``503``, ``hang_before`` (nothing is done), ``500_after``,
-``hang_after``, ``cut``, ``422_after`` (it is done), ``scope``, ``inactive``. ``on``: part of "METHOD /path".
+``hang_after``, ``cut``, ``422_after`` (it is done), ``late`` (done ``late_seconds`` after a 500),
+``scope``, ``inactive``. ``on``: part of "METHOD /path".
 """
 
 import asyncio
@@ -32,6 +33,7 @@ from perfectcatch.kit.clock import Clock, SystemClock
 from perfectcatch.kit.http import Http
 from perfectcatch.sandbox import chance
 from perfectcatch.sandbox.gohighlevel.account import LOCATION, Account
+from perfectcatch.sandbox.gohighlevel.late import Late
 from perfectcatch.sandbox.gohighlevel.people import People
 from perfectcatch.sandbox.gohighlevel.routes import ROUTES, Call, Handler
 from perfectcatch.sandbox.gohighlevel.shapes import VERSIONS, RefusedError
@@ -42,7 +44,7 @@ __all__ = ["CLIENT_ID", "CLIENT_SECRET", "LOCATION", "PRIVATE_TOKEN", "VENDOR", 
 
 _HANG_SECONDS: Final = 120.0
 _TICK: Final = 0.2
-_AFTER: Final = frozenset({"500_after", "hang_after", "cut", "422_after"})
+_AFTER: Final = frozenset({"500_after", "hang_after", "cut", "422_after", "late"})
 _INTERVAL: Final = 10.0
 
 
@@ -108,12 +110,14 @@ class Vendor:
     faults: list[Fault] = field(default_factory=list)
     calls: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=50_000))
     draw: random.Random = field(init=False)
+    late: Late = field(init=False)
 
     def __post_init__(self) -> None:
         """Make what belongs to it."""
         self.account = Account(clock=self.clock, tell=self.teller.happened, seed=self.seed)
         self.tokens = TokenDesk(self.clock, self.account.location_id)
         self.meter = Meter(self.clock)
+        self.late = Late(self.clock)
         self.people = People(self.account)
         self.draw = random.Random(self.seed)
 
@@ -195,9 +199,11 @@ async def _answered(
         said = msgspec.json.decode(body) if body else None
     except msgspec.MsgspecError:
         raise RefusedError(400, "Unexpected token in JSON") from None
-    status, answer = handler(
-        vendor.account, Call(version, request.match_info.get("id", ""), request.query, said)
-    )
+    asked = Call(version, request.match_info.get("id", ""), request.query, said)
+    if fault is not None and fault.kind == "late":
+        vendor.late.do(lambda: handler(vendor.account, asked))
+        return await _instead(vendor, request, fault, None)
+    status, answer = handler(vendor.account, asked)
     call["id"] = next(
         (each["id"] for name, each in answer.items() if name in ("contact", "opportunity") and each), None
     )
@@ -276,6 +282,7 @@ async def _living(app: web.Application) -> AsyncIterator[None]:
     async def live(http: Http) -> None:
         while True:
             vendor.people.live()
+            vendor.late.catch_up()
             await vendor.teller.bring(http.send)
             await asyncio.sleep(_TICK)
 
@@ -330,6 +337,7 @@ async def _set(request: web.Request) -> web.Response:
         "allow_duplicate_contact": (account.rules, "allow_duplicate_contact"),
         "duplicate_order": (account.rules, "duplicate_order"),
         "one_opportunity": (account.rules, "one_opportunity"),
+        "late_seconds": (vendor.late, "seconds"),
         "active": (vendor.tokens, "active"),
         "token_seconds": (vendor.tokens, "seconds"),
         "burst": (vendor.meter, "burst"),

@@ -12,6 +12,7 @@ from perfectcatch.store.names import (
     CRM_CONTACTS,
     CRM_LOG,
     CRM_OPPORTUNITIES,
+    DEAL_CONFLICTS,
     DEAL_LINKS,
     DEALS,
     SYNC_STATE,
@@ -177,6 +178,27 @@ async def of_contacts(pool: Pool, tenant_id: int, contact_ids: Sequence[str]) ->
             (tenant_id, list(contact_ids)),
         )
         return [row[0] for row in await found.fetchall()]
+
+
+async def open_and_nobodys(
+    pool: Pool, tenant_id: int, contact_ids: Sequence[str], field_id: str
+) -> list[tuple[str, str | None, str | None]]:
+    """Open opportunities of some contacts that are no deal's: id, what that field says, and name.
+
+    What was listed as a second one of a deal is left out: it was dealt with, or waits for a person.
+    """
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            f"select ghl_id, custom_fields->>%(field)s, name from {CRM_OPPORTUNITIES} o"
+            " where tenant_id = %(tenant)s and ghl_contact_id = any(%(contacts)s) and status = 'open'"
+            " and deleted_at is null"
+            f" and not exists (select from {DEALS} d where d.tenant_id = o.tenant_id"
+            " and d.ghl_opportunity_id = o.ghl_id)"
+            f" and not exists (select from {DEAL_CONFLICTS} c where c.tenant_id = o.tenant_id"
+            " and c.field = 'twin' and c.theirs = o.ghl_id) order by id",
+            {"tenant": tenant_id, "contacts": list(contact_ids), "field": field_id},
+        )
+        return await found.fetchall()
 
 
 # The log -----------------------------------------------------------------------------------------

@@ -88,6 +88,13 @@ async def facts_of(pool: Pool, tenant_id: int, entities: Entities, customer_id: 
         )
 
 
+async def survivor(pool: Pool, tenant_id: int, entities: Entities, customer_id: int) -> int:
+    """The customer that stands in the end for ``customer_id``, whose turn is taken; itself if unknown."""
+    async with pool.connection() as connection:
+        family = await _family(connection, tenant_id, entities, customer_id)
+    return family[0] if family else customer_id
+
+
 def _customer(row: Mapping[str, Any]) -> Customer:
     return Customer(**{**row, "name": row["name"] or ""})
 

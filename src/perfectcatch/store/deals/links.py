@@ -113,6 +113,18 @@ async def ask(
     )
 
 
+async def customer_of_match(pool: Pool, tenant_id: int, match_id: int) -> int | None:
+    """Whom an open question is about; None: there is no such open one."""
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            f"select st_customer_id from {DEAL_MATCHES}"
+            " where tenant_id = %s and id = %s and resolved_at is null",
+            (tenant_id, match_id),
+        )
+        row = await found.fetchone()
+    return int(row[0]) if row is not None else None
+
+
 async def answer_match(
     connection: Connection, tenant_id: int, match_id: int, *, decision: str, by: str
 ) -> tuple[int, list[Mapping[str, Any]]] | None:

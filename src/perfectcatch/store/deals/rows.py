@@ -71,8 +71,12 @@ async def put(connection: Connection, tenant_id: int, marks: Marks) -> None:
     )
 
 
-async def rename(connection: Connection, tenant_id: int, deal: str, new: str) -> None:
-    """Let the opportunity of a deal go on as that of another."""
+async def rename(
+    connection: Connection, tenant_id: int, deal: str, new: str, *, instead: bool = False
+) -> None:
+    """Let the opportunity of a deal go on as that of another; ``instead`` of what is kept of that one."""
+    if instead:
+        await connection.execute(f"delete from {DEALS} where tenant_id = %s and deal = %s", (tenant_id, new))
     await connection.execute(
         f"update {DEALS} set deal = %s, updated_at = now() where tenant_id = %s and deal = %s",
         (new, tenant_id, deal),
@@ -139,6 +143,17 @@ async def agree(
         """,
         (decision, tenant_id, deal, list(fields)),
     )
+
+
+async def open_conflict(pool: Pool, tenant_id: int, conflict_id: int) -> tuple[int, str, str | None] | None:
+    """Customer, field, and what the CRM says there; None: there is no such open one."""
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            f"select st_customer_id, field, theirs from {DEAL_CONFLICTS}"
+            " where tenant_id = %s and id = %s and resolved_at is null",
+            (tenant_id, conflict_id),
+        )
+        return await found.fetchone()
 
 
 async def decide_conflict(

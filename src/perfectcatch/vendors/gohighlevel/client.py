@@ -188,16 +188,26 @@ class GoHighLevel:
         return opportunity_of(answer.get("opportunity"))
 
     async def opportunities_of(self, contact_id: str) -> tuple[Opportunity, ...]:
-        """Every opportunity of a contact; like every search it may be seconds behind."""
+        """Every opportunity of a contact, page after page; like every search it may be seconds behind."""
         query = {
             self._version.location: self._location,
             self._version.contact: contact_id,
             "status": "all",
             "limit": str(_OF_ONE_CONTACT),
         }
-        answer = await self._transport.send(rows.OPPORTUNITIES_OF, query=query)
-        found = (opportunity_of(each) for each in listed(answer, "opportunities"))
-        return tuple(each for each in found if each.contact_id == contact_id)
+        found: dict[str, Opportunity] = {}
+        place: dict[str, str] = {}
+        for number in range(1, _MOST_PAGES):
+            answer = await self._transport.send(rows.OPPORTUNITIES_OF, query={**query, **place})
+            page = [opportunity_of(each) for each in listed(answer, "opportunities")]
+            before = len(found)
+            found |= {each.id: each for each in page}
+            if len(page) < _OF_ONE_CONTACT or len(found) >= (total_of(answer) or len(found) + 1):
+                break
+            if len(found) == before:
+                raise VendorLoop(f"{WHO} gave the same page of a contact's opportunities twice.")
+            place = _behind(answer) or {"page": str(number + 1)}
+        return tuple(each for each in found.values() if each.contact_id == contact_id)
 
     async def create_opportunity(self, contact_id: str, change: OpportunityChange) -> Opportunity:
         """Add an opportunity; open, unless the change says otherwise."""
@@ -301,6 +311,13 @@ def _following(answer: Mapping[str, Any], found: Sequence[Any], place: Mapping[s
     if not isinstance(number, int) or number * PAGE >= _WITHOUT_CURSOR:
         raise VendorUnavailable(f"{WHO} gave a page of a search without saying where to go on.")
     return {"page": number + 1}
+
+
+def _behind(answer: Mapping[str, Any]) -> dict[str, str]:
+    """Behind which record the next page of a list begins. One of the two alone repeats the first page."""
+    meta = answer.get("meta")
+    said = {name: meta.get(name) for name in ("startAfter", "startAfterId")} if isinstance(meta, dict) else {}
+    return {name: str(value) for name, value in said.items()} if said and all(said.values()) else {}
 
 
 def _is_alike(contact: Contact, email: str | None, phone: str | None) -> bool:
