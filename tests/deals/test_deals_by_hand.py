@@ -171,6 +171,33 @@ async def test_a_check_finds_and_repairs(dealer: Dealer) -> None:
     assert any("job_sold" in sentence for sentence in lacking.account)
 
 
+async def test_a_check_with_few_requests_says_how_sure_it_is_and_goes_on(dealer: Dealer) -> None:
+    """Three opportunities a page, eleven requests about the account itself."""
+    await dealer.begin()
+    await planned(dealer, *range(7, 28))
+    await dealer.run()
+    found = await check(dealer.deals)
+    assert (found.sure, found.requests) == ("certain: all 21 opportunities were compared", 11 + 6)
+    wrong = [dealer.all()[number] for number in (2, 16)]
+    for each in wrong:
+        dealer.crm.edit(each.id, name="Wrong")
+    seen: list[str] = []
+    for pages, singles in ((3, 1), (3, 1), (1, 3)):
+        before = dealer.crm.calls.copy()
+        found = await check(dealer.deals, requests=11 + 4)
+        asked = dealer.crm.calls - before
+        assert (asked["page"], asked["opportunity"]) == (2 + pages, singles)
+        assert (found.compared, found.opportunities, found.requests) == (3 * pages + singles, 21, 15)
+        assert "with 95 % certainty at most" in found.sure
+        assert found.at_most is not None
+        assert 0 < found.at_most < 1
+        seen += [line["opportunity_id"] for line in found.drift]
+    assert set(seen) == {each.id for each in wrong}
+    assert not (await check(dealer.deals, requests=3)).compared
+    found = await check(dealer.deals, repair=True)
+    assert (found.repaired, found.is_well, found.at_most) == (2, True, 0.0)
+
+
 async def test_what_is_refused_for_long_raises_an_event(dealer: Dealer) -> None:
     await dealer.begin()
     await planned(dealer, 7)

@@ -41,9 +41,17 @@ def push(
 def check(
     *,
     repair: Annotated[bool, typer.Option("--repair", help="Put right what is wrong.")] = False,
+    requests: Annotated[
+        int | None,
+        typer.Option("--requests", help="So many requests at most (1000); more make it surer.", min=1),
+    ] = None,
 ) -> None:
-    """Compare stages, fields and permissions with what deals need, and every opportunity with our records."""
-    run_command(_check(repair=repair))
+    """Compare stages, fields and permissions with what deals need, and opportunities with our records.
+
+    A location whose opportunities are more than that is compared in parts: each check goes on behind the one
+    before, and says how sure it is of the others.
+    """
+    run_command(_check(repair=repair, requests=requests))
 
 
 @app.command()
@@ -136,11 +144,12 @@ async def _push(what: str) -> None:
         say(f"{waiting.refused} customers were refused or wait for a person: GET /ghl/errors tells why.")
 
 
-async def _check(*, repair: bool) -> None:
+async def _check(*, repair: bool, requests: int | None) -> None:
     from perfectcatch.deals.checking import check as look
+    from perfectcatch.deals.comparing import REQUESTS
 
     async with _deals(writes=repair) as deals:
-        found = await look(deals, repair=repair)
+        found = await look(deals, repair=repair, requests=requests or REQUESTS)
     if Output.json:
         result(_document(found))
     else:
@@ -168,6 +177,7 @@ def _show(found: "Checked") -> None:
     else:
         repaired = f", {found.repaired} repaired" if found.repaired else ""
         say(f"{found.looked_at} customers, {len(found.drift)} differences{repaired}.")
+        say(f"How sure: {found.sure} ({found.requests:,} requests).")
 
 
 def _tell(rows: list[dict[str, Any]], first: str) -> None:

@@ -1,34 +1,44 @@
 """Whether the account is as deals need it, and every opportunity as it should be."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from perfectcatch.deals import deciding
+from perfectcatch.deals.comparing import REQUESTS, Allowance, read_anew
 from perfectcatch.deals.deciding import CUSTOM, CUSTOMER_FIELD
 from perfectcatch.deals.desk import Account, Deals, known, rows_of
 from perfectcatch.deals.journey import sharing, wanted
 from perfectcatch.deals.mapping import discover, renamed
-from perfectcatch.deals.pulling import pull
 from perfectcatch.deals.working import drain
 from perfectcatch.errors import AskPerson, VendorRefused
-from perfectcatch.model.crm import Holder
+from perfectcatch.model.crm import Holder, Page
 from perfectcatch.model.deals import STEPS, Track, Wanted
 from perfectcatch.store.deals import copies, facts, mapping, queue, rows
 from perfectcatch.store.deals.queue import Mark
 from perfectcatch.store.pool import transaction
 
 _CHUNK: Final = 500
+_ACCOUNT: Final = 3  # requests for pipelines and both kinds of fields
 
 
 @dataclass(slots=True, kw_only=True)
 class Checked:
-    """What was found. ``account``: sentences; ``drift``: what opportunities say and should not."""
+    """What was found. ``account``: sentences; ``drift``: what opportunities say and should not.
+
+    ``compared``: opportunities that were read anew, of ``opportunities``; ``sure``: what follows for the
+    others, in one sentence, and as the share of them that differs ``at_most``.
+    """
 
     account: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     drift: list[dict[str, Any]] = field(default_factory=list)
     looked_at: int = 0
+    opportunities: int = 0
+    compared: int = 0
+    requests: int = 0
+    sure: str = "nothing was compared"
+    at_most: float | None = None
     repaired: int = 0
 
     @property
@@ -37,20 +47,28 @@ class Checked:
         return not self.account and len(self.drift) <= self.repaired
 
 
-async def check(deals: Deals, *, repair: bool = False) -> Checked:
-    """Look at stages, fields and scopes, read everything anew, and compare. ``repair``: put it right."""
-    found = Checked()
+async def check(deals: Deals, *, repair: bool = False, requests: int = REQUESTS) -> Checked:
+    """Look at stages, fields and scopes, read opportunities anew within ``requests``, and compare.
+
+    A dozen of the requests are about the account itself. ``repair``: put it right, with what that takes.
+    """
+    found, allowance = Checked(), Allowance(left=requests)
     await deals.at_home()
-    await _account(deals, found, repair=repair)
-    if found.account:
+    first = await _account(deals, found, allowance, repair=repair)
+    found.requests = allowance.used
+    if found.account or first is None:
         return found
-    await pull(deals, "all", full=True)
     account = await deals.account()
+    allowance.spend(_ACCOUNT)
     if account.because is not None:
         found.notes.append(account.because)
+    read = await read_anew(deals, account, allowance, first)
     async for customer_id in _customers(deals):
         found.looked_at += 1
-        found.drift += [line async for line in _drift(deals, account, customer_id)]
+        found.drift += [line async for line in _drift(deals, account, customer_id, read.every)]
+    wrong = {line["opportunity_id"] for line in found.drift}
+    found.opportunities, found.compared = read.total, len(read.every)
+    found.sure, found.at_most, found.requests = read.sure(wrong), read.at_most(wrong), allowance.used
     if repair and found.drift and deals.enabled:
         customers = {line["customer_id"] for line in found.drift}
         async with transaction(deals.pool) as connection:
@@ -62,22 +80,30 @@ async def check(deals: Deals, *, repair: bool = False) -> Checked:
     return found
 
 
-async def _account(deals: Deals, found: Checked, *, repair: bool) -> None:
-    """Pipelines, custom fields and permissions, each asked for by itself."""
+async def _account(deals: Deals, found: Checked, allowance: Allowance, *, repair: bool) -> Page | None:
+    """Pipelines, custom fields and permissions, each asked for by itself; the first page of opportunities."""
+    first: Page | None = None
+
+    async def opportunities() -> None:
+        nonlocal first
+        first = await anext(aiter(deals.crm.opportunity_pages()))
+
     asked: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
         ("pipelines", deals.crm.pipelines),
         ("custom fields of contacts", lambda: deals.crm.custom_fields(Holder.CONTACT)),
         ("custom fields of opportunities", lambda: deals.crm.custom_fields(Holder.OPPORTUNITY)),
         ("contacts", lambda: anext(aiter(deals.crm.contact_pages()))),
-        ("opportunities", lambda: anext(aiter(deals.crm.opportunity_pages()))),
+        ("opportunities", opportunities),
     )
     for what, ask in asked:
+        allowance.spend()
         try:
             await ask()
         except (AskPerson, VendorRefused) as error:
             found.account.append(f"The {what} cannot be read: {error}")
     if found.account:
-        return
+        return None
+    allowance.spend(_ACCOUNT)
     before = await mapping.load(deals.pool, deals.tenant_id)
     stages = discover(await deals.crm.pipelines(), deals.rules, map(known, before))
     found.notes += renamed(stages, map(known, before))
@@ -99,6 +125,7 @@ async def _account(deals: Deals, found: Checked, *, repair: bool) -> None:
     if repair and deals.enabled:
         await mapping.save(deals.pool, deals.tenant_id, rows_of(stages))
         deals.forget()
+    return first
 
 
 async def _customers(deals: Deals) -> AsyncIterator[int]:
@@ -122,8 +149,10 @@ async def _again(deals: Deals, account: Account, customers: list[int]) -> AsyncI
             yield line
 
 
-async def _drift(deals: Deals, account: Account, customer_id: int) -> AsyncIterator[dict[str, Any]]:
-    """What the opportunities of one customer say and should not, by the copies."""
+async def _drift(
+    deals: Deals, account: Account, customer_id: int, read: Container[str] | None = None
+) -> AsyncIterator[dict[str, Any]]:
+    """What the opportunities of one customer say and should not, by the copies; only those in ``read``."""
     about = await facts.facts_of(deals.pool, deals.tenant_id, deals.entities, customer_id)
     if about is None or about.customer.st_id != customer_id:
         return
@@ -139,15 +168,18 @@ async def _drift(deals: Deals, account: Account, customer_id: int) -> AsyncItera
         if mark is None or mark.opportunity_id is None:
             unwanted = mark is not None and deciding.GONE in mark.conceded  # a person deleted it
             if not unwanted and (mark is not None or not each.over):
-                yield _line(customer_id, each, "opportunity", "none", "one")
+                yield _line(customer_id, each, None, "opportunity", "none", "one")
             continue
-        copy = said.get(mark.opportunity_id)
+        its_id = mark.opportunity_id
+        if read is not None and its_id not in read:
+            continue
+        copy = said.get(its_id)
         if copy is None:
-            yield _line(customer_id, each, "opportunity", "gone", "there")
+            yield _line(customer_id, each, its_id, "opportunity", "gone", "there")
             continue
         for name, theirs, ours in _differences(each, account, copy):
             if mark.conceded.get(name) is None:
-                yield _line(customer_id, each, name, theirs, ours)
+                yield _line(customer_id, each, its_id, name, theirs, ours)
 
 
 def _differences(each: Wanted, account: Account, copy: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
@@ -160,5 +192,14 @@ def _differences(each: Wanted, account: Account, copy: dict[str, Any]) -> Iterat
             yield name, copy[name], want[name]
 
 
-def _line(customer_id: int, each: Wanted, name: str, theirs: Any, ours: Any) -> dict[str, Any]:
-    return {"customer_id": customer_id, "deal": each.key, "field": name, "is": theirs, "should_be": ours}
+def _line(
+    customer_id: int, each: Wanted, its_id: str | None, name: str, theirs: Any, ours: Any
+) -> dict[str, Any]:
+    return {
+        "customer_id": customer_id,
+        "deal": each.key,
+        "opportunity_id": its_id,
+        "field": name,
+        "is": theirs,
+        "should_be": ours,
+    }

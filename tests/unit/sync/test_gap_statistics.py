@@ -5,7 +5,8 @@ from math import comb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perfectcatch.sync.gaps.sure import Sure, most_wrong
+from perfectcatch.kit.certainty import most_wrong
+from perfectcatch.sync.gaps.sure import Sure
 
 
 @settings(deadline=None)

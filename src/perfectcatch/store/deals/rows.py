@@ -31,6 +31,16 @@ async def of_customers(
         return {marks.deal: marks for marks in await cursor.fetchall()}
 
 
+async def opportunities(pool: Pool, tenant_id: int) -> list[str]:
+    """The ids of all opportunities that are a deal's."""
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            f"select ghl_opportunity_id from {DEALS} where tenant_id = %s and ghl_opportunity_id is not null",
+            (tenant_id,),
+        )
+        return [row[0] for row in await found.fetchall()]
+
+
 async def with_opportunities(pool: Pool, tenant_id: int, ids: Sequence[str]) -> dict[str, Marks]:
     """Deals by the id of their opportunity."""
     async with pool.connection() as connection, connection.cursor(row_factory=class_row(Marks)) as cursor:
