@@ -1,14 +1,16 @@
 """What belongs to a whole account: very large customers, its own rule of opportunities, its location."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from deals.dealer import Dealer
 from deals.memory_crm import Memory
-from perfectcatch.deals import journeys
+from perfectcatch.deals import journey, journeys, visit
 from perfectcatch.deals.checking import check
 from perfectcatch.deals.desk import ONE_A_CONTACT
 from perfectcatch.deals.dispatch import settle
@@ -48,7 +50,17 @@ async def a_landlord(dealer: Dealer, customer: int, numbers: Sequence[int]) -> N
     await dealer.shop.merge("invoices", *bills)
 
 
-async def test_of_a_customer_with_very_many_records_nothing_is_cut_off(dealer: Dealer) -> None:
+async def test_of_a_customer_with_very_many_records_nothing_is_cut_off(
+    dealer: Dealer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they come to is found beside everything else that goes on."""
+    beside: set[bool] = set()
+
+    def wanted(*asked: Any) -> Any:
+        beside.add(threading.current_thread() is not threading.main_thread())
+        return journey.wanted(*asked)
+
+    monkeypatch.setattr(visit, "wanted", wanted)
     await dealer.begin()
     await dealer.shop.customer(7)
     await dealer.shop.job(70, 7, dealer.now)
@@ -57,7 +69,10 @@ async def test_of_a_customer_with_very_many_records_nothing_is_cut_off(dealer: D
     await dealer.run()
     assert dealer.places() == [SENT]
     await a_landlord(dealer, 7, range(1000, 1000 + MANY))
+    assert beside == {False}
+    beside.clear()
     await place(dealer.deals, 7, looks=True)
+    assert beside == {True}
     assert dealer.places() == [SENT]
     known = await facts.facts_of(dealer.deals.pool, dealer.deals.tenant_id, dealer.deals.entities, 7)
     assert known is not None

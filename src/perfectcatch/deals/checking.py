@@ -8,8 +8,9 @@ from perfectcatch.deals import deciding
 from perfectcatch.deals.comparing import REQUESTS, Allowance, read_anew
 from perfectcatch.deals.deciding import CUSTOM, CUSTOMER_FIELD
 from perfectcatch.deals.desk import Account, Deals, known, rows_of
-from perfectcatch.deals.journey import sharing, wanted
+from perfectcatch.deals.journey import sharing
 from perfectcatch.deals.mapping import discover, renamed
+from perfectcatch.deals.visit import all_wanted
 from perfectcatch.deals.working import drain
 from perfectcatch.errors import AskPerson, VendorRefused
 from perfectcatch.model.crm import Holder, Page
@@ -156,7 +157,7 @@ async def _drift(
     about = await facts.facts_of(deals.pool, deals.tenant_id, deals.entities, customer_id)
     if about is None or about.customer.st_id != customer_id:
         return
-    asked = wanted(about, deals.rules, deals.clock.now(), deals.parts)
+    asked = await all_wanted(about, deals.rules, deals.clock.now(), deals.parts)
     marks = await rows.of_customers(deals.pool, deals.tenant_id, about.family, [each.key for each in asked])
     if account.one_a_contact and asked:
         own, deleted = deciding.showing(marks)

@@ -11,10 +11,10 @@ from datetime import timedelta
 from perfectcatch.deals import deciding
 from perfectcatch.deals.contacts import Deleted, contact_of
 from perfectcatch.deals.desk import Deals
-from perfectcatch.deals.journey import one_of, sharing, wanted
+from perfectcatch.deals.journey import one_of, sharing
 from perfectcatch.deals.seeing import present
 from perfectcatch.deals.twins import close_twins
-from perfectcatch.deals.visit import ABANDONED, Placed, Visit, mark_customer
+from perfectcatch.deals.visit import ABANDONED, Placed, Visit, all_wanted, mark_customer
 from perfectcatch.deals.writing import abandon, create, gone, note, write
 from perfectcatch.errors import AskPerson, NotFound, VendorRefused
 from perfectcatch.model.deals import Facts, Marks, Wanted
@@ -44,17 +44,17 @@ async def place(
 
 async def _place(deals: Deals, known: Facts, *, looks: bool, late: bool, event_id: int | None) -> Placed:
     now = deals.clock.now()
-    all_wanted = wanted(known, deals.rules, now, deals.parts)
+    everything = await all_wanted(known, deals.rules, now, deals.parts)
     marks = await rows.of_customers(
-        deals.pool, deals.tenant_id, known.family, [each.key for each in all_wanted]
+        deals.pool, deals.tenant_id, known.family, [each.key for each in everything]
     )
     placed = Placed()
-    asked = [each for each in all_wanted if late or each.key in marks or not _long_over(each, deals)]
+    asked = [each for each in everything if late or each.key in marks or not _long_over(each, deals)]
     if not asked and not marks:
         return placed
     account = await deals.account()
     if account.one_a_contact and _shared_key(known) in marks:
-        asked = list(all_wanted)
+        asked = list(everything)
     try:
         link, said = await contact_of(deals, account, known, looks=looks, news=event_id is not None)
     except Deleted:
@@ -97,7 +97,7 @@ async def _all(visit: Visit, asked: Sequence[Wanted], marks: dict[str, Marks]) -
     if visit.account.one_a_contact and asked:
         own, deleted = deciding.showing(marks)
         asked, beside, yielding = sharing(asked, own, _shared_key(visit.facts), deleted)
-    orphans = sorted(_orphans(visit, asked, marks), key=lambda key: key != yielding)
+    orphans = sorted(await _orphans(visit, asked, marks), key=lambda key: key != yielding)
     await _adopt(visit, asked, marks, orphans)
     for each in asked:
         await _carefully(visit, each, marks.get(each.key), beside)
@@ -110,12 +110,12 @@ async def _all(visit: Visit, asked: Sequence[Wanted], marks: dict[str, Marks]) -
             visit.placed.refusals.append(f"{key}: {error}")
 
 
-def _orphans(visit: Visit, asked: Sequence[Wanted], marks: Mapping[str, Marks]) -> list[str]:
+async def _orphans(visit: Visit, asked: Sequence[Wanted], marks: Mapping[str, Marks]) -> list[str]:
     """Deals whose records are gone; what is only switched off is still there."""
     now = visit.deals.clock.now()
     there = {each.key for each in asked}
     if not visit.account.one_a_contact:
-        there |= {each.key for each in wanted(visit.facts, visit.deals.rules, now)}
+        there |= {each.key for each in await all_wanted(visit.facts, visit.deals.rules, now)}
     found = [
         key
         for key, mark in marks.items()

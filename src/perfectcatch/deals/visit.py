@@ -1,17 +1,23 @@
 """A customer whose deals are being written: what is known, what became of it, and what is kept of a write."""
 
+import asyncio
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from perfectcatch.deals import deciding
 from perfectcatch.deals.deciding import Decided, Texts
 from perfectcatch.deals.desk import Account, Deals
+from perfectcatch.deals.journey import wanted
+from perfectcatch.deals.journeys import ALL_PARTS
+from perfectcatch.deals.rules import Rules
 from perfectcatch.model.crm import Opportunity
-from perfectcatch.model.deals import Facts, Marks, Spot, Wanted
+from perfectcatch.model.deals import Facts, Marks, Part, Spot, Wanted
 from perfectcatch.store.deals import copies, facts, rows
 from perfectcatch.store.pool import Connection, transaction
 
 ABANDONED: Final = "abandoned"
+_MANY: Final = 1000  # records of a customer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +45,19 @@ class Visit:
     event_id: int | None
     placed: Placed
     there: dict[str, Opportunity] | None = None  # of the contact, by id, once they were read
+
+
+async def all_wanted(
+    known: Facts, rules: Rules, now: datetime, parts: frozenset[Part] = ALL_PARTS
+) -> tuple[Wanted, ...]:
+    """What every opportunity of a customer should say; of very many records in a thread of its own.
+
+    Ten thousand records of each kind take a second, in which nobody else's deals would go on.
+    """
+    records = len(known.jobs) + len(known.visits) + len(known.estimates) + len(known.bills)
+    if records < _MANY:
+        return wanted(known, rules, now, parts)
+    return await asyncio.to_thread(wanted, known, rules, now, parts)
 
 
 async def keep(
