@@ -189,6 +189,52 @@ async def test_many_who_wait_cost_two_round_trips(budgets: tuple[str, Pool]) -> 
     assert len(left) == 80
 
 
+async def test_many_one_after_the_other_ask_twenty_times_a_second(budgets: tuple[str, Pool]) -> None:
+    _, pool = budgets
+    clock = FakeClock()
+    budget = PostgresBudget(pool, {"vendor": Rate(100_000)}, clock)
+
+    async def call_for(seconds: float) -> None:
+        end = clock.monotonic() + seconds
+        while clock.monotonic() < end:
+            if not budget.at_once("vendor"):
+                await budget.acquire("vendor", interactive=True)
+            clock.advance(0.001)
+
+    await call_for(0.2)  # how many there are is counted first
+    before = len(await given(pool))
+    await call_for(1.0)
+    assert len(await given(pool)) - before <= 1 / LATE_SECONDS + 5
+
+
+async def test_who_asks_now_and_then_takes_what_he_needs(budgets: tuple[str, Pool]) -> None:
+    _, pool = budgets
+    clock = FakeClock()
+    budget = PostgresBudget(pool, RATES, clock)
+    for seconds in (0.2, 0.2, 0.005, 0.2, 0.005, 0.005, 3.0, 0.2):
+        await budget.acquire("vendor", interactive=True)
+        assert not budget._leases["vendor"].moments
+        clock.advance(seconds)
+
+
+async def test_a_slot_in_hand_is_taken_at_once_when_its_moment_has_come(budgets: tuple[str, Pool]) -> None:
+    _, pool = budgets
+    clock = FakeClock()
+    budget = PostgresBudget(pool, RATES, clock)
+    assert not budget.at_once("vendor")
+    lease, now = budget._leases.setdefault("vendor", _Lease()), clock.monotonic()
+    lease.moments.extend([now - LATE_SECONDS - 0.001, now - 0.01, now + 0.01])
+    assert budget.at_once("vendor")
+    assert not budget.at_once("vendor")
+    clock.advance(0.01)
+    lease.waiting = 1  # who came earlier has it
+    assert not budget.at_once("vendor")
+    lease.waiting = 0
+    assert budget.at_once("vendor")
+    assert not lease.moments
+    assert await given(pool) == []
+
+
 async def test_a_slot_that_is_too_old_is_not_used(budgets: tuple[str, Pool]) -> None:
     _, pool = budgets
     clock = FakeClock()

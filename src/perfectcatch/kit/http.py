@@ -10,14 +10,12 @@ of 100 Mbit/s those bytes take 18 s plain and 2 s gzipped, so gzip is asked for 
 
 import asyncio
 import io
-import ipaddress
 import ssl
 import time
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from types import TracebackType
 from typing import NoReturn, Self
 from urllib.parse import urlsplit
@@ -27,7 +25,7 @@ from yarl import URL
 
 from perfectcatch.errors import BadSetting, Crash, VendorTimeout, VendorUnavailable
 from perfectcatch.kit import redact, wire, wires
-from perfectcatch.kit.addresses import PublicResolver
+from perfectcatch.kit.addresses import PublicResolver, is_loopback
 from perfectcatch.kit.decoding import Gunzip, Plain, Unreadable
 from perfectcatch.kit.wire import Answer
 from perfectcatch.kit.wires import Unconnected, Wires
@@ -164,17 +162,19 @@ class Http:
             raise Crash("Http is used outside of its `async with` block")
         total = request.total_seconds or self._deadlines.total
         streams = request.whole_bytes is not None
-        started = time.monotonic()
+        limit = self._max_bytes if request.max_bytes is None else request.max_bytes
+        started, by = time.monotonic(), asyncio.get_running_loop().time() + total
         answer: aiohttp.ClientResponse | Answer | None = None
         try:
-            async with asyncio.timeout(total if streams else None):
-                if streams:
-                    answer = await self._wired(request)
+            if streams:
+                answer = wired = await self._wired(request, by)
+                if wired is not None and (here := _here(wired, limit)) is not None:
+                    return _response(wired, here, started)
+            async with asyncio.timeout_at(by if streams else None):
                 if answer is None:
                     answer = await self._asked(request, total)
-                limit = self._max_bytes if request.max_bytes is None else request.max_bytes
                 pieces = self._pieces(answer, limit)
-                body, ended = _here(answer, limit) or await _gather(pieces, request.whole_bytes)
+                body, ended = await _gather(pieces, request.whole_bytes)
         except _TROUBLE as problem:
             if answer is not None:
                 answer.close()
@@ -183,11 +183,7 @@ class Http:
             if answer is not None:
                 answer.close()
             raise
-        seconds = time.monotonic() - started
-        if ended:
-            answer.release()
-        rest = None if ended else Rest(answer, pieces, request, started)
-        return Response(status=answer.status, headers=answer.headers, body=body, seconds=seconds, rest=rest)
+        return _response(answer, body, started, None if ended else Rest(answer, pieces, request, started))
 
     async def _asked(self, request: Request, total: float) -> aiohttp.ClientResponse:
         """The answer to a request of any kind."""
@@ -206,14 +202,14 @@ class Http:
             middlewares=(_send_once,),
         )
 
-    async def _wired(self, request: Request) -> Answer | None:
+    async def _wired(self, request: Request, by: float) -> Answer | None:
         """The answer to a request that somebody waits for; None where this takes the general client."""
         body, (origin, target) = request.body, wire.split(request.url)
         if origin is None or isinstance(body, Streamed) or self._public_only or request.method == "HEAD":
             return None
         encodings = "gzip" if self._compressed and not is_loopback(origin.host) else "identity"
         headers = {"User-Agent": self._user_agent, "Accept-Encoding": encodings, **request.headers}
-        return await self._wires.ask(origin, wire.written(request.method, target, origin, headers, body))
+        return await self._wires.ask(origin, wire.written(request.method, target, origin, headers, body), by)
 
     def _headers(self, request: Request) -> dict[str, str]:
         headers = {"Accept-Encoding": self._encodings(request.url), **request.headers}
@@ -298,16 +294,23 @@ class Rest:
                 self._answer.close()
 
 
-def _here(answer: aiohttp.ClientResponse | Answer, limit: int) -> tuple[bytes, bool] | None:
+def _response(
+    answer: aiohttp.ClientResponse | Answer, body: bytes, started: float, rest: Rest | None = None
+) -> Response:
+    if rest is None:
+        answer.release()
+    seconds = time.monotonic() - started
+    return Response(status=answer.status, headers=answer.headers, body=body, seconds=seconds, rest=rest)
+
+
+def _here(answer: Answer, limit: int) -> bytes | None:
     """The body of an answer that came as a whole and plain; most of those that somebody waits for do."""
-    if not isinstance(answer, Answer) or not answer.ended or "Content-Encoding" in answer.headers:
-        return None
-    if (answer.content_length or 0) > limit:
+    if not answer.ended or "Content-Encoding" in answer.headers or (answer.content_length or 0) > limit:
         return None
     body = answer.read_nowait()
     if len(body) > limit:
         raise Unreadable(f"gave more than the limit of {limit} bytes")
-    return body, True
+    return body
 
 
 async def _gather(pieces: AsyncGenerator[bytes], whole: int | None) -> tuple[bytes, bool]:
@@ -327,17 +330,6 @@ async def _gather(pieces: AsyncGenerator[bytes], whole: int | None) -> tuple[byt
                 return body.getvalue(), True
             body.write(piece)
         return body.getvalue(), False
-
-
-@lru_cache(maxsize=64)
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 _TROUBLE = (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error, Unreadable, Unconnected)

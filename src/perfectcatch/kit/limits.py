@@ -51,6 +51,9 @@ class Budget(Protocol):
     async def acquire(self, key: str, *, interactive: bool = False) -> None:
         """Return when one call with ``key`` may be made. ``interactive``: a person waits for it."""
 
+    def at_once(self, key: str) -> bool:
+        """Whether somebody who waits may make one call with ``key`` now; if so, it is counted."""
+
     async def slow_down(self, key: str, seconds: float) -> None:
         """Let nobody call with ``key`` for ``seconds`` from now, because the vendor said so."""
 
@@ -96,6 +99,11 @@ class LocalBudget:
         else:
             async with meter.background:
                 await self._background(meter)
+
+    def at_once(self, key: str) -> bool:
+        """Nobody: here it costs as little to ask by ``acquire``."""
+        rate_for(key, self._rates)
+        return False
 
     async def slow_down(self, key: str, seconds: float) -> None:
         """Hold every caller of ``key`` back for ``seconds``; a shorter wish never shortens a longer one."""

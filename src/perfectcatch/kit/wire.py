@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 from typing import Final, Protocol, Self, cast
 from urllib.parse import urlsplit
 
@@ -156,6 +157,7 @@ class Line(asyncio.Protocol):
     def __init__(self, keeper: Keeper, origin: Origin) -> None:
         self.origin = origin
         self.idle_since = 0.0
+        self.answers_by = inf  # by the loop's time; who keeps the connection looks after it
         self._keeper = keeper
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
@@ -177,17 +179,25 @@ class Line(asyncio.Protocol):
         """Whether a request may be sent on it."""
         return self._usable and self._transport is not None and not self._transport.is_closing()
 
-    async def ask(self, request: bytes) -> Answer:
-        """Send, and give the answer when its head is here."""
+    async def ask(self, request: bytes, by: float) -> Answer:
+        """Send, and give the answer when its head is here, which must be ``by`` then."""
         assert self._transport is not None
         self._reset()
         answer = self._answer = Answer(self)
+        self.answers_by = by
         self._transport.write(request)
-        while not answer.status:
-            if answer.trouble is not None:
-                raise answer.trouble
-            await self.news()
+        try:
+            while not answer.status:
+                if answer.trouble is not None:
+                    raise answer.trouble
+                await self.news()
+        finally:
+            self.answers_by = inf
         return answer
+
+    def give_up(self) -> None:
+        """Wait for no answer any more."""
+        self._fail(TimeoutError())
 
     async def news(self) -> None:
         """Wait until something comes."""

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
+from math import inf
 from typing import Final
 
 from perfectcatch.kit.wire import Answer, Line, Origin
@@ -25,15 +26,29 @@ class Wires:
         self._idle: dict[Origin, list[Line]] = {}
         self._lines: set[Line] = set()
         self._sweeping: asyncio.TimerHandle | None = None
+        self._watching: asyncio.TimerHandle | None = None
+        self._looks_at = inf
         self._tls: ssl.SSLContext | None = None
 
-    async def ask(self, origin: Origin, request: bytes) -> Answer:
-        """Send ``request``. Raises Unconnected, Unreadable, TimeoutError and OSError."""
-        await self._turns.acquire()
+    async def ask(self, origin: Origin, request: bytes, by: float) -> Answer:
+        """Send ``request``; the head of the answer is here ``by`` that time of the loop.
+
+        Raises Unconnected, Unreadable, TimeoutError and OSError. A connection that is kept is asked without a
+        timer of its own: making and ending one would take longer than everything else here.
+        """
         line: Line | None = None
+        if self._turns.locked():
+            async with asyncio.timeout_at(by):
+                await self._turns.acquire()
+        else:
+            await self._turns.acquire()
         try:
-            line = self._kept(origin) or await self._connected(origin)
-            return await line.ask(request)
+            line = self._kept(origin)
+            if line is None:
+                async with asyncio.timeout_at(by):
+                    line = await self._connected(origin)
+            self._watch(by)
+            return await line.ask(request, by)
         except BaseException:
             if line is None:
                 self._turns.release()
@@ -41,10 +56,29 @@ class Wires:
                 line.done(good=False)
             raise
 
+    def _watch(self, by: float) -> None:
+        """See to it that somebody looks at the time then."""
+        if by < self._looks_at:
+            if self._watching is not None:
+                self._watching.cancel()
+            self._looks_at = by
+            self._watching = asyncio.get_running_loop().call_at(by, self._look)
+
+    def _look(self) -> None:
+        """Give up what is late, and look again when the next one would be."""
+        now, self._looks_at = asyncio.get_running_loop().time(), inf
+        for line in tuple(self._lines):
+            if line.answers_by <= now:
+                line.give_up()
+        waiting = min((line.answers_by for line in self._lines), default=inf)
+        if waiting < inf:
+            self._watch(waiting)
+
     async def close(self) -> None:
         """Break every connection."""
-        if self._sweeping is not None:
-            self._sweeping.cancel()
+        for timer in (self._sweeping, self._watching):
+            if timer is not None:
+                timer.cancel()
         for line in tuple(self._lines):
             line.abort()
         await asyncio.sleep(0)

@@ -56,6 +56,10 @@ class Endpoint:
     needs_one_of: tuple[str, ...] = ()  # query parameters of which a call must give at least one
     fresh_seconds: float = 0.0  # how long an answer may be given again; 0 where it must be true now
 
+    def __hash__(self) -> int:
+        """Hash the name: that of all fields took longer than what is remembered by it."""
+        return hash(self.name)
+
     @property
     def writes(self) -> bool:
         """Whether a call changes something at the vendor."""

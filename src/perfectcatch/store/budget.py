@@ -68,8 +68,9 @@ class _Lease:
     moments: deque[float] = field(default_factory=deque)
     filling: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
-    taken: int = 0  # since it was filled last
-    filled_at: float = float("-inf")
+    taken: int = 0  # since counting began
+    counting_since: float = float("-inf")
+    per_second: float = 0.0  # as it was counted last
 
     def take(self, now: float) -> float | None:
         """Seconds until the next slot, which is the caller's then; None when there is none left."""
@@ -79,6 +80,24 @@ class _Lease:
             return None
         self.taken += 1
         return self.moments.popleft() - now
+
+    def take_due(self, now: float) -> bool:
+        """Take the next slot if its moment has come."""
+        while self.moments and self.moments[0] < now - LATE_SECONDS:
+            self.moments.popleft()
+        if not self.moments or self.moments[0] > now:
+            return False
+        self.moments.popleft()
+        self.taken += 1
+        return True
+
+    def used(self, now: float) -> float:
+        """How many slots a second callers take now."""
+        seconds = now - self.counting_since
+        if seconds >= LATE_SECONDS:
+            self.per_second = self.taken / seconds
+            self.taken, self.counting_since = 0, now
+        return self.per_second
 
 
 class PostgresBudget:
@@ -105,6 +124,11 @@ class PostgresBudget:
                 wait = (await self._next_background(key, rate)).wait
         if wait > 0:
             await self._clock.sleep(wait)
+
+    def at_once(self, key: str) -> bool:
+        """Take a slot whose moment has come, of those in hand, for somebody who waits."""
+        lease = self._leases.get(key)
+        return lease is not None and not lease.waiting and lease.take_due(self._clock.monotonic())
 
     async def slow_down(self, key: str, seconds: float) -> None:
         """Let no process call with ``key`` for ``seconds``; a shorter wish never shortens a longer one."""
@@ -135,13 +159,11 @@ class PostgresBudget:
     async def _fill(self, key: str, lease: _Lease) -> None:
         """Take slots for all who wait, and for as many as will come before the slots are too old."""
         rate, now = rate_for(key, self._rates), self._clock.monotonic()
-        since = max(now - lease.filled_at, LATE_SECONDS)
-        expected = int(min(lease.taken / since, rate.per_second) * LATE_SECONDS)
+        expected = int(min(lease.used(now), rate.per_second) * LATE_SECONDS)
         count = max(lease.waiting, expected, 1)
         answer = await self._ask(key, rate, interactive=True, slots=count)
         # A pause that was declared while we asked is known to the answer or clears what we write here.
         asked_at = self._clock.monotonic()
-        lease.taken, lease.filled_at = 0, asked_at
         lease.moments.extend(asked_at + answer.wait + place * rate.interval for place in range(count))
 
     async def _next_background(self, key: str, rate: Rate) -> _Answer:

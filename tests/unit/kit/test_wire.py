@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from perfectcatch.errors import VendorUnavailable
+from perfectcatch.errors import VendorTimeout, VendorUnavailable
 from perfectcatch.gateway.passing.replies import Reply, deliver
 from perfectcatch.kit.http import Http, NotSent, Request, Response
 
@@ -232,3 +232,21 @@ async def test_a_certificate_is_looked_at(tmp_path: Path) -> None:
         with pytest.raises(NotSent, match=r"127\.0\.0\.1:\d+ gave no certificate that this machine trusts"):
             await get(http, peer)
     assert not peer.heads
+
+
+async def test_each_call_has_its_own_deadline_on_connections_that_are_kept() -> None:
+    peer = Peer(OK, OK, b"")
+
+    async def silence(http: Http, seconds: float) -> None:
+        with pytest.raises(VendorTimeout):
+            await http.send(Request(method="GET", url=peer.url, whole_bytes=WHOLE, total_seconds=seconds))
+
+    async with running(peer), Http() as http:
+        assert {each.body for each in await asyncio.gather(get(http, peer), get(http, peer))} == {b"ok"}
+        assert peer.connections == 2
+        longer = asyncio.create_task(silence(http, 0.4))
+        await silence(http, 0.05)
+        assert not longer.done()
+        await silence(http, 0.05)  # on a new connection: a late answer breaks its own
+        await longer
+    assert peer.connections == 3

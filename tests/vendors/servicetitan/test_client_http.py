@@ -14,7 +14,8 @@ from aiohttp import web
 from servicetitan_lab import Answer, cut, says
 
 from perfectcatch.errors import BadSetting, Crash, VendorUnavailable
-from perfectcatch.kit.http import Deadlines, Http, NotSent, Request, is_loopback
+from perfectcatch.kit.addresses import is_loopback
+from perfectcatch.kit.http import Deadlines, Http, NotSent, Request
 
 CANARY = "canary-4711"
 

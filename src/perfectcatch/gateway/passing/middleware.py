@@ -147,7 +147,12 @@ class _Desk:
         return reply_of(call.endpoint, await self.gateway.passage.send(call, whole_bytes=whole))
 
     def _bound(self, match: Match, raw_path: bytes, query: bytes) -> tuple[Call, bool]:
-        """The checked call, and whether it is only to be shown; remembered, because callers repeat."""
+        """The checked call, and whether it is only to be shown.
+
+        A query is remembered, because callers repeat theirs. A path alone is checked in less time.
+        """
+        if not query:
+            return self.gateway.passage.bind(match.route, match.values, ()), False
         key = (match.route.method, raw_path, query)
         if (known := self._calls.get(key)) is not None:
             return known

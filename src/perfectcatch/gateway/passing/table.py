@@ -74,7 +74,7 @@ class Table:
         if _HOSTILE.search(raw_path):
             raise _hostile()
         segments = raw_path[1:].decode("ascii").split("/")
-        if any(segment in _DOTS for segment in segments[:-1]) or segments[-1] in {".", ".."}:
+        if not _DOTS.isdisjoint(segments[:-1]) or segments[-1] in {".", ".."}:
             raise _hostile()
         values: list[str] = []
         node = self._walk(self._root, segments, 0, method, values) or self._walk(

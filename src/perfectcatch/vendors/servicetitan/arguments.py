@@ -50,12 +50,19 @@ def fill(endpoint: Endpoint, tenant: int, arguments: Mapping[str, Any]) -> Call:
     query.extend((name, value) for name, value in endpoint.always if name not in given)
     segments = _segments(endpoint, given)
     places = {"tenant": str(tenant), **segments}
+    between, names = _form(endpoint.path)
     return Call(
         endpoint=endpoint,
-        path=_PLACEHOLDER.sub(lambda match: places[match[1]], endpoint.path),
+        path=between.format(*(places[name] for name in names)),
         query=tuple(query),
         report=":".join(segments.values()) if endpoint.kind is Kind.REPORT else None,
     )
+
+
+@lru_cache(maxsize=2048)
+def _form(path: str) -> tuple[str, tuple[str, ...]]:
+    """A path as a form that takes the values of its placeholders, and their names in this order."""
+    return _PLACEHOLDER.sub("{}", path), tuple(_PLACEHOLDER.findall(path))
 
 
 def from_query(endpoint: Endpoint, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:

@@ -175,6 +175,12 @@ class Transport:
         """Wait until a request may be sent; gives the token for it. What fails here was not sent."""
         self.breaker.check(self._circuit(call))
         keys = self._budget_keys(call)
+        # A deadline is a timer, and most calls of people need not wait.
+        if not interactive or len(keys) > 1 or not self._budget.at_once(keys[0]):
+            await self._turn(call, keys, interactive=interactive)
+        return await self.tokens.get()
+
+    async def _turn(self, call: Call, keys: list[str], *, interactive: bool) -> None:
         try:
             async with asyncio.timeout(self._rules[True].total if interactive else None):
                 for key in keys:
@@ -185,7 +191,6 @@ class Transport:
                 f"the rate of {keys[0].partition(':')[0]} is used up",
                 after_seconds=self._rules[True].total,
             ) from None
-        return await self.tokens.get()
 
     async def _attempt(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from perfectcatch.errors import BadArgument
-from perfectcatch.kit.http import is_loopback
+from perfectcatch.kit.addresses import is_loopback
 
 HEADER = "x-servicetitan-signature"
 _ENCODINGS = ("hex", "base64")
