@@ -153,7 +153,10 @@ async def test_the_flags_of_the_mirror_count(
     counter: Counter, values: Any, contact: Any, intent: Any, reason: str
 ):
     customer = await counter.customer(7, mobile(**contact), email(), **values)
-    assert (await counter.send(customer_id=customer, **intent)).reason == reason
+    decision = await counter.send(customer_id=customer, **intent)
+    assert decision.reason == reason
+    if intent.get("data"):
+        assert decision.sentence == "Not sent: the contact has job reminders switched off."
 
 
 async def test_a_number_finds_its_customer_by_itself(counter: Counter):

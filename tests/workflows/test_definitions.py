@@ -8,14 +8,18 @@ import pytest
 import yaml
 from shop import Shop
 
+from perfectcatch.deals.acting import ACTIONS
 from perfectcatch.errors import BadWorkflow
+from perfectcatch.model.roles import CRM_ACTIONS
 from perfectcatch.model.workflow import Message, Mode, Wait
 from perfectcatch.store.pool import transaction
 from perfectcatch.store.workflows import definitions as kept
+from perfectcatch.vendors.servicetitan.endpoints import find
 from perfectcatch.vendors.servicetitan.entities import BY_NAME
 from perfectcatch.workflows import definitions, shelf
 from perfectcatch.workflows.definitions import parse, read, version_of, written
 from perfectcatch.workflows.lint import lint
+from perfectcatch.workflows.lint_steps import REASONS
 from perfectcatch.workflows.running.shipping import ship
 
 NUDGE = """
@@ -82,6 +86,8 @@ def test_the_version_is_of_what_has_a_meaning() -> None:
         ({"steps": [{"id": "a", "kind": "wait", "at": "25:00"}]}, "no time of day"),
         ({"templates": {"ask": {"channel": "email", "body": "b"}}}, "an email needs a subject"),
         ({"priority": 101}, "from 0 to 100"),
+        ({"max_concurrent_per_customer": 0}, "max_concurrent_per_customer: 0 is no whole number"),
+        ({"trigger": None}, "trigger is missing"),
     ],
 )
 def test_what_is_wrong_is_said(change: dict[str, Any], words: str) -> None:
@@ -90,7 +96,11 @@ def test_what_is_wrong_is_said(change: dict[str, Any], words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[", "a: &a [*a]", "- 1", "x" * 200_001, "!!python/object/apply:os.system [ls]"]
+    "text",
+    [
+        *("[", "a: &a [*a]", NUDGE + "\nclass: service\n", NUDGE + "\n  ask: {body: Reply STOP to end.}\n"),
+        *("- 1", "x" * 200_001, "!!python/object/apply:os.system [ls]"),
+    ],
 )
 def test_what_is_no_file(text: str) -> None:
     with pytest.raises(BadWorkflow):
@@ -123,11 +133,36 @@ ASK = {"id": "ask", "kind": "sms", "template": "ask"}
         ({"needs": ["fax"]}, "no connection fax"),
         ({"steps": [{"id": "t", "kind": "task", "title": "{{ job.colour }}"}, ASK]}, "job.colour"),
         ({"steps": [{"id": "w", "kind": "wait", "until": "job.summary"}, ASK]}, "a moment"),
+        ({"steps": [{"id": "w", "kind": "wait"}, ASK]}, "never ends"),
+        ({"steps": [{"id": "w", "kind": "wait", "for": "-2d"}, ASK]}, "needs until"),
+        ({"steps": [{**ASK, "outcomes": {"suppresed": "end"}}]}, "suppresed: suppressed"),
+        ({"steps": [{**WAIT, "outcomes": {"done": "ask"}}, ASK]}, "never ends with done: event, timeout"),
+        ({"steps": [{"id": "c", "kind": "crm", "action": "explode"}, ASK]}, "no action explode: upsert_"),
+        ({"steps": [{"id": "h", "kind": "http", "method": "LOOK", "url": "https://a.example"}, ASK]}, "LOOK"),
+        ({"steps": [{"id": "b", "kind": "write", "operation": "jpm.jobs.creat"}, ASK]}, "jpm.jobs.create"),
+        ({"trigger": {"on": ["job_created"], "where": "settings.lest == 1"}}, "settings.lest"),
+        ({"trigger": {"on": ["job_created"], "where": "job.status = 'Done'"}}, "two signs compare: =="),
+        ({"templates": {"ask": {"body": "{{ settings.lest }} STOP"}}}, "settings.lest"),
+        ({"templates": {"ask": {"body": f"{'x' * 1600} STOP"}}}, "1,605 characters: 1,600"),
     ],
 )
 def test_the_linter_finds_it(change: dict[str, Any], words: str) -> None:
-    found = lint(read({k: v for k, v in changed(**change).items() if v is not None}), BY_NAME)
+    document = read({k: v for k, v in changed(**change).items() if v is not None})
+    found = lint(document, BY_NAME, operation=find)
     assert any(each.level == "error" and words in each.sentence for each in found), found
+
+
+def test_what_a_step_can_name_is_what_there_is() -> None:
+    assert set(CRM_ACTIONS) == set(ACTIONS)
+    told = Path(__file__).parents[2].joinpath("docs/how-to/messages.md").read_text()
+    assert [each for each in REASONS if f"`{each}`" not in told] == ["broken_merge", "no_address"]
+    wrong = [
+        each
+        for known in definitions.shipped().values()
+        for each in lint(known, BY_NAME, definitions.shipped(), operation=find)
+        if each.level == "error"
+    ]
+    assert wrong == []
 
 
 def test_two_workflows_that_start_each_other_by_an_event() -> None:

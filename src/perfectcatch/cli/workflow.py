@@ -91,6 +91,7 @@ async def _lint(what: Sequence[str]) -> None:
     from dataclasses import asdict
 
     from perfectcatch.cli.start import looking
+    from perfectcatch.vendors.servicetitan.endpoints import find
     from perfectcatch.vendors.servicetitan.entities import BY_NAME
     from perfectcatch.workflows import lint as linter
     from perfectcatch.workflows.definitions import parse
@@ -112,7 +113,7 @@ async def _lint(what: Sequence[str]) -> None:
     found = [
         {"workflow": each.name, **asdict(finding)}
         for each in chosen
-        for finding in linter.lint(each, BY_NAME, beside)
+        for finding in linter.lint(each, BY_NAME, beside, operation=find)
     ]
     if Output.json:
         result(found)
@@ -135,13 +136,14 @@ def import_(
 
 async def _import(file: Path) -> None:
     from perfectcatch.cli.start import looking
+    from perfectcatch.vendors.servicetitan.endpoints import find
     from perfectcatch.vendors.servicetitan.entities import BY_NAME
     from perfectcatch.workflows.definitions import parse
     from perfectcatch.workflows.shelf import one, take_in
 
     definition = parse(_read(file))
     async with looking() as (pool, tenant_id):
-        warnings = await take_in(pool, tenant_id, BY_NAME, definition, by="command line")
+        warnings = await take_in(pool, tenant_id, BY_NAME, definition, by="command line", operation=find)
         now = await one(pool, tenant_id, definition.name)
     if Output.json:
         result(now.told() | {"warnings": [each.sentence for each in warnings]})
@@ -165,6 +167,7 @@ def set_(
 
 async def _set(name: str, values: Sequence[str]) -> None:
     from perfectcatch.cli.start import looking
+    from perfectcatch.vendors.servicetitan.endpoints import find
     from perfectcatch.vendors.servicetitan.entities import BY_NAME
     from perfectcatch.workflows.definitions import blank_settings, with_settings
     from perfectcatch.workflows.shelf import definitions_of, take_in
@@ -175,7 +178,7 @@ async def _set(name: str, values: Sequence[str]) -> None:
     async with looking() as (pool, tenant_id):
         [before] = await definitions_of(pool, tenant_id, [name])
         after = with_settings(before, dict(each.split("=", 1) for each in values))
-        await take_in(pool, tenant_id, BY_NAME, after, by="command line")
+        await take_in(pool, tenant_id, BY_NAME, after, by="command line", operation=find)
     if Output.json:
         result({"workflow": name, "version": after.version, "settings": dict(after.settings)})
         return

@@ -74,7 +74,7 @@ def _passing(response: Response, clock: Clock, who: str) -> RateLimited | Vendor
 def _read(response: Response, who: str) -> Any:
     if response.status == HTTPStatus.UNAUTHORIZED:
         raise CredentialsRejected(f"{who} refuses our key: set {who.upper()}_API_KEY anew.")
-    if response.status != HTTPStatus.OK:
+    if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
         raise VendorRefused(f"{who} refuses the question ({response.status}).", status=response.status)
     try:
         return json.loads(response.body)

@@ -122,7 +122,8 @@ def _person(intent: Intent, facts: Facts, _: Rules, __: datetime) -> Decision | 
             return _never(reason, sentence)
     preference = NOTICES.get(str(intent.data.get("notice")))
     if preference is not None and person.wants.get(preference) is False:
-        return _never("preference", f"the contact has {preference.replace('_', ' ')} switched off")
+        what = preference.removesuffix("_enabled").replace("_", " ")
+        return _never("preference", f"the contact has {what} switched off")
     return None
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from perfectcatch.kit.thought import Thought
+
+CRM_ACTIONS: Final = ("upsert_contact", "create_opportunity", "move_opportunity", "add_tags", "add_note")
 
 
 class Crm(Protocol):

@@ -83,7 +83,19 @@ _TOP: Final = frozenset(
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as JSON means it: ``on`` is a word, ``10:00`` no number in base sixty, a date is text."""
+    """YAML as JSON means it: ``on`` is a word, ``10:00`` no number in base sixty, a date is text.
+
+    A name that stands twice in a mapping is refused: of two classes or templates the first would be lost.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping. Raises BadWorkflow for a name that stands in it twice."""
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for name in dict.fromkeys(names):
+            if names.count(name) > 1:
+                line = node.start_mark.line + 1
+                raise BadWorkflow(f"{name!r} stands twice in the mapping that begins in line {line}.")
+        return super().construct_mapping(node, deep)
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -136,7 +148,9 @@ def read(document: Any) -> Definition:
         trigger=_trigger(root.get("trigger"), f"{place}, trigger"),
         key=values.optional(root.get("key"), f"{place}, key"),
         again_after=values.span(root.get("again_after"), f"{place}, again_after"),
-        max_concurrent_per_customer=values.whole(root.get("max_concurrent_per_customer", 1), place, 1, 1000),
+        max_concurrent_per_customer=values.whole(
+            root.get("max_concurrent_per_customer", 1), f"{place}, max_concurrent_per_customer", 1, 1000
+        ),
         reentry=values.one_of(Reentry, root.get("reentry", "single"), f"{place}, reentry"),
         priority=values.whole(root.get("priority", 50), f"{place}, priority", 0, 100),
         stop_rules=tuple(

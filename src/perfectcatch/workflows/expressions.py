@@ -29,6 +29,7 @@ _TEXT: Final = re.compile(r"""(?<!\w)[rRbB]{0,2}(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'
 _CHAIN: Final = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\s*\(?")
 _COMPARED: Final = re.compile(r"\s*[!=]=\s*null\b")
 _BOUND: Final = re.compile(rf"\.(?:{'|'.join(MACROS)})\(\s*([A-Za-z_]\w*)\s*,")
+_COMPLAINT: Final = re.compile(r"ERROR: <input>:1:(?P<at>\d+): (?:Syntax error: )?(?P<what>[^\n|]+)")
 _WORDS: Final = {"true", "false", "null", "in"}
 FUNCTIONS: Final = frozenset(
     {"size", "has", "string", "int", "double", "uint", "bool", "timestamp", "duration", "type", "max", "min"}
@@ -62,8 +63,7 @@ def compiled(text: str) -> Expression:
     try:
         program = cel.compile(text)
     except ValueError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise BadWorkflow(f"{_short(text)} is no expression: {reason}") from None
+        raise BadWorkflow(f"{_short(text)} is no expression: {_said(str(error))}") from None
     bound = frozenset(_BOUND.findall(bare))
     paths = tuple(sorted(set(_paths(bare, bound))))
     return Expression(text, program, paths, _tree(paths), bound, _parts(bare, bound))
@@ -95,6 +95,15 @@ def moment(text: str, records: Mapping[str, Any]) -> datetime:
     if not isinstance(value, datetime):
         raise Undecidable(f"{_short(text)} is {value!r:.40}, no moment.")
     return value
+
+
+def _said(trouble: str) -> str:
+    """The first complaint of the compiler, with its place; the rest follows from it."""
+    first = _COMPLAINT.search(trouble)
+    if first is None:
+        return " ".join(trouble.split())[:200]
+    hint = " (two signs compare: ==)" if first["what"].endswith("'= '") else ""
+    return f"at character {first['at']}, {' '.join(first['what'].split())[:160]}{hint}."
 
 
 def _given(expression: Expression, records: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ The dead ends that other tools let pass in silence: ids that lead nowhere, steps
 sequence that nothing stops, a merge field that nobody fills, workflows that start each other for ever.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ from perfectcatch.workflows import questions, shapes
 from perfectcatch.workflows.decisions import THE_END
 from perfectcatch.workflows.links import TRACKED
 from perfectcatch.workflows.lint_models import models_of
+from perfectcatch.workflows.lint_steps import steps_of
 from perfectcatch.workflows.lint_texts import (
     Finding,
     condition,
@@ -68,15 +69,23 @@ _CAUSES: Final = {
 
 
 def lint(
-    definition: Definition, entities: Entities, others: Mapping[str, Definition] | None = None
+    definition: Definition,
+    entities: Entities,
+    others: Mapping[str, Definition] | None = None,
+    *,
+    operation: Callable[[str], object] | None = None,
 ) -> list[Finding]:
-    """Everything that is wrong with ``definition``; ``others``: the workflows beside it, by name."""
+    """Everything that is wrong with ``definition``; ``others``: the workflows beside it, by name.
+
+    ``operation`` raises BadArgument for the name of an operation that the source does not have.
+    """
     beside = {**(others or {}), definition.name: definition}
     records = shapes.sample(entities, {name: _shown(value) for name, value in definition.settings.items()})
     records["results"] = {step.id: _result(step) for step in definition.steps}
     checks = (
         _trigger(definition, entities, records),
         _references(definition, beside),
+        steps_of(definition, operation),
         _reach(definition),
         _stops(definition),
         expressions_of(definition, records, events_of(entities)),
@@ -225,6 +234,8 @@ def _ways(definition: Definition, step: Step, *, bounded: bool) -> Iterator[str]
 
 def _reach(definition: Definition) -> Iterator[Finding]:
     by_id = {step.id: step for step in definition.steps}
+    if len(by_id) < len(definition.steps):
+        return  # which of two steps with one id a way leads to is not known
     reached: set[str] = set()
     waiting = [definition.steps[0].id, *(rule.go for rule in definition.stop_rules if rule.go)]
     while waiting:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from perfectcatch.errors import BadTemplate, BadWorkflow, Undecidable
-from perfectcatch.messaging.templates import Words, fields_of
+from perfectcatch.messaging.templates import LONGEST, Words, fields_of
 from perfectcatch.model.asking import Ask
 from perfectcatch.model.messaging import Channel, Purpose
 from perfectcatch.model.workflow import (
@@ -19,6 +19,7 @@ from perfectcatch.model.workflow import (
     Post,
     Step,
     Task,
+    Template,
     Think,
     Wait,
     Write,
@@ -143,9 +144,7 @@ def templates_of(definition: Definition, records: Mapping[str, Any]) -> Iterator
             continue
         for field in unknown:
             yield error(place, f"It names {field}, which is not at hand.")
-        marketing = purposes.get(name) is Purpose.MARKETING and template.channel is Channel.SMS
-        if marketing and not any(each in template.body for each in _WAYS_OUT):
-            yield error(place, "A marketing text has to say how to end it, such as: Reply STOP to end.")
+        yield from _body(place, template, purposes.get(name))
     for step in definition.steps:
         for text in _texts(step):
             place = f"step {step.id}"
@@ -159,6 +158,15 @@ def templates_of(definition: Definition, records: Mapping[str, Any]) -> Iterator
                 continue
             for field in unknown:
                 yield error(place, f"It names {field}, which is not at hand.")
+
+
+def _body(place: str, template: Template, purpose: Purpose | None) -> Iterator[Finding]:
+    longest = LONGEST[template.channel]
+    if len(template.body) > longest:
+        yield error(place, f"It has {len(template.body):,} characters: {longest:,} are possible.")
+    marketing = purpose is Purpose.MARKETING and template.channel is Channel.SMS
+    if marketing and not any(each in template.body for each in _WAYS_OUT):
+        yield error(place, "A marketing text has to say how to end it, such as: Reply STOP to end.")
 
 
 def _unknown(words: Words, at_hand: Mapping[str, Any]) -> list[str]:

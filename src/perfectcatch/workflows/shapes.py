@@ -12,7 +12,7 @@ from perfectcatch.workflows.readings import READINGS
 from perfectcatch.workflows.records import Beside, Company, at_hand
 from perfectcatch.workflows.views import ROLES
 
-OPEN: Final = (("event", "data"), ("happening", "data"), ("results",), ("settings",))  # names inside are free
+OPEN: Final = (("event", "data"), ("happening", "data"), ("results",))  # names inside are free
 _NOW: Final = datetime(2026, 6, 1, 15, tzinfo=UTC)
 _MESSAGE: Final = {"body": "C", "meaning": "reply", "customer_id": 1, "customer_ids": [1]}
 
@@ -70,7 +70,7 @@ def known(records: Mapping[str, Any], path: tuple[str, ...]) -> bool:
 def listed(records: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Each name with its kind: (customer.name, text)."""
     for name, value in records.items():
-        if isinstance(value, Mapping) and (name,) not in OPEN:
+        if isinstance(value, Mapping) and (name,) not in (*OPEN, ("settings",)):
             for field, inner in value.items():
                 yield f"{name}.{field}", kind_of(inner)
         else:

@@ -1,6 +1,6 @@
 """The workflows of a company: what it has, and what comes with the product and is not there yet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -93,7 +93,12 @@ async def must_be_whole(pool: Pool, tenant_id: int, name: str) -> None:
 
 
 async def findings(
-    pool: Pool, tenant_id: int, entities: Mapping[str, Entity], definition: Definition
+    pool: Pool,
+    tenant_id: int,
+    entities: Mapping[str, Entity],
+    definition: Definition,
+    *,
+    operation: Callable[[str], object] | None = None,
 ) -> list[Finding]:
     """What is wrong with ``definition`` beside the company's other workflows."""
     others = {
@@ -101,17 +106,24 @@ async def findings(
         for name, each in (await shelf(pool, tenant_id)).items()
         if each.definition is not None
     }
-    return lint(definition, entities, others)
+    return lint(definition, entities, others, operation=operation)
 
 
 async def take_in(
-    pool: Pool, tenant_id: int, entities: Mapping[str, Entity], definition: Definition, *, by: str
+    pool: Pool,
+    tenant_id: int,
+    entities: Mapping[str, Entity],
+    definition: Definition,
+    *,
+    by: str,
+    operation: Callable[[str], object] | None = None,
 ) -> list[Finding]:
     """Make ``definition`` the company's version, in the mode that the name had; a new one is disabled.
 
-    Gives warnings. Raises BadWorkflow with the errors that the linter finds: such a one is not kept.
+    ``operation``: as for ``lint``. Gives warnings. Raises BadWorkflow with the errors that the linter finds:
+    such a one is not kept.
     """
-    found = await findings(pool, tenant_id, entities, definition)
+    found = await findings(pool, tenant_id, entities, definition, operation=operation)
     wrong = [each for each in found if each.level == "error"]
     if wrong:
         listed = " ".join(f"{each.place}: {each.sentence}" for each in wrong[:5])

@@ -86,6 +86,8 @@ def outcomes(value: Any, place: str) -> dict[str, str]:
 
 def mapping(value: Any, place: str, known: frozenset[str] | None) -> dict[str, Any]:
     """A mapping with no other names than ``known``."""
+    if value is None:
+        raise BadWorkflow(f"{place} is missing.")
     if not isinstance(value, Mapping):
         raise BadWorkflow(f"{place} is no mapping of names to values.")
     said = {str(key): inner for key, inner in value.items()}

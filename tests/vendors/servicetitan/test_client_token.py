@@ -32,6 +32,18 @@ async def test_the_token_request_is_a_form(client: Client, lab: Lab) -> None:
     assert lab.api[0].headers["ST-App-Key"] == "canary-app-key"
 
 
+async def test_a_token_may_come_as_something_created_and_its_lifetime_as_text(
+    bench: Bench, client: Client, lab: Lab
+) -> None:
+    lab.accepted.add("another")
+    lab.token_answers.append(says({"access_token": "another", "expires_in": "100"}, 201))
+    await client.call("crm.customers.list")
+    assert lab.api[0].headers["Authorization"] == "Bearer another"
+    bench.clock.advance(90)
+    await client.call("crm.customers.list")
+    assert len(lab.token_calls) == 2
+
+
 @pytest.mark.parametrize(("lifetime", "renewed_after"), [(900, 840), (100, 90), (10, 9), (0, 27)])
 async def test_it_is_renewed_before_it_ends(
     bench: Bench, client: Client, lab: Lab, lifetime: float, renewed_after: float
