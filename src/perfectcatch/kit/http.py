@@ -55,6 +55,7 @@ class Request:
     """One request. ``url`` is complete and percent-encoded; ``setting`` names where its host comes from.
 
     ``whole_bytes``: what is longer comes as ``Response.rest``; None reads everything, up to ``max_bytes``.
+    ``alone``: on a new connection. On a kept one nobody can tell whether the vendor had closed it before.
     """
 
     method: str
@@ -65,6 +66,7 @@ class Request:
     total_seconds: float | None = None  # None: as the Http was told
     max_bytes: int | None = None  # None: as the Http was told
     whole_bytes: int | None = None
+    alone: bool = False
 
     @property
     def host(self) -> str:
@@ -128,29 +130,33 @@ class Http:
         self._compressed = compressed
         self._user_agent = user_agent
         self._session: aiohttp.ClientSession | None = None
+        self._alone: aiohttp.ClientSession | None = None
         self._wires = Wires(limit=connections, connect_seconds=self._deadlines.connect)
 
     async def __aenter__(self) -> Self:
         """Open the pool; connections are made when needed."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=self._connections, resolver=PublicResolver() if self._public_only else None
-            ),
+        self._session, self._alone = self._opened(kept=True), self._opened(kept=False)
+        return self
+
+    def _opened(self, *, kept: bool) -> aiohttp.ClientSession:
+        resolver = PublicResolver() if self._public_only else None
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections, resolver=resolver, force_close=not kept),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             read_bufsize=_READ_BUFFER,
             headers={"User-Agent": self._user_agent},
         )
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close every connection."""
-        if self._session is not None:
+        if self._session is not None and self._alone is not None:
             await self._wires.close()
             await self._session.close()
-            self._session = None
+            await self._alone.close()
+            self._session = self._alone = None
 
     async def send(self, request: Request) -> Response:
         """Send once and read the whole answer, whatever its status.
@@ -187,10 +193,11 @@ class Http:
 
     async def _asked(self, request: Request, total: float) -> aiohttp.ClientResponse:
         """The answer to a request of any kind."""
-        assert self._session is not None
+        session = self._alone if request.alone else self._session
+        assert session is not None
         # aiohttp's own total would go on running while a stream is read at its reader's pace.
         streams = request.whole_bytes is not None
-        return await self._session.request(
+        return await session.request(
             request.method,
             URL(request.url, encoded=True),
             headers=self._headers(request),

@@ -1,5 +1,6 @@
 """Sending what must not be sent twice: an answer, or an error that says whether it may be done."""
 
+from dataclasses import replace
 from http import HTTPStatus
 
 from perfectcatch.errors import OutcomeUnknown, RateLimited, VendorUnavailable
@@ -9,13 +10,13 @@ from perfectcatch.kit.http import Http, NotSent, Request, Response
 
 
 async def post_once(http: Http, request: Request, clock: Clock, *, who: str) -> Response:
-    """Send once; the answer is a 2xx or a 4xx that refuses.
+    """Send once, on a connection of its own; the answer is a 2xx or a 4xx that refuses.
 
     Raises ``NotSent`` and ``RateLimited`` when certainly nothing was carried out, ``OutcomeUnknown`` for a
     deadline, a broken connection, and every answer that decides nothing.
     """
     try:
-        response = await http.send(request)
+        response = await http.send(replace(request, alone=True))
     except NotSent:
         raise
     except VendorUnavailable as error:

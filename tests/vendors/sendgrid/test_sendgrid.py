@@ -1,8 +1,9 @@
 """Email as the vendor's own document wants it, what its answers mean, and its signed events."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,31 @@ async def test_what_an_answer_leaves_open(kind: str, error: type[Exception], tak
             await client.send(mail())
     assert len(http.requests) == 1
     assert len(app[POST].mails) == taken
+
+
+async def test_a_vendor_that_closed_a_kept_connection_has_lost_no_email():
+    """Whoever writes on a connection that was just closed would not know whether the email was taken."""
+    seen: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            for turn in range(2):
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(
+                    line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
+                )
+                await reader.readexactly(int(length.partition(b":")[2]))
+                seen.append(turn)
+                if turn:
+                    break  # it has had enough of this connection, and says nothing
+                writer.write(b"HTTP/1.1 202 Accepted\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server, Http() as http:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        client = SendGrid(http=http, key=KEY, sender=SENDER, name="", api_url=url, clock=SystemClock())
+        assert [(await client.send(mail())).status for _ in range(3)] == [Status.SENT] * 3
+    assert seen == [0, 0, 0]
 
 
 async def test_refusals():

@@ -262,6 +262,7 @@ class Transport:
             body=call.body,
             setting="SERVICE_TITAN_API_URL",
             whole_bytes=whole_bytes,
+            alone=call.endpoint.writes and whole_bytes is None,
         )
 
     def shown(self, call: Call) -> Request:
