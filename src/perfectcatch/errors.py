@@ -73,6 +73,10 @@ class DatabaseUnavailable(Retry):
     """PostgreSQL cannot be reached right now."""
 
 
+class StatementStopped(DatabaseUnavailable):
+    """PostgreSQL stopped a statement that took too long: one about less may go through."""
+
+
 class AlreadyRunning(Retry):
     """Another process holds this run or this data directory."""
 

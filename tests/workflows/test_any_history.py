@@ -28,7 +28,7 @@ from perfectcatch.store.workflows import definitions
 from perfectcatch.workflows.definitions import parse
 from perfectcatch.workflows.running import worker
 from perfectcatch.workflows.running.advance import advance
-from perfectcatch.workflows.running.dispatch import PLACE
+from perfectcatch.workflows.running.workshop import PLACE
 
 CUSTOMERS = (1, 2, 3)
 OURS = "+13035550100"

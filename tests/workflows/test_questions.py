@@ -15,6 +15,7 @@ from perfectcatch.errors import Refused
 from perfectcatch.messaging import inbound
 from perfectcatch.model.messaging import Received
 from perfectcatch.sandbox.servicetitan.company import generate
+from perfectcatch.store.names import qualified
 from perfectcatch.vendors.servicetitan.entities import BY_NAME
 from perfectcatch.workflows import bundle, questions
 from perfectcatch.workflows.records import Company
@@ -177,8 +178,8 @@ async def _plan(shop: Shop, customer: int, due: str, **visit: Any) -> None:
     await shop.merge("recurring_service_events", {**event, **dated, **visit})
 
 
-async def test_who_could_come_instead(shop: Shop) -> None:
-    """Members whose visit is due, who waited longest first; nobody without the skill or the need."""
+async def freed(shop: Shop) -> None:
+    """A visit that became free, and members of whom 3 and 2 could come instead."""
     for customer in range(1, 8):
         await shop.customer(customer, name=f"Person {customer}")
     dated = {"active": True, "createdOn": "2026-01-01T00:00:00Z", "modifiedOn": "2026-01-02T00:00:00Z"}
@@ -206,6 +207,12 @@ async def test_who_could_come_instead(shop: Shop) -> None:
     await shop.assigned(51, 11, 41, MONDAY)
     await shop.job(12, 4, MONDAY)
     await shop.merge("appointments", {**visit, "id": 42, "jobId": 12, "customerId": 4, "status": "Scheduled"})
+
+
+async def test_who_could_come_instead(shop: Shop) -> None:
+    """Members whose visit is due, who waited longest first; nobody without the skill or the need."""
+    dated = {"active": True, "createdOn": "2026-01-01T00:00:00Z", "modifiedOn": "2026-01-02T00:00:00Z"}
+    await freed(shop)
     found = await questions.answer("invitees", asked(shop, MONDAY, "America/Denver", appointment_id=41))
     assert found["count"] == 2
     assert (found["first"], found["second"], found["third"]) == (
@@ -213,6 +220,9 @@ async def test_who_could_come_instead(shop: Shop) -> None:
         {"phone": "+13035550102", "customer_id": 2, "name": "Person 2"},
         {"phone": "", "customer_id": 0, "name": ""},
     )
+    for only, count in ((2, 1), ("3", 1), (4, 0), (0, 0)):
+        one = asked(shop, MONDAY, "America/Denver", appointment_id=41, customer_id=only)
+        assert (await questions.answer("invitees", one))["count"] == count
     asking = asked(shop, MONDAY, "America/Denver", appointment_id=41, workflow="hot-fill")
     assert (await questions.answer("invitees", asking))["count"] == 2
     async with shop.pool.connection() as connection:
@@ -311,3 +321,29 @@ async def test_calls_of_somebody_unknown_are_found_by_the_number(shop: Shop) -> 
     assert set(then.at(None, MONDAY + timedelta(minutes=1), also).rows["calls"]) == {71}
     later = then.at(None, MONDAY + timedelta(minutes=3), also)
     assert set(later.rows["calls"]) == {71, 72}
+
+
+async def test_a_number_that_calls_all_day_hides_no_other(shop: Shop) -> None:
+    """Of two callers that are read together; each is told what conditions see of its own calls."""
+    for st_id, number in ((5, "+13035550171"), (6, "+13035550172")):
+        record = {
+            "id": st_id, "direction": "Inbound", "from": number, "to": "+13035550100", "active": True,
+            "createdOn": iso(MONDAY), "modifiedOn": iso(MONDAY), "type": "Abandoned", "status": "Completed",
+        }  # fmt: skip
+        await shop.merge("calls", record, {**record, "id": st_id + 2, "direction": "Outbound",
+                                           "from": "+13035550100", "to": number})  # fmt: skip
+    also, table = [("calls", 5), ("calls", 6)], qualified(BY_NAME["calls"].table)
+    async with shop.pool.connection() as connection, connection.transaction(force_rollback=True):
+        await connection.execute(
+            f"create temp table many on commit drop as select c.*, n from {table} c,"
+            " generate_series(1001, 2300) n where c.tenant_id = %s and c.st_id = 6",
+            (shop.tenant,),
+        )
+        await connection.execute("update many set st_id = n")
+        await connection.execute("alter table many drop column n")
+        await connection.execute(f"insert into {table} select * from many")
+        found = await bundle.present(connection, shop.tenant, BY_NAME, [], also)
+    assert set(found.of(None, also[:1]).rows["calls"]) == {5, 7}
+    loud = set(found.of(None, also[1:]).rows["calls"])
+    assert loud >= {6, 8, 2300}, "what was placed to it is there too"
+    assert len(loud) <= 500

@@ -16,7 +16,7 @@ from perfectcatch.store.holds import Waiting
 from perfectcatch.store.jobs.heartbeats import Heartbeat, heartbeats
 from perfectcatch.store.reading.wellbeing import Queue, queues
 from perfectcatch.store.runs import LastRun
-from perfectcatch.workflows.running.dispatch import PLACE
+from perfectcatch.workflows.running.workshop import PLACE
 
 LATE_SECONDS: Final = 60.0  # that what is done at once has waited before it is told
 SILENT_SECONDS: Final = 3600.0  # without a round with the CRM that succeeded

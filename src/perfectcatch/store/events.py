@@ -7,7 +7,7 @@ a higher id that was read already. A ``Place`` therefore remembers what was visi
 
 import json
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
@@ -71,6 +71,10 @@ _COLUMNS: Final = "id, event_type, entity, st_id, version, occurred_at, recorded
 # ``written`` is the number of the whole transaction: a row's own ``xmin`` may be that of a savepoint, which
 # no snapshot knows. ``xmin`` only tells rows that came out of a dump, whose ``written`` counts elsewhere: a
 # late row is younger than the place by both. It has 32 bits, a snapshot 64: the upper ones are put before it.
+_LATE: Final = """
+  not pg_visible_in_snapshot(written::text::xid8, %(snapshot)s::pg_snapshot)
+    and (xmax < %(high)s or case when own > xmax then own - (1::bigint << 32) else own end >= %(low)s)
+"""
 _AFTER: Final = f"""
 with now as materialized (
   select pg_current_snapshot() as snapshot, pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xmax,
@@ -83,8 +87,7 @@ with now as materialized (
     select e.*, (now.xmax >> 32 << 32) + e.xmin::text::bigint as own, now.xmax from {EVENTS} e, now
     where e.tenant_id = %(tenant)s and e.written >= %(low)s and e.id <= %(id)s and not e.historical
   ) e
-  where not pg_visible_in_snapshot(written::text::xid8, %(snapshot)s::pg_snapshot)
-    and (xmax < %(high)s or case when own > xmax then own - (1::bigint << 32) else own end >= %(low)s)
+  where {_LATE}
 )
 select now.newest, now.snapshot::text, each.* from now left join (
   select * from late union all select * from fresh
@@ -97,23 +100,41 @@ async def after(pool: Pool, tenant_id: int, place: Place, *, limit: int = 500) -
 
     At most ``limit`` of those with higher ids, and all that appeared behind. An empty list: nothing more.
     """
-    low, high, _ = place.snapshot.split(":")
-    values = {
-        "tenant": tenant_id,
-        "id": place.id,
-        "snapshot": place.snapshot,
-        "low": int(low),
-        "high": int(high),
-        "limit": limit,
-    }
     async with pool.connection() as connection:
-        found = await connection.execute(_AFTER, values)
+        found = await connection.execute(_AFTER, _values(tenant_id, place) | {"limit": limit})
         rows = await found.fetchall()
     newest, snapshot = rows[0][:2]
     read = [Event(*row[2:]) for row in rows if row[2] is not None]
     fresh = [event.id for event in read if event.id > place.id]
     reached = fresh[-1] if len(fresh) == limit else max(place.id, newest)
     return read, Place(reached, snapshot)
+
+
+async def not_read(connection: Connection, tenant_id: int, place: Place, ids: Collection[int]) -> list[int]:
+    """Those of the events with these ids that ``after`` would still bring at ``place``."""
+    found = await connection.execute(
+        f"""
+        select id from (
+          select e.id, e.written, now.xmax, (now.xmax >> 32 << 32) + e.xmin::text::bigint as own
+          from {EVENTS} e, (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xmax) now
+          where e.tenant_id = %(tenant)s and e.id = any(%(ids)s) and not e.historical
+        ) e
+        where id > %(id)s or written >= %(low)s and {_LATE}
+        """,
+        _values(tenant_id, place) | {"ids": list(ids)},
+    )
+    return [row[0] for row in await found.fetchall()]
+
+
+def _values(tenant_id: int, place: Place) -> dict[str, Any]:
+    low, high, _ = place.snapshot.split(":")
+    return {
+        "tenant": tenant_id,
+        "id": place.id,
+        "snapshot": place.snapshot,
+        "low": int(low),
+        "high": int(high),
+    }
 
 
 async def listen(pool: Pool, tenant_id: int) -> AsyncGenerator[Event, None]:

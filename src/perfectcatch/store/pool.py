@@ -26,6 +26,7 @@ from perfectcatch.errors import (
     PerfectCatchError,
     PrivilegeMissing,
     SchemaDiffers,
+    StatementStopped,
 )
 from perfectcatch.kit.clock import Clock, SystemClock
 from perfectcatch.kit.retry import Rules, next_wait
@@ -76,8 +77,8 @@ _NOT_NOW: Final = {
     "40": "other transactions were in the way in the database",
     "53": "the database has run out of something",
     "55P03": "something in the database is in use by others",
-    "57014": "the database stopped a statement that took too long",
 }
+_STOPPED: Final = "57014"
 _UNDEFINED: Final = ("42P01", "42703", "42883", "3F000")  # table, column, function, schema
 
 
@@ -259,6 +260,11 @@ def plain_errors(role: str | None = None) -> Iterator[None]:
         raise _plain(error, role) from error
 
 
+def was_stopped(error: BaseException) -> bool:
+    """Whether the server stopped a statement that took too long: our error, or still that of the driver."""
+    return isinstance(error, StatementStopped) or _is(error, (_STOPPED,))
+
+
 def _plain(error: psycopg.Error, role: str | None) -> PerfectCatchError:
     said = _primary(error)
     if _is_lost(error):
@@ -270,6 +276,8 @@ def _plain(error: psycopg.Error, role: str | None) -> PerfectCatchError:
         return PrivilegeMissing(f"{who} may not do this ({said}): grant it that, or use another role")
     if _is(error, _UNDEFINED):
         return SchemaDiffers(f"the database lacks something ({said}): run `perfectcatch db migrate`")
+    if _is(error, (_STOPPED,)):
+        return StatementStopped(f"the database stopped a statement that took too long: {said}")
     code = error.sqlstate or ""
     for sign in (code, code[:3], code[:2]):
         if sign in _NOT_NOW:

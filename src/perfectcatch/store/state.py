@@ -16,11 +16,16 @@ from perfectcatch.store.pool import Connection, Pool
 async def get(pool: Pool, tenant_id: int, *keys: str) -> dict[str, Any]:
     """The values of those ``keys`` that are set."""
     async with pool.connection() as connection:
-        found = await connection.execute(
-            f"select key, value from {SYNC_STATE} where tenant_id = %s and key = any(%s)",
-            (tenant_id, list(keys)),
-        )
-        return dict(await found.fetchall())
+        return await seen(connection, tenant_id, *keys)
+
+
+async def seen(connection: Connection, tenant_id: int, *keys: str) -> dict[str, Any]:
+    """The values of those ``keys`` that are set, as the caller's transaction sees them."""
+    found = await connection.execute(
+        f"select key, value from {SYNC_STATE} where tenant_id = %s and key = any(%s)",
+        (tenant_id, list(keys)),
+    )
+    return dict(await found.fetchall())
 
 
 async def put(connection: Connection, tenant_id: int, key: str, value: Any) -> None:

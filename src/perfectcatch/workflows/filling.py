@@ -35,7 +35,7 @@ def intent(
     about = f"{event['entity']}-{event['id']}/{event['version']}.{occurrence}"
     customer, location = records.get("customer") or {}, records.get("location") or {}
     if step.customer is not None:
-        customer, location = {"id": _customer_of(step.customer, records)}, {}
+        customer, location = {"id": addressee(step, records)}, {}
     data = dict(step.data)
     if step.expires is not None:
         data["expires_at"] = expressions.moment(step.expires, records).isoformat()
@@ -86,8 +86,9 @@ def recipient(step: Message, records: Records) -> str:
     return "" if found is None else str(found)
 
 
-def _customer_of(expression: str, records: Records) -> int | None:
-    found = expressions.evaluate(expression, records)
+def addressee(step: Message, records: Records) -> int | None:
+    """The customer whom the step names beside that of the instance. Raises Undecidable."""
+    found = expressions.evaluate(step.customer, records) if step.customer is not None else None
     return int(found) if found else None
 
 

@@ -133,6 +133,11 @@ class Records(Mapping[str, Any]):
         )
 
     @property
+    def since(self) -> Sequence[Event]:
+        """Events with the customer since the instance began, the newest first."""
+        return self._beside.happened
+
+    @property
     def _roles(self) -> dict[str, Row | None]:
         about = (self._event.entity, self._event.st_id)
         return self._bundle.once(("roles", *about), lambda: _roles(self._bundle, self._event))

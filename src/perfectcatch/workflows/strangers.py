@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 Key = tuple[str, int]
 
 CALLS: Final = "calls"
-_MOST: Final = 1000
+_MOST: Final = 200  # of a number in each direction, the newest: conditions see no more of a list
 
 
 def numbers_of(entity: str, row: Row) -> tuple[str, ...]:
@@ -63,21 +63,26 @@ async def calls_with(
     found = await connection.execute(
         f"""
         with asked(number, since) as materialized (
-          select case when direction = 'Inbound' then from_number else to_number end, st_created_on
-          from {calls} where tenant_id = %(tenant)s and st_id = any(%(calls)s) and customer_id is null
-          union all
-          select phone, st_created_on
-          from {leads} where tenant_id = %(tenant)s and st_id = any(%(leads)s) and customer_id is null
+          select number, min(since) from (
+            select case when direction = 'Inbound' then from_number else to_number end, st_created_on
+            from {calls} where tenant_id = %(tenant)s and st_id = any(%(calls)s) and customer_id is null
+            union all
+            select phone, st_created_on
+            from {leads} where tenant_id = %(tenant)s and st_id = any(%(leads)s) and customer_id is null
+          ) named(number, since) where number is not null group by number
         )
-        select st_id from (
-          select c.st_id, c.st_created_on, a.since from asked a
-          join {calls} c on c.tenant_id = %(tenant)s and c.from_number = a.number
+        select c.st_id from asked a cross join lateral (
+          {_newest(calls, "from_number")}
           union
-          select c.st_id, c.st_created_on, a.since from asked a
-          join {calls} c on c.tenant_id = %(tenant)s and c.to_number = a.number
-        ) with_them
-        where st_created_on > since - interval '1 day' order by st_id desc limit {_MOST}
+          {_newest(calls, "to_number")}
+        ) c order by c.st_id desc
         """,
         {"tenant": tenant_id, "calls": list(own.get(CALLS, ())), "leads": list(own.get("leads", ()))},
     )
     return [row[0] for row in await found.fetchall()]
+
+
+def _newest(calls: str, side: str) -> str:
+    """Calls with the number on that side; of each number so many that no other is hidden by them."""
+    return f"""(select c.st_id from {calls} c where c.tenant_id = %(tenant)s and c.{side} = a.number
+            and c.st_created_on > a.since - interval '1 day' order by c.st_id desc limit {_MOST})"""

@@ -176,6 +176,15 @@ class Jobs:
         if jobs:
             await self._app.job_manager.batch_defer_jobs_async(jobs, connection=connection)
 
+    async def waiting_under(self, lock: str, *, connection: AsyncConnection[Any]) -> list[Mapping[str, Any]]:
+        """The arguments of the jobs that wait under ``lock``, in the order in which they will be done."""
+        found = await connection.execute(
+            "select args from procrastinate_jobs where lock = %s and status = 'todo'"
+            " order by priority desc, id",
+            (lock,),
+        )
+        return [row[0] for row in await found.fetchall()]
+
     async def work(
         self,
         stop: asyncio.Event,

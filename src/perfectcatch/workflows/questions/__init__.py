@@ -1,6 +1,7 @@
 """Questions about the whole company that a step may ask: its figures, its free time, who could come instead.
 
-Each is a function over the mirror as it is now. ``GIVES`` says what each answer holds.
+Each is a function over the mirror as it is now. ``GIVES`` says what each answer holds. A customer whom the
+value ``ABOUT`` names is read anew before.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,7 +12,9 @@ from perfectcatch.errors import Refused
 from perfectcatch.workflows.questions import capacity, figures, invitees, texts
 from perfectcatch.workflows.questions.asked import Asked
 
-__all__ = ["GIVES", "Asked", "answer"]
+__all__ = ["ABOUT", "GIVES", "Asked", "answer"]
+
+ABOUT: Final = "customer_id"
 
 _ANSWERS: Final[Mapping[str, Callable[[Asked], Awaitable[dict[str, Any]]]]] = MappingProxyType(
     {

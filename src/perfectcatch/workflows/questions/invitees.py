@@ -17,9 +17,10 @@ async def answer(asked: Asked) -> dict[str, Any]:
     """Three at most for ``appointment_id``: who has waited longest first, those in its zone before others.
 
     Whoever was written to by ``workflow`` within three days is not asked again: visits are cancelled daily.
+    ``customer_id`` asks about this one alone, before it is invited: could it still come, and its number.
     ``first``, ``second`` and ``third`` hold phone, customer_id and name; an empty phone: nobody.
     """
-    tables = asked.tables
+    tables, only = asked.tables, asked.values.get("customer_id")
     rows = await asked.reads.rows(
         _STATEMENT.format(messages=MESSAGES, **tables),
         {
@@ -28,6 +29,7 @@ async def answer(asked: Asked) -> dict[str, Any]:
             "today": asked.now.astimezone(asked.zone).date(),
             "now": asked.now,
             "ahead": _AHEAD_DAYS,
+            "only": None if only is None else int(only),
             "workflow": asked.values.get("workflow"),
             "recent": asked.now - _PEACE,
             "most": len(_PLACES),
@@ -64,6 +66,7 @@ with freed as (
     and v.job_id is null and v.due_on between %(today)s - 60 and %(today)s + %(ahead)s
     and m.deleted_at is null and m.status = 'Active'
     and c.deleted_at is null and c.active and c.merged_to_id is null and c.do_not_service is not true
+    and (%(only)s::bigint is null or m.customer_id = %(only)s)
     and l.deleted_at is null and m.customer_id is distinct from f.customer_id
     and (f.zone_id is null or l.zone_id is null or l.zone_id = f.zone_id)
     and (not f.known or not exists (

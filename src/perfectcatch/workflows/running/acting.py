@@ -98,13 +98,25 @@ class Later:
 Outcome = Done | Later
 
 
-async def must_be_fresh(workshop: Workshop, acting: Acting) -> bool:
-    """Whether the customer has to be read anew before somebody is written to."""
-    if not isinstance(acting.step, Message) or workshop.refresher is None:
-        return False
-    if acting.instance.customer_id is None or acting.fresh:
-        return False
-    return not await is_fresh(workshop.pool, workshop.tenant_id, _LOOKED_AT, STALE)
+async def to_read_anew(workshop: Workshop, acting: Acting) -> list[int]:
+    """Customers who have to be read anew before the step acts: whom it writes to, or asks about.
+
+    Raises Undecidable where nobody can tell who that is.
+    """
+    if workshop.refresher is None or acting.fresh:
+        return []
+    match acting.step:
+        case Message():
+            named = [acting.instance.customer_id, filling.addressee(acting.step, acting.records)]
+        case Ask():
+            about = _filled(acting.step.values.get(questions.ABOUT), acting.records)
+            named = [int(about) if about else None]
+        case _:
+            named = []
+    found = sorted({each for each in named if each})
+    if not found or await is_fresh(workshop.pool, workshop.tenant_id, _LOOKED_AT, STALE):
+        return []
+    return found
 
 
 async def act(workshop: Workshop, acting: Acting) -> Outcome:

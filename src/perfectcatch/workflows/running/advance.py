@@ -17,8 +17,9 @@ from perfectcatch.model.workflow import Step
 from perfectcatch.store.pool import Connection, transaction
 from perfectcatch.store.workflows import instances, steps
 from perfectcatch.workflows.running import hand
-from perfectcatch.workflows.running.acting import Acting, Done, Later, act, must_be_fresh
-from perfectcatch.workflows.running.ledger import Ledger, NotTogether
+from perfectcatch.workflows.running.acting import Acting, Done, Later, act, to_read_anew
+from perfectcatch.workflows.running.answers import awaits
+from perfectcatch.workflows.running.ledger import Ledger, NotTogether, in_turn
 from perfectcatch.workflows.running.walk import (
     HOPS,
     Walk,
@@ -108,7 +109,7 @@ async def _walk_once(
         walk = Walk(Ledger(workshop, connection, now), instance, definition, records, now, apart)
         rests = _rests_at(walk) if happening is not None else None
         try:
-            if walk.records["happening"] is not None and happened(walk):
+            if (walk.records["happening"] is not None and happened(walk)) or await awaits(walk):
                 acting = None
             else:
                 acting = await _to_effect(walk, read_at, rests)
@@ -171,7 +172,7 @@ async def _begin(walk: Walk, step: Step, read_at: float) -> Acting:
         instance.id,
         step.id,
         occurrence,
-        walk.now + ledger.after(instance),
+        in_turn(instance, walk.now),
     )
     instance.status, instance.next_action_at = instances.RUNNING, walk.now + _DOING
     ledger.keep(instance)
@@ -194,8 +195,8 @@ async def _begin(walk: Walk, step: Step, read_at: float) -> Acting:
 async def _do(workshop: Workshop, acting: Acting) -> bool:
     """Have the effect, and write its result with the next step; whether the instance goes on at once."""
     try:
-        if await must_be_fresh(workshop, acting):
-            halted = await _on_fresh_records(workshop, acting)
+        if customers := await to_read_anew(workshop, acting):
+            halted = await _on_fresh_records(workshop, acting, customers)
             if halted is not None:
                 return halted
         result = await act(workshop, acting)
@@ -232,11 +233,11 @@ async def _written(workshop: Workshop, acting: Acting, result: Done | Later, *, 
     return walk.instance.is_open and walk.instance.status == instances.RUNNING
 
 
-async def _on_fresh_records(workshop: Workshop, acting: Acting) -> bool | None:
-    """Read the customer anew, and the stop rules on what came; None: nothing stands against the effect."""
+async def _on_fresh_records(workshop: Workshop, acting: Acting, customers: list[int]) -> bool | None:
+    """Read customers anew, and the stop rules on what came; None: nothing stands against the effect."""
     assert workshop.refresher is not None
-    assert acting.instance.customer_id is not None
-    await workshop.refresher.refresh(acting.instance.customer_id)
+    for customer_id in customers:
+        await workshop.refresher.refresh(customer_id)
     async with transaction(workshop.pool) as connection:
         walk = await _relocked(workshop, connection, acting)
         if walk is None:

@@ -33,11 +33,9 @@ from perfectcatch.workflows.running.ledger import Ledger, NotTogether
 from perfectcatch.workflows.running.starting import born, key_of
 from perfectcatch.workflows.running.trying import carefully, occasion_of, wanted_by
 from perfectcatch.workflows.running.walk import Walk, all_onward, is_ours
-from perfectcatch.workflows.running.workshop import Workshop, order
+from perfectcatch.workflows.running.workshop import FEW, PLACE, Workshop, is_away, order
 
-PLACE: Final = "workflows_place"
 BATCH: Final = 250
-_FEW: Final = 8  # events that are dealt with one by one sooner than halved once more
 
 log = structlog.get_logger(__name__)
 
@@ -67,11 +65,12 @@ async def dispatch(workshop: Workshop, *, limit: int = BATCH) -> Done | None:
     """Deal with the next events; None: somebody else is at it, or there are none."""
     try:
         return await _batch(workshop, limit, together=True)
-    except Retry:
-        raise  # the database is away: the batch is repeated
-    except Exception as error:  # noqa: BLE001 - one by one it will show which event it was
+    except Exception as error:
+        if is_away(error):
+            raise  # the batch is repeated
+        # In smaller batches, in the end one by one, it shows which event it was.
         log.info("events are dealt with apart", number=limit, reason=f"{type(error).__name__}: {error}")
-    if limit <= _FEW:
+    if limit <= FEW:
         return await _batch(workshop, limit, together=False)
     first = await dispatch(workshop, limit=limit // 2)
     second = await dispatch(workshop, limit=limit - limit // 2) if first is not None else None

@@ -1,14 +1,14 @@
 """Timers that are due: their instances go on together, as far as nothing reaches outside.
 
 The timers are taken, the walks written and the jobs for what is left to do ordered in one transaction. Where
-that fails for one, nothing of it is kept and each of them becomes a job of its own.
+that fails for one, nothing of it is kept: the batch is halved until the few around what is wrong are left.
+These become jobs of their own.
 """
 
 from typing import Final
 
 import structlog
 
-from perfectcatch.errors import Retry
 from perfectcatch.store.pool import transaction
 from perfectcatch.store.workflows import instances
 from perfectcatch.store.workflows.instances import Instance
@@ -16,7 +16,7 @@ from perfectcatch.workflows import bundle
 from perfectcatch.workflows.running import hand
 from perfectcatch.workflows.running.ledger import Ledger
 from perfectcatch.workflows.running.walk import Walk, all_onward
-from perfectcatch.workflows.running.workshop import Workshop, order
+from perfectcatch.workflows.running.workshop import FEW, Workshop, is_away, order
 
 BATCH: Final = 250
 _WAITS: Final = (instances.QUEUED, instances.PAUSED, instances.FAILED)
@@ -28,10 +28,18 @@ async def sweep(workshop: Workshop, *, limit: int = BATCH) -> int:
     """Let the instances whose timers are due go on; how many timers there were."""
     try:
         return await _together(workshop, limit)
-    except Retry:
-        raise  # the database is away: they are due again
-    except Exception as error:  # noqa: BLE001 - one by one it will show which instance it was
-        log.info("instances go on one by one", reason=f"{type(error).__name__}: {error}")
+    except Exception as error:
+        if is_away(error):
+            raise  # they are due again
+        # In smaller batches, in the end one by one, it shows which instance it was.
+        log.info("instances go on apart", number=limit, reason=f"{type(error).__name__}: {error}")
+    if limit <= FEW:
+        return await _one_by_one(workshop, limit)
+    first = await sweep(workshop, limit=limit // 2)
+    return first and first + await sweep(workshop, limit=limit - limit // 2)
+
+
+async def _one_by_one(workshop: Workshop, limit: int) -> int:
     async with transaction(workshop.pool) as connection:
         due = await instances.due(connection, workshop.tenant_id, workshop.clock.now(), limit=limit)
         await workshop.jobs.defer_many([order(*each) for each in due], connection=connection)

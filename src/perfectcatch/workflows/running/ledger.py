@@ -1,6 +1,5 @@
 """What walks have done and is not written yet: all of it goes to the database together, with the walks."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -30,7 +29,6 @@ class Ledger:
     connection: Connection
     now: datetime
     _executions: dict[tuple[int, str, int], dict[str, Any]] = field(default_factory=dict)
-    _steps: Counter[int] = field(default_factory=Counter)
     _tasks: list[dict[str, Any]] = field(default_factory=list)
     _born: dict[int, Instance] = field(default_factory=dict)
     _changed: dict[int, Instance] = field(default_factory=dict)
@@ -73,14 +71,9 @@ class Ledger:
             "sentence": sentence,
             "value": result.value,
             "attempts": attempts,
-            "started_at": (began + self.after(instance)).isoformat(),
-            "ended_at": (self.now + self.after(instance)).isoformat(),
+            "started_at": in_turn(instance, began).isoformat(),
+            "ended_at": in_turn(instance, self.now).isoformat(),
         }
-        self._steps[instance.id] += 1
-
-    def after(self, instance: Instance) -> timedelta:
-        """Steps of a walk happen at one moment; they are written a microsecond apart, to keep their order."""
-        return timedelta(microseconds=self._steps[instance.id])
 
     async def task(self, **values: Any) -> int:
         """Something for a person to do; gives its id."""
@@ -123,6 +116,14 @@ class Ledger:
         ended = [each for each in (*self._born.values(), *self._changed.values()) if not each.is_open]
         await followers(self, ended)
         await self.workshop.jobs.defer_many(self._orders, connection=connection)
+
+
+def in_turn(instance: Instance, moment: datetime) -> datetime:
+    """``moment``, as many microseconds later as the instance has come to steps.
+
+    Steps of a walk happen at one moment, and the wait behind them begins at it: so they stay in their order.
+    """
+    return moment + timedelta(microseconds=sum(instance.visits.values()))
 
 
 async def followers(ledger: Ledger, ended: Iterable[Instance]) -> None:

@@ -31,9 +31,7 @@ async def start(
 
     Under the lock of whoever dispatches: of two starts side by side each would see nothing running.
     """
-    await connection.execute(
-        "select pg_advisory_xact_lock(hashtextextended('dispatch workflows', %s))", (workshop.tenant_id,)
-    )
+    await alone(workshop, connection)
     definition, tenant_id, now = active.definition, workshop.tenant_id, workshop.clock.now()
     customer_id, records = await hand.of_event(workshop, connection, event, definition.settings)
     known = []
@@ -67,6 +65,13 @@ async def start(
     if new.status == instances.RUNNING:
         await workshop.wake(instance_id, definition.priority, connection=connection)
     return instance_id
+
+
+async def alone(workshop: Workshop, connection: Connection) -> None:
+    """Be the only one that decides about starts, until the transaction ends."""
+    await connection.execute(
+        "select pg_advisory_xact_lock(hashtextextended('dispatch workflows', %s))", (workshop.tenant_id,)
+    )
 
 
 def key_of(definition: Definition, records: Records) -> str:

@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from perfectcatch.errors import Refused, Retry, Undecidable
+from perfectcatch.errors import Refused, Retry, StatementStopped, Undecidable
 from perfectcatch.kit.cron import Cron, parse
+from perfectcatch.model.workflow import Start, Verdict
 from perfectcatch.store import state
 from perfectcatch.store.events import Event
 from perfectcatch.store.jobs.queue import Order
@@ -25,9 +26,9 @@ from perfectcatch.workflows import expressions, sieve
 from perfectcatch.workflows.records import Beside, at_hand
 from perfectcatch.workflows.running import hand
 from perfectcatch.workflows.running.catalogue import Active
-from perfectcatch.workflows.running.starting import start
+from perfectcatch.workflows.running.starting import alone, start
 from perfectcatch.workflows.running.trying import EVENT_TRIES, next_try
-from perfectcatch.workflows.running.workshop import Workshop
+from perfectcatch.workflows.running.workshop import Workshop, is_away
 
 CHUNK: Final = 200  # records whose customers are read together
 _CLOCK: Final = "clock"
@@ -69,9 +70,9 @@ async def tick(workshop: Workshop) -> int:
         if active.definition.trigger.clock is not None:
             try:
                 started += await _tick(workshop, active)
-            except Retry:
-                raise
-            except Exception:
+            except Exception as error:
+                if is_away(error):
+                    raise
                 log.exception("a tick could not be gone through", workflow=active.definition.name)
     return started
 
@@ -144,17 +145,16 @@ async def _one(workshop: Workshop, active: Active, ticked: Tick) -> int:
     try:
         async with transaction(workshop.pool) as connection:
             return int(await _begin(workshop, connection, active, ticked) is not None)
-    except Retry:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+    except Exception as error:
+        if is_away(error):
+            raise
         async with transaction(workshop.pool) as connection:
             await _again(workshop, connection, ticked, error, 1)
         return 0
 
 
 async def _begin(workshop: Workshop, connection: Connection, active: Active, ticked: Tick) -> int | None:
-    event = _event(ticked.entity, ticked.st_id, ticked.moment)
-    return await start(workshop, connection, active, event, ticked.occasion)
+    return await start(workshop, connection, active, _event_of(ticked), ticked.occasion)
 
 
 # Again -------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ async def _again(
             name=TRY_TICK,
             arguments=arguments,
             queueing_lock=f"{ticked.workflow} {ticked.occasion}",  # a tick may be gone through twice
-            at=next_try(workshop, attempt),
+            at=next_try(workshop, attempt, trouble),
         )
         await workshop.jobs.defer(order, connection=connection)
         return
@@ -199,17 +199,35 @@ async def try_tick(workshop: Workshop, workflow: str, occasion: str, attempt: in
         return  # it was disabled meanwhile
     try:
         async with transaction(workshop.pool) as connection:
+            await alone(workshop, connection)  # of two tries side by side each would find the last place
             left = await _left(workshop, connection, active, ticked.moment)
             if left is None or left > 0:
                 await _begin(workshop, connection, active, ticked)
-    except Retry:
-        raise
-    except Exception as error:  # noqa: BLE001 - it is raised, or noted
+            else:
+                await _passed_over(workshop, connection, active, ticked)
+    except Exception as error:
+        if is_away(error):
+            raise
         try:
             async with transaction(workshop.pool) as connection:
                 await _again(workshop, connection, ticked, error, attempt)
         except Exception as again:  # noqa: BLE001 - its job is done again
             raise Retry(f"Of {occasion} nothing can be noted now: {again}") from error
+
+
+async def _passed_over(workshop: Workshop, connection: Connection, active: Active, ticked: Tick) -> None:
+    """Say of a record why this tick starts nothing for it any more: the others have taken all its places."""
+    customer_id = await hand.owner_of(workshop, connection, _event_of(ticked))
+    most = active.definition.trigger.at_most
+    start = Start(
+        verdict=Verdict.SKIP,
+        reason="at_most",
+        sentence=f"The tick had started {most} others, as many as it may, before this one could be tried.",
+        key="",
+    )
+    await instances.decided(
+        connection, workshop.tenant_id, ticked.workflow, ticked.occasion, start, customer_id
+    )
 
 
 async def redrive(workshop: Workshop, connection: Connection, workflow: str, occasion: str) -> None:
@@ -239,36 +257,66 @@ async def _holding(
             ids = await keys.live(
                 connection, workshop.tenant_id, kind, after=after, limit=CHUNK, narrowed=narrowed
             )
-            if not ids:
-                return
-            own = [(entity, st_id) for st_id in ids]
-            owners = await rows.owners(connection, workshop.tenant_id, workshop.entities, own)
-            if entity == "customers":
-                owners = {key: key[1] for key in own}
-            present = await rows.present(
-                connection, workshop.tenant_id, workshop.entities, set(owners.values()), own
-            )
-            names = await hand.names_of(workshop, connection)
+        if not ids:
+            return
         after = ids[-1]
-        found = []
-        for key in own:
-            customer_id = owners.get(key)
-            try:
-                records = at_hand(
-                    present.of(customer_id, [key]),
-                    names,
-                    _event(*key, moment),
-                    customer_id,
-                    now=now,
-                    company=workshop.company,
-                    beside=Beside(settings=active.definition.settings),
-                )
-                holds = _holds(active, records)
-            except Exception:  # noqa: BLE001 - it shows again where it would start, and is noted there
-                holds = True
-            if holds:
-                found.append(key[1])
-        yield found
+        yield await _those(workshop, active, [(entity, st_id) for st_id in ids], moment, now)
+
+
+async def _those(
+    workshop: Workshop, active: Active, own: Sequence[rows.Key], moment: datetime, now: datetime
+) -> Sequence[int]:
+    """Those of the records that fulfil the condition, or of which that cannot be told."""
+    try:
+        found, names, owners = await _read(workshop, own)
+    except StatementStopped:
+        if len(own) == 1:
+            return [own[0][1]]  # it shows again where it would start, and is noted there
+        half = len(own) // 2
+        first = await _those(workshop, active, own[:half], moment, now)
+        return [*first, *await _those(workshop, active, own[half:], moment, now)]
+    return [
+        key[1] for key in own if _is_one(workshop, active, key, found, names, owners.get(key), moment, now)
+    ]
+
+
+async def _read(
+    workshop: Workshop, own: Sequence[rows.Key]
+) -> tuple[rows.Present, rows.Names, dict[rows.Key, int]]:
+    """The records with everything of their customers."""
+    async with workshop.pool.connection() as connection:
+        owners = await rows.owners(connection, workshop.tenant_id, workshop.entities, own)
+        if own[0][0] == "customers":
+            owners = {key: key[1] for key in own}
+        found = await rows.present(
+            connection, workshop.tenant_id, workshop.entities, set(owners.values()), own
+        )
+        return found, await hand.names_of(workshop, connection), owners
+
+
+def _is_one(
+    workshop: Workshop,
+    active: Active,
+    key: rows.Key,
+    found: rows.Present,
+    names: rows.Names,
+    customer_id: int | None,
+    moment: datetime,
+    now: datetime,
+) -> bool:
+    try:
+        records = at_hand(
+            found.of(customer_id, [key]),
+            names,
+            _event(*key, moment),
+            customer_id,
+            now=now,
+            company=workshop.company,
+            beside=Beside(settings=active.definition.settings),
+        )
+        return _holds(active, records)
+    except Exception:  # noqa: BLE001 - it shows again where it would start, and is noted there
+        return True
 
 
 def _holds(active: Active, records: Mapping[str, Any]) -> bool:
@@ -276,6 +324,10 @@ def _holds(active: Active, records: Mapping[str, Any]) -> bool:
         return expressions.holds(active.definition.trigger.where, records)
     except Undecidable:
         return False
+
+
+def _event_of(ticked: Tick) -> Event:
+    return _event(ticked.entity, ticked.st_id, ticked.moment)
 
 
 def _event(entity: str, st_id: int, moment: datetime) -> Event:

@@ -4,6 +4,7 @@ Such an event is tried again a few times, each workflow for itself, then it goes
 of a try is done when its outcome is noted: the next try, a dead letter, or nothing.
 """
 
+import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,15 +16,17 @@ from perfectcatch.kit.retry import Rules, backoff
 from perfectcatch.store import events
 from perfectcatch.store.events import Event
 from perfectcatch.store.jobs.queue import Order
-from perfectcatch.store.pool import Connection, transaction
+from perfectcatch.store.pool import Connection, transaction, was_stopped
 from perfectcatch.store.workflows import letters
 from perfectcatch.workflows.running.catalogue import Active
 from perfectcatch.workflows.running.starting import start
-from perfectcatch.workflows.running.workshop import Workshop
+from perfectcatch.workflows.running.workshop import Workshop, is_away
 
 TRY_EVENT: Final = "workflows.event"  # the job that tries an event again
 EVENT_TRIES: Final = 5
 _AGAIN: Final = Rules(attempts=EVENT_TRIES, first_wait=2.0, longest_wait=60.0)
+# A database that is too slow for a statement may be so for everybody, for half an hour.
+_SLOWLY: Final = Rules(attempts=EVENT_TRIES, first_wait=120.0, longest_wait=1800.0)
 UNTIL_NOTED: Final = Rules(attempts=1_000_000, first_wait=4.0, longest_wait=300.0)  # of the job of a try
 
 log = structlog.get_logger(__name__)
@@ -61,9 +64,9 @@ async def carefully(
         try:
             async with connection.transaction():
                 started += await start_all(workshop, connection, [each], event)
-        except Retry:
-            raise  # the database is away: the whole is repeated
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+        except Exception as error:
+            if is_away(error):
+                raise  # the whole is repeated
             told = {"event_id": event.id, "workflow": each.definition.name, "error": repr(error)}
             log.warning("an event could not be dealt with", **told)
             trouble = error
@@ -78,15 +81,18 @@ async def _again(
     """Have the event tried later, or put it aside for a person after the last try."""
     if attempt < EVENT_TRIES:
         arguments = {"event_id": event.id, "attempt": attempt + 1}
-        order = Order(name=TRY_EVENT, arguments=arguments, at=next_try(workshop, attempt))
+        order = Order(name=TRY_EVENT, arguments=arguments, at=next_try(workshop, attempt, trouble))
         await workshop.jobs.defer(order, connection=connection)
         return
     await _put_aside(workshop, connection, event.id, trouble, attempt)
 
 
-def next_try(workshop: Workshop, attempt: int) -> datetime:
+def next_try(workshop: Workshop, attempt: int, trouble: Exception) -> datetime:
     """When what failed at ``attempt`` is tried again."""
-    return workshop.clock.now() + timedelta(seconds=backoff(attempt, _AGAIN))
+    seconds = backoff(attempt, _AGAIN)
+    if was_stopped(trouble):
+        seconds = backoff(attempt, _SLOWLY, draw=lambda: random.uniform(0.5, 1.0))
+    return workshop.clock.now() + timedelta(seconds=seconds)
 
 
 async def _put_aside(
@@ -106,9 +112,9 @@ async def try_event(workshop: Workshop, event_id: int, attempt: int) -> None:
     """Try an event again that went wrong. Raises Retry where nothing could be noted of it."""
     try:
         await _try_event(workshop, event_id, attempt)
-    except Retry:
-        raise
-    except Exception as error:  # noqa: BLE001 - it is raised, or in the letter
+    except Exception as error:
+        if is_away(error):
+            raise
         log.warning("a try of an event could not be noted", event_id=event_id, error=repr(error))
         try:
             async with transaction(workshop.pool) as connection:

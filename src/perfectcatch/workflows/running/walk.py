@@ -84,7 +84,7 @@ async def onward(walk: Walk) -> Step | None:
         seen = decisions.look(walk.definition, walk.records, walk.state, walk.now)
         match seen:
             case Sleep():
-                _rests(walk, instances.SLEEPING, seen.sentence, seen.until, list(seen.events))
+                rests(walk, instances.SLEEPING, seen.sentence, seen.until, list(seen.events))
                 return None
             case Act(step=step):
                 if walk.apart or not is_ours(step, shadow=walk.instance.shadow):
@@ -145,7 +145,7 @@ def takes(walk: Walk, step: Step, result: Done | Later, *, attempts: int = 0) ->
     """Take down what a step gave; whether the instance waits now, or has ended."""
     if isinstance(result, Later):
         executed(walk, step, result.result, result.sentence, status=steps.DEFERRED, attempts=attempts)
-        _rests(walk, result.status, result.sentence, result.until, [])
+        rests(walk, result.status, result.sentence, result.until, [])
         return True
     executed(walk, step, result.result, result.sentence, attempts=attempts)
     walk.instance.results[step.id] = result.result.value
@@ -188,7 +188,8 @@ def goes(walk: Walk, seen: Go | End) -> bool:
         instance.status, instance.reason, instance.sentence = instances.ENDED, seen.reason, seen.sentence
         instance.ended_at, instance.next_action_at, instance.wakes = walk.now, None, []
         return True
-    state = decisions.enter(walk.state, seen.to, walk.now, way_back=seen.way_back)
+    # The clock of another worker may be behind that of the one before.
+    state = decisions.enter(walk.state, seen.to, max(walk.now, instance.entered_at), way_back=seen.way_back)
     instance.step, instance.entered_at = state.step, state.entered_at
     instance.visits, instance.taken = dict(state.visits), dict(state.taken)
     instance.sentence, instance.next_action_at, instance.wakes = seen.sentence, None, []
@@ -230,7 +231,8 @@ def executed(
     )
 
 
-def _rests(walk: Walk, status: str, sentence: str, until: datetime | None, events: list[str]) -> None:
+def rests(walk: Walk, status: str, sentence: str, until: datetime | None, events: list[str]) -> None:
+    """The instance stays at its step until then, or until one of the events happens."""
     instance = walk.instance
     becomes(instance, status)
     instance.sentence, instance.next_action_at, instance.wakes = sentence, until, events

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from perfectcatch.errors import Retry, StatementStopped
 from perfectcatch.kit.clock import Clock
 from perfectcatch.messaging.desk import Desk
 from perfectcatch.model.entity import Entity
@@ -18,6 +19,8 @@ from perfectcatch.workflows.thinking import InTurn, Limits
 
 QUEUE: Final = "workflows"
 ADVANCE: Final = "workflows.advance"
+PLACE: Final = "workflows_place"  # up to which events are dispatched
+FEW: Final = 8  # things of a batch that are dealt with one by one sooner than halved once more
 STALE: Final = timedelta(minutes=2)  # a mirror that is older is refreshed before somebody is written to
 
 
@@ -60,9 +63,22 @@ class Workshop:
         await self.jobs.defer(order(instance_id, priority, happening), connection=connection)
 
 
+def is_away(error: Exception) -> bool:
+    """Whether the whole is to be repeated, because the database or a vendor is away.
+
+    A statement that the database stopped is the fault of what it was about: the others need not wait for it.
+    """
+    return isinstance(error, Retry) and not isinstance(error, StatementStopped)
+
+
 def order(instance_id: int, priority: int, happening: int | None = None) -> Order:
     """The job for an instance; ``happening`` is the id of the event that wakes it."""
     arguments = {"instance_id": instance_id}
     if happening is not None:
         arguments["happening"] = happening
-    return Order(name=ADVANCE, arguments=arguments, priority=priority, lock=f"instance {instance_id}")
+    return Order(name=ADVANCE, arguments=arguments, priority=priority, lock=lock_of(instance_id))
+
+
+def lock_of(instance_id: int) -> str:
+    """What the jobs of an instance are done under, in their order."""
+    return f"instance {instance_id}"
