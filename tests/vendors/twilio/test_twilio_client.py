@@ -208,6 +208,8 @@ async def test_wrong_credentials_are_told_by_the_name_of_their_setting():
     ("status", "body", "error"),
     [
         (403, '{"code": 20403, "message": "no"}', ScopeMissing),
+        (403, '{"code": 21610, "message": "no"}', NotCarried),
+        (400, '{"code": "21610", "message": null}', NotCarried),
         (400, "<html>", VendorRefused),
         (302, "", OutcomeUnknown),
         (201, "<html>", OutcomeUnknown),

@@ -23,7 +23,7 @@ CALL_SECONDS: Final = 20.0
 
 
 class _Said(msgspec.Struct, frozen=True):
-    message: str = ""
+    message: str | None = None
     field: str | None = None
 
 

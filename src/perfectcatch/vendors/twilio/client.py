@@ -85,8 +85,8 @@ class Page(msgspec.Struct, frozen=True):
 class Refusal(msgspec.Struct, frozen=True):
     """An error; ``code`` is the vendor's own, not the status."""
 
-    code: int | None = None
-    message: str = ""
+    code: int | str | None = None
+    message: str | None = None
 
 
 class Twilio:
@@ -229,6 +229,8 @@ def _refused(response: Response) -> Exception:
     except msgspec.MsgspecError:
         said = Refusal()
     code, sentence = str(said.code or response.status), said.message or f"status {response.status}"
+    if code in codes.ABOUT_THE_MESSAGE:
+        return codes.trouble(code, sentence)
     if code in codes.FOR_NOW:
         return Retry(f"{WHO} takes no more for now ({code}): {sentence}")
     if response.status == HTTPStatus.UNAUTHORIZED or code in ("20003", "20005"):

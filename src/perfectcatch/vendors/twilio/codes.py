@@ -40,6 +40,7 @@ SENDER_BLOCKED: Final = frozenset(
         "30034",
     }
 )
+ABOUT_THE_MESSAGE: Final = OPTED_OUT | BAD_NUMBERS | SENDER_BLOCKED  # with whichever status they come
 # Refused for now, and certainly not taken: the queue is full (ten hours of texts), or too many at once.
 FOR_NOW: Final = frozenset({"14107", "20429", "21611", "30001", "63017"})
 
