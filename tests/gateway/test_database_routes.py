@@ -51,6 +51,8 @@ async def test_other_programs_write_their_own_lines(office: Office):
     assert (await office.get("/db/sync-logs?started_from=2026-04-01T00:00:00Z"))["data"][0][
         "module"
     ] == "jobs"
+    evening = "started_from=2026-02-28T18:59:59&started_before=2026-02-28T19:00:01"  # the company's
+    assert [each["id"] for each in (await office.get(f"/db/sync-logs?{evening}"))["data"]] == [number]
     [counted] = (await office.get("/db/sync-logs/statistics?module=n8n_jobs"))["data"]
     assert (counted["total_syncs"], counted["records_failed"]) == (1, 1)
     problem = await office.send("POST", "/db/sync-logs", {**line, "module": "jobs"}, 422)

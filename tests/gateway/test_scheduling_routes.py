@@ -214,13 +214,20 @@ async def test_lists_are_as_described(library: Office, path: str):
         ("from=2026-01-01T00:00:00Z&to=2026-06-01T00:00:00Z", 422),
         ("from=0001-01-01T00:00:00Z", 422),
         ("from=9999-12-31T23:00:00-12:00", 422),
-        ("from=2026-03-03T00:00:00", 422),
+        ("from=next-week", 422),
         ("technician_id=999", 404),
         ("technicianid=1", 422),
     ],
 )
 async def test_a_wrong_span_is_refused(library: Office, query: str, status: int):
     assert (await library.get(f"/scheduling/availability?{query}", status))["detail"]
+
+
+async def test_a_moment_without_an_offset_is_the_companys(library: Office):
+    told = await library.get("/scheduling/availability?from=2026-03-03&to=2026-03-04T12:00:00")
+    assert (told["start"], told["end"]) == ("2026-03-03T05:00:00Z", "2026-03-04T17:00:00Z")
+    told = await library.get("/scheduling/slots?start=2026-03-03T08:00:00&end=2026-03-04T08:00:00-05:00")
+    assert (told["start"], told["end"]) == ("2026-03-03T13:00:00Z", "2026-03-04T13:00:00Z")
 
 
 async def test_a_wrong_wish_is_refused(library: Office):

@@ -18,10 +18,11 @@ import pytest
 
 import perfectcatch
 from perfectcatch.errors import AlreadyRunning, BadSetting, Crash, DiskFull
+from perfectcatch.settings import Settings
 from perfectcatch.store.pool import open_pool
 from perfectcatch.store.server import binaries
 from perfectcatch.store.server.binaries import Identity
-from perfectcatch.store.server.cluster import Cluster, within
+from perfectcatch.store.server.cluster import TUNING, Cluster, within
 from perfectcatch.store.server.embedded import Server, attached, embedded, opened
 
 NOBODY = 65534
@@ -317,6 +318,11 @@ async def test_a_file_in_the_way(reachable: Path) -> None:
         with pytest.raises(BadSetting, match="set PERFECTCATCH_DATA_DIR"):
             async with embedded(data_dir):
                 pass
+
+
+def test_it_has_connections_for_all_that_one_machine_runs() -> None:
+    """`up`, two workers and four processes of `serve`, and what each opens beside its pool."""
+    assert int(TUNING["max_connections"]) >= 7 * (Settings.model_validate({}).database_max_connections + 4)
 
 
 def test_no_room_is_said_as_such() -> None:

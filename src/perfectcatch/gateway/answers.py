@@ -1,7 +1,9 @@
 """Answers that PostgreSQL wrote: its bytes, how old they are, and whether the caller has them already."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 from starlette.requests import Request
@@ -60,6 +62,11 @@ def json(value: Any, age: Age = Age(None, None), *, status: int = 200) -> Respon
 def live(gateway: Gateway) -> Age:
     """The age of what is our own: it is what it is now."""
     return Age(gateway.clock.now(), 0.0)
+
+
+def moment(gateway: Gateway, told: datetime) -> datetime:
+    """What a caller told; without an offset it is the company's time."""
+    return told if told.tzinfo else told.replace(tzinfo=ZoneInfo(gateway.zone))
 
 
 def given(request: Request) -> Sequence[tuple[str, str]]:

@@ -1,11 +1,11 @@
 """``/db/...`` beside the records: kept places, the sync log, jobs that are handed to us, the CRM's state."""
 
+from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from perfectcatch.errors import BadArgument
@@ -111,8 +111,8 @@ async def sync_logs(
     module: Annotated[str | None, Query(max_length=100, description="The entity.")] = None,
     status: Annotated[str | None, Query(max_length=40)] = None,
     run_id: UUID | None = None,
-    started_from: AwareDatetime | None = None,
-    started_before: AwareDatetime | None = None,
+    started_from: datetime | None = None,
+    started_before: datetime | None = None,
 ) -> Response:
     """Lines of the sync log, the newest first."""
     gateway = gateway_of(request)
@@ -128,8 +128,8 @@ async def sync_logs(
         module=module,
         status=status,
         run_id=run_id,
-        started_from=started_from,
-        started_before=started_before,
+        started_from=started_from and answers.moment(gateway, started_from),
+        started_before=started_before and answers.moment(gateway, started_before),
     )
     return answers.answer(body, age)
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from perfectcatch.gateway.models import Asked, Told
 from perfectcatch.store.reading.fields import BIGGEST
@@ -192,8 +192,8 @@ class Wanted(Asked):
 
     job_type_id: Number | None = Field(None, description="Decides about duration and skills.")
     duration_minutes: int | None = Field(None, ge=1, le=1440, description="Instead of the job type's.")
-    start: AwareDatetime | None = Field(None, description="The earliest moment; now if it is left out.")
-    end: AwareDatetime | None = Field(None, description="The latest end; two weeks later if left out.")
+    start: datetime | None = Field(None, description="The earliest moment; now if it is left out.")
+    end: datetime | None = Field(None, description="The latest end; two weeks later if left out.")
     zone_id: Number | None = Field(None, description="Where; or give location_id.")
     location_id: Number | None = Field(None, description="Where: its zone, or the zone of its postal code.")
     skills: list[Skill] = Field(default_factory=list, max_length=20, description="Beside the job type's.")

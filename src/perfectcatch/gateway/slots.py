@@ -1,11 +1,10 @@
 """``/scheduling/availability`` and ``/scheduling/slots``: who is free, and which visit could be offered."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from perfectcatch.errors import BadArgument
@@ -42,10 +41,11 @@ async def availabilities(
     technician_id: Annotated[
         list[Id] | None, Query(description="Only these; all active ones if left out.")
     ] = None,
-    start: Annotated[AwareDatetime | None, Query(alias="from", description="Now if left out.")] = None,
-    end: Annotated[
-        AwareDatetime | None, Query(alias="to", description="Two weeks later if left out.")
+    start: Annotated[
+        datetime | None,
+        Query(alias="from", description="Now if left out, and of the company's zone."),
     ] = None,
+    end: Annotated[datetime | None, Query(alias="to", description="Two weeks later if left out.")] = None,
 ) -> Response:
     """Shifts without visits, time off and other time. A cancelled visit takes nobody's time."""
     gateway = gateway_of(request)
@@ -95,10 +95,9 @@ async def availabilities(
 
 
 def _span(gateway: Gateway, start: datetime | None, end: datetime | None) -> Interval:
-    utc = ZoneInfo("UTC")
     try:
-        begins = (start or gateway.clock.now()).astimezone(utc)
-        ends = end.astimezone(utc) if end else begins + USUAL
+        begins = answers.moment(gateway, start or gateway.clock.now()).astimezone(UTC)
+        ends = answers.moment(gateway, end).astimezone(UTC) if end else begins + USUAL
     except OverflowError:
         raise BadArgument("The span lies outside of what a calendar holds.") from None
     if not begins < ends <= begins + LONGEST:
@@ -126,8 +125,8 @@ async def slots_by_query(
     request: Request,
     job_type_id: Id | None = None,
     duration_minutes: Annotated[int | None, Query(ge=1, le=1440)] = None,
-    start: Annotated[AwareDatetime | None, Query(description="The earliest moment.")] = None,
-    end: Annotated[AwareDatetime | None, Query(description="The latest end.")] = None,
+    start: Annotated[datetime | None, Query(description="The earliest moment.")] = None,
+    end: Annotated[datetime | None, Query(description="The latest end.")] = None,
     zone_id: Id | None = None,
     location_id: Id | None = None,
     skills: Annotated[str, Query(max_length=1000, description="Separated by commas.")] = "",

@@ -118,7 +118,7 @@ async def _record(context: Context, entity: Entity, st_id: int) -> Part:
     work.report.requests += 1
     record = await context.source.one(entity.reads_one, st_id)
     if record is None:
-        raise NothingKnown(f"The vendor has no {entity.name} {st_id}.")
+        raise NothingKnown(f"The vendor has no record {st_id} of {entity.name}.")
     await merge_records(work, [formed(record, context.source.form(entity.reads_one))])
     return await _part(work)
 

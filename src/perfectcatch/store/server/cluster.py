@@ -29,7 +29,8 @@ TUNING: Final = {
     "effective_cache_size": "1GB",
     "work_mem": "16MB",
     "maintenance_work_mem": "128MB",
-    "max_connections": "60",
+    # `up`, two workers and four processes of `serve`, each with all that DATABASE_MAX_CONNECTIONS gives it.
+    "max_connections": "200",
     "fsync": "on",
     "synchronous_commit": "on",
     "wal_compression": "off",
