@@ -100,3 +100,21 @@ class Dealer:
     async def begin(self) -> None:
         """From now on events count."""
         await settle(self.deals)
+
+
+class Collecting(Shop):
+    """Merges what was collected, in few steps."""
+
+    def __init__(self, pool: Pool, tenant: int) -> None:
+        super().__init__(pool, tenant)
+        self.kept: dict[str, dict[int, dict[str, Any]]] = {}
+
+    async def merge(self, entity: str, *documents: dict[str, Any]) -> None:
+        self.kept.setdefault(entity, {}).update({each["id"]: each for each in documents})
+
+    async def flush(self) -> None:
+        for entity, documents in self.kept.items():
+            listed = list(documents.values())
+            for start in range(0, len(listed), 500):
+                await super().merge(entity, *listed[start : start + 500])
+        self.kept = {}

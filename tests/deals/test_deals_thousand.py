@@ -9,37 +9,19 @@ import random
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pytest
 
-from deals.dealer import Dealer
+from deals.dealer import Collecting, Dealer
 from perfectcatch.deals import working
 from perfectcatch.deals.dispatch import settle
 from perfectcatch.deals.journey import wanted
 from perfectcatch.errors import OutcomeUnknown, VendorUnavailable
 from perfectcatch.store.deals import facts, rows
-from workflows.shop import Shop
 
 
 class Killed(BaseException):
     """The process is gone: nothing that follows in it is done."""
-
-
-class Collecting(Shop):
-    """Merges what was collected, in few steps."""
-
-    kept: dict[str, dict[int, dict[str, Any]]]
-
-    async def merge(self, entity: str, *documents: dict[str, Any]) -> None:
-        self.kept.setdefault(entity, {}).update({each["id"]: each for each in documents})
-
-    async def flush(self) -> None:
-        for entity, documents in self.kept.items():
-            listed = list(documents.values())
-            for start in range(0, len(listed), 500):
-                await super().merge(entity, *listed[start : start + 500])
-        self.kept = {}
 
 
 @dataclass
@@ -56,7 +38,6 @@ class Month:
         self.tags: dict[str, str] = {}
         self.owners: dict[str, str] = {}
         self.shop = Collecting(self.dealer.shop.pool, self.dealer.shop.tenant)
-        self.shop.kept = {}
         self.dealer.shop = self.shop
 
     def fault(self, name: str, when: str) -> None:
