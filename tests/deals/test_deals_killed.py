@@ -32,7 +32,10 @@ TENANT = 2960
 # Of a hundred calls five go wrong, half of them after they were carried out.
 FAULTS = ("500_before", "503", "429", "500_after", "cut", "422_after")
 SHARE = 0.05 / len(FAULTS)
-A_MINUTE_LATER = "update integrations.{} set creating_at = creating_at - interval '1 minute' where tenant_id = %s returning 1"
+A_MINUTE_LATER = (
+    "update integrations.{} set creating_at = creating_at - interval '1 minute'"
+    " where tenant_id = %s returning 1"
+)
 
 
 @dataclass
@@ -49,23 +52,30 @@ class Fleet:
     counts: Counter[str] = field(default_factory=Counter)
     tags: dict[str, str] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
+    worker: asyncio.subprocess.Process | None = None
 
     async def work(self) -> None:
         """Until everything is done: so many workers are killed before that, each after so many calls."""
         await self.shop.flush()
-        for kill in range(self.kills + 1):
-            worker = await asyncio.create_subprocess_exec(sys.executable, str(WORKER), *self.arguments)
-            try:
-                share = max(2, self.customers * 2 // (self.kills + 1))
-                calls = len(self.vendor.calls) + self.chance.randrange(1, share + 1)
-                while kill == self.kills or len(self.vendor.calls) < calls:
-                    if await self.is_done():
-                        break
-                    assert worker.returncode is None
-                    await asyncio.sleep(0.05)
-            finally:
-                worker.kill()
-                await worker.wait()
+        for left in range(self.kills, -1, -1):
+            if self.worker is None:
+                self.worker = await asyncio.create_subprocess_exec(
+                    sys.executable, str(WORKER), *self.arguments
+                )
+            most = max(2, self.customers * 2 // (self.kills + 1))
+            calls = len(self.vendor.calls) + self.chance.randrange(1, most + 1)
+            while (not left or len(self.vendor.calls) < calls) and not await self.is_done():
+                assert self.worker.returncode is None
+                await asyncio.sleep(0.05)
+            if left:
+                await self.kill()
+
+    async def kill(self) -> None:
+        """The worker dies on the spot."""
+        if self.worker is not None:
+            self.worker.kill()
+            await self.worker.wait()
+            self.worker = None
             self.counts["kills"] += 1
             await self.time_passes()
 
@@ -80,8 +90,8 @@ class Fleet:
     async def is_done(self) -> bool:
         await settle(self.dealer.deals)
         await self.dealer.rows(
-            "update integrations.deal_queue set next_try_at = now()"
-            " where tenant_id = %s and refused and next_try_at > now() returning 1"
+            "update integrations.deal_queue set next_try_at = now() + interval '1 second'"
+            " where tenant_id = %s and next_try_at > now() + interval '1 second' returning 1"
         )
         return not await self.dealer.waiting()
 
@@ -114,6 +124,7 @@ class Fleet:
             " and key = 'deals_place' returning 1"
         )
         await self.work()
+        await self.kill()
         self.vendor.faults.clear()
         await pull(self.dealer.deals, "opportunities")
         await self.dealer.due()
@@ -179,5 +190,8 @@ async def test_workers_that_are_killed_leave_each_deal_once(
             customers=customers,
             kills=kills,
         )
-        await fleet.play()
+        try:
+            await fleet.play()
+        finally:
+            await fleet.kill()
         await fleet.check()

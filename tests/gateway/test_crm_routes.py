@@ -99,6 +99,7 @@ async def test_people_say_which_contact_it_is_and_whose_value_stands(dealing: tu
     assert deal.contact_id == other.id
     dealer.crm.edit(deal.id, stage_id="p1-3")
     await office.send("POST", "/ghl/errors/7/retry", None, 202)
+    await office.send("POST", "/ghl/errors/99/retry", None, 404)
     await dealer.run()
     [conflict] = (await office.get("/ghl/conflicts"))["data"]
     assert (conflict["field"], conflict["kept"]) == ("stage", "theirs")

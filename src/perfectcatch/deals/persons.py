@@ -80,7 +80,9 @@ async def _turn_of(deals: Deals, customer_id: int | None) -> AsyncIterator[None]
 
 
 async def retry(deals: Deals, customer_id: int) -> None:
-    """Try a customer again now."""
+    """Try a customer again now. Raises NothingKnown for one that is not there."""
+    if not await facts.is_known(deals.pool, deals.tenant_id, deals.entities, customer_id):
+        raise NothingKnown(f"The mirror holds no customer {customer_id}.")
     async with transaction(deals.pool) as connection:
         await _again(deals, connection, customer_id, "retried")
 

@@ -238,7 +238,7 @@ async def resolve_match(request: Request, match_id: RowId, asked: models.Match) 
 
 @router.post(
     "/errors/{customer_id}/retry", status_code=202, summary="Try a customer again now.",
-    response_model=models.Resolved, **scoped(Scope.WRITE, 409),
+    response_model=models.Resolved, **scoped(Scope.WRITE, 404, 409),
 )  # fmt: skip
 async def retry(request: Request, customer_id: Annotated[int, Path(ge=-BIGGEST, le=BIGGEST)]) -> Response:
     """It is tried again by itself too, in every round."""

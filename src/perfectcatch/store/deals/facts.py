@@ -95,6 +95,12 @@ async def survivor(pool: Pool, tenant_id: int, entities: Entities, customer_id: 
     return family[0] if family else customer_id
 
 
+async def is_known(pool: Pool, tenant_id: int, entities: Entities, customer_id: int) -> bool:
+    """Whether the mirror has this customer, merged or not."""
+    async with pool.connection() as connection:
+        return bool(await _family(connection, tenant_id, entities, customer_id))
+
+
 def _customer(row: Mapping[str, Any]) -> Customer:
     return Customer(**{**row, "name": row["name"] or ""})
 
