@@ -153,7 +153,7 @@ class Street:
             },
             opt_outs=more.pop("opt_outs", ()),
             consents=(),
-            sends=(),
+            sends=more.pop("sends", ()),
         )
         chosen = [recipe(name, **(settings or {})) for name in names]
         company = more.pop("company", COMPANY)

@@ -272,6 +272,33 @@ async def test_at_night_it_waits_for_the_morning(floor: Floor) -> None:
     assert texts(floor) == ["Hi Ann, thank you."]
 
 
+@pytest.mark.parametrize("stop", ["answer", "flag", "person"])
+async def test_what_waits_for_the_morning_is_given_up_when_the_instance_ends(floor: Floor, stop: str) -> None:
+    await floor.enable(THANKS)
+    clock = floor.counter.clock
+    clock.advance(10 * 3600)  # 22:00 in Denver
+    await completed(floor)
+    log = "select status, reason, sentence from automation.messaging_log where tenant_id = %s"
+    assert [row[:2] for row in await floor.counter.rows(log, floor.tenant)] == [("deferred", "quiet_hours")]
+    if stop == "answer":
+        received = Received(vendor_id="SM1", sender=NUMBER, to="+13035550100", body="Hi", at=clock.now())
+        await inbound.take(floor.workshop.desk, received)
+        await floor.run()
+    elif stop == "flag":
+        await floor.counter.customer(7, {"type": "MobilePhone", "value": NUMBER}, active=False)
+        await floor.later(hours=14)
+    else:
+        [(instance,)] = await floor.instances("id")
+        await persons.cancel(floor.workshop, instance, by="Bea")
+    words = {
+        "answer": "Not sent. The customer answered.",
+        "flag": "Not sent. The customer was merged, switched off, or is not to be served.",
+        "person": "Not sent. Cancelled by Bea.",
+    }
+    assert await floor.counter.rows(log, floor.tenant) == [("suppressed", "stopped", words[stop])]
+    assert texts(floor) == []
+
+
 async def test_a_crash_before_the_result_sends_nothing_twice(floor: Floor) -> None:
     from perfectcatch.workflows.running import advance as running
 

@@ -140,6 +140,21 @@ def test_an_open_complaint_delays_a_review_and_does_not_drop_it() -> None:
     assert report.would[0].at > MONDAY + 10 * DAY
 
 
+def test_a_complaint_that_comes_while_the_question_waits_delays_it_too() -> None:
+    street = Street().household().job(MONDAY - DAY).visit(MONDAY - DAY, MONDAY - DAY, "Done")
+    street.put("jobs", 11, MONDAY, job_status="Completed", total=Decimal(400), st_completed_on=MONDAY)
+    street.tell("job_completed", "jobs", 11, MONDAY)
+    street.put("customers", 1, MONDAY + timedelta(hours=5), tag_type_ids=[1])
+    street.put("customers", 1, MONDAY + 10 * DAY, tag_type_ids=[])
+    before = {
+        "at": MONDAY + timedelta(hours=1), "channel": "sms", "purpose": "marketing", "to": PHONE,
+        "customer_id": 1, "text": "-", "workflow": "other", "step": "ask",
+    }  # fmt: skip
+    report = street.play("review-request", sends=[before])  # the budget of the day keeps it back at first
+    assert steps(report) == ["ask", "remind"]
+    assert report.would[0].at > MONDAY + 10 * DAY
+
+
 def test_a_slot_that_nobody_is_known_for_and_figures_of_the_past_write_to_nobody() -> None:
     street = Street().household().job(MONDAY - DAY).visit(MONDAY - DAY, MONDAY + timedelta(hours=6))
     street.put("appointments", 41, MONDAY, status="Canceled")

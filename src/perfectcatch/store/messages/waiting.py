@@ -1,6 +1,6 @@
 """Messages that wait: for a moment, or for a person who lets them go on or gives them up."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -119,6 +119,31 @@ async def wake(
             "now": now,
         },
     )
+
+
+async def leave(
+    connection: Connection, tenant_id: int, left: Iterable[tuple[int, str, str]], *, now: datetime
+) -> None:
+    """Give up what waits of steps that were left: instance, step, and why. Nobody would decide it again."""
+    for instance_id, step, because in left:
+        changed = await connection.execute(
+            f"""
+            update {MESSAGES} set status = 'suppressed', reason = 'stopped', held = false, until = null,
+              sentence = %(sentence)s, decided_at = %(now)s, updated_at = %(now)s
+            where tenant_id = %(tenant)s and instance_id = %(instance)s and step = %(step)s
+              and status = 'deferred'
+            returning id
+            """,
+            {
+                "tenant": tenant_id,
+                "instance": instance_id,
+                "step": step,
+                "sentence": f"Not sent. {because}",
+                "now": now,
+            },
+        )
+        for (each,) in await changed.fetchall():
+            await tell(connection, each)
 
 
 async def _change(connection: Connection, what: str, where: str, values: dict[str, Any]) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from perfectcatch.errors import Crash
 from perfectcatch.model.workflow import Result
 from perfectcatch.store.jobs.queue import Order
+from perfectcatch.store.messages import waiting
 from perfectcatch.store.pool import Connection
 from perfectcatch.store.workflows import batches, instances, letters, steps
 from perfectcatch.store.workflows.instances import Instance
@@ -34,6 +35,7 @@ class Ledger:
     _changed: dict[int, Instance] = field(default_factory=dict)
     _failed: list[tuple[Instance, str, int]] = field(default_factory=list)
     _orders: list[Order] = field(default_factory=list)
+    _left: list[tuple[int, str, str]] = field(default_factory=list)
 
     def born(self, instance: Instance) -> None:
         """A new instance; it is written as it stands in the end."""
@@ -84,6 +86,10 @@ class Ledger:
         self._tasks.append({"id": number, **values})
         return number
 
+    def left(self, instance: Instance, because: str) -> None:
+        """The step at which an instance stands is left without its message, which may be waiting."""
+        self._left.append((instance.id, instance.step, because))
+
     def failed(self, instance: Instance, error: str, attempts: int) -> None:
         """Nobody can go on with the instance but a person."""
         self._failed.append((instance, error, attempts))
@@ -113,6 +119,7 @@ class Ledger:
                 error=error,
                 attempts=attempts,
             )
+        await waiting.leave(connection, tenant_id, self._left, now=self.now)
         ended = [each for each in (*self._born.values(), *self._changed.values()) if not each.is_open]
         await followers(self, ended)
         await self.workshop.jobs.defer_many(self._orders, connection=connection)

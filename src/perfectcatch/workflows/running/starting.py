@@ -131,6 +131,7 @@ async def end(
     ledger = Ledger(workshop, connection, workshop.clock.now())
     instance.status, instance.reason, instance.sentence = status, reason, sentence
     instance.ended_at, instance.next_action_at, instance.wakes = ledger.now, None, []
+    ledger.left(instance, sentence)
     ledger.keep(instance)
     await ledger.flush()
     return True

@@ -19,6 +19,7 @@ from perfectcatch.model.workflow import (
     Definition,
     End,
     Go,
+    Message,
     Post,
     Result,
     Sleep,
@@ -155,9 +156,10 @@ def takes(walk: Walk, step: Step, result: Done | Later, *, attempts: int = 0) ->
 def happened(walk: Walk) -> bool:
     """What an event with the customer means for the instance; whether it has ended of it."""
     stop = decisions.should_stop(walk.definition, walk.records, None)
-    if stop is not None and not _is_here(walk, stop):
-        return goes(walk, stop)
     step = walk.definition.step(walk.instance.step)
+    if stop is not None and not _is_here(walk, stop):
+        _leaves(walk, step, stop)
+        return goes(walk, stop)
     if step is None or not decisions.wakes(walk.definition, walk.records, walk.state):
         return False
     result = Result(outcome="event", value=walk.records["happening"]["type"])
@@ -172,8 +174,14 @@ def stopped(walk: Walk, step: Step) -> bool:
         return False
     reason = stop.reason if isinstance(stop, End) else STOPPED
     executed(walk, step, Result(outcome=STOPPED, reason=reason), stop.sentence)
+    _leaves(walk, step, stop)
     goes(walk, stop)
     return True
+
+
+def _leaves(walk: Walk, step: Step | None, stop: Go | End) -> None:
+    if isinstance(step, Message):
+        walk.ledger.left(walk.instance, stop.sentence)
 
 
 def _is_here(walk: Walk, stop: Go | End) -> bool:
