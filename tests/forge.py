@@ -1,10 +1,12 @@
 """Makes processes of the product quickly: everything is imported once, each command runs in a fork of it.
 
 forge.py reads a line of JSON, {"words": [...], "environment": {...}, "errors": FILE, "output": FILE}, forks,
-and answers with the process number; without "output" both streams go to one file. A line {"ended": pid} is
-answered with null while it runs, and then with its exit status; that is negative for a signal.
+and answers with the process number; without "output" both streams go to one file. "constants" holds other
+values of the product's own, by "module:NAME", for what would need a large company to be seen. A line
+{"ended": pid} is answered with null while it runs, then with its exit status; that is negative for a signal.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -31,6 +33,9 @@ def child(order: dict[str, object]) -> None:
     os.environ.clear()
     os.environ.update(order["environment"])  # type: ignore[arg-type]
     os.chdir("/")
+    for name, value in order.get("constants", {}).items():  # type: ignore[attr-defined]
+        module, _, constant = name.partition(":")
+        setattr(importlib.import_module(module), constant, value)
     sys.argv = ["perfectcatch", *order["words"]]  # type: ignore[misc]
     status = 0
     try:

@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -48,10 +49,13 @@ class Forge:
         answer: int | None = json.loads(self.process.stdout.readline())
         return answer
 
-    def start(self, *words: str, environment: dict[str, str]) -> int:
-        """Start a command; its process number."""
+    def start(
+        self, *words: str, environment: dict[str, str], constants: Mapping[str, object] = MappingProxyType({})
+    ) -> int:
+        """Start a command, with other values of some of the product's constants; its process number."""
         log = str(self.directory / "said.log")
-        pid = self._tell({"words": words, "environment": environment, "errors": log})
+        order = {"words": words, "environment": environment, "errors": log, "constants": dict(constants)}
+        pid = self._tell(order)
         assert pid is not None
         self.alive.add(pid)
         return pid

@@ -8,6 +8,7 @@ import pytest
 
 from acceptance.conftest import Product, Sandbox
 from acceptance.test_sync_commands import rows_of
+from databases import new_database
 from perfectcatch.store.server.embedded import Server
 from reliability.conftest import (
     SWITCHED_OFF,
@@ -110,6 +111,73 @@ async def test_every_named_point_twice(
         await kill_at(POINTS, product, sandbox, forge, tap, database)
     await clean_run(product, sandbox)
     assert len(tap.reached) >= 2 * len(POINTS) >= 36
+
+
+_PUT_ASIDE, _BUILT = r"suspend_indexes\(", r"restore_indexes\("
+INDEX_POINTS: Final = (
+    Point("indexes are put aside, unheard", _PUT_ASIDE, When.ANSWERED, nth=2),
+    Point("in the middle of a load without them", r'insert into "servicetitan"."st_jobs"', When.ANSWERED),
+    Point("before those that were left are built", _BUILT, When.ASKED),
+    Point("some are built, not committed", _BUILT, When.ANSWERED, nth=6),
+    Point("some are built, others not", _BUILT, When.ASKED, nth=6),
+)
+SMALL_LOADS_TOO: Final = {"perfectcatch.sync.unindexed:WORTH": 5}
+
+
+async def kill_first_loads(
+    points: Iterable[Point], product: Product, forge: Forge, tap: Wiretap, environment: dict[str, str]
+) -> list[int]:
+    """Kill first loads that put indexes aside; how many each has left."""
+    left = []
+    for point in points:
+        pids: list[int] = []
+        tap.arm(point, lambda _, pids=pids: forge.kill(pids[0]))  # type: ignore[misc]
+        words = ("sync", "incremental", "--json")
+        pids.append(forge.start(*words, environment=environment, constants=SMALL_LOADS_TOO))
+        async with asyncio.timeout(120):
+            assert await forge.end(pids[0]) == -9, (point.name, forge.said[-2000:])
+        assert tap.reached[-1:] == [point]
+        [(number,)] = product.rows("select count(*) from servicetitan.suspended_indexes")
+        left.append(number)
+    return left
+
+
+def indexes_of(product: Product) -> list[str]:
+    """The definition of every index there is."""
+    return [row[0] for row in product.rows("select indexdef from pg_indexes order by 1")]
+
+
+async def test_first_loads_without_indexes(
+    product: Product, sandbox: Sandbox, forge: Forge, tap: Wiretap, database: Server
+) -> None:
+    before = indexes_of(product)
+    left = await kill_first_loads(INDEX_POINTS, product, forge, tap, tapped(product, database, tap))
+    assert all(left[:3])
+    await clean_run(product, sandbox)
+    assert indexes_of(product) == before
+    checked = await asyncio.to_thread(product.run, "db", "check", "--json")
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.reliability
+@pytest.mark.timeout(1800)
+async def test_first_loads_without_indexes_at_every_moment(
+    product: Product, sandbox: Sandbox, forge: Forge, tap: Wiretap, database: Server, migrated: str
+) -> None:
+    """Each database is killed twice: in a first load, and while what that one left is built."""
+    whens = (When.ASKED, When.ANSWERED, When.TOLD)
+    for nth in range(1, 11):
+        async with new_database(database, migrated) as url:
+            other = Product(url, sandbox.settings)
+            before = indexes_of(other)
+            points = [
+                Point(f"put aside {nth}", _PUT_ASIDE, whens[nth % 2 + 1], nth=nth),
+                Point(f"built {nth}", _BUILT, whens[nth % 3], nth=nth),
+            ]
+            left = await kill_first_loads(points, other, forge, tap, tapped(other, database, tap))
+            assert left[0]
+            await clean_run(other, sandbox)
+            assert indexes_of(other) == before
 
 
 JOB_POINTS: Final = (

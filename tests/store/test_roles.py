@@ -44,6 +44,9 @@ REFUSED = (
     "delete from automation.api_keys",
     "update servicetitan.alembic_version set version_num = '0001'",
     "insert into servicetitan.mirror_migrations (relation, entity, statement) values ('*', '*', 'x')",
+    "insert into servicetitan.suspended_indexes values ('servicetitan.st_jobs', 'x', 'drop table st_jobs')",
+    "update servicetitan.suspended_indexes set definition = 'drop table servicetitan.st_jobs'",
+    "delete from servicetitan.suspended_indexes",
     "alter role current_user superuser",
     "create role mine",
     "copy servicetitan.st_jobs to program 'cat'",
@@ -93,6 +96,34 @@ async def test_postgresql_refuses_it_everything_but_rows(made: str) -> None:
         await run(pool, "insert into servicetitan.sync_state (tenant_id, key, value) values (1, 'x', '1')")
         await run(pool, "delete from servicetitan.sync_state where tenant_id = 1")
         await run(pool, "notify perfectcatch_events, 'x'")
+
+
+async def test_the_owner_s_functions_put_aside_what_is_declared_and_nothing_else(made: str) -> None:
+    listed = "select indexdef from pg_indexes where schemaname in ('servicetitan', 'automation') order by 1"
+    suspend = "select servicetitan.suspend_indexes({}, '{{st_calls_customer_id_idx}}')".format
+    async with acting(made, ROLE) as pool:
+        before = await run(pool, listed)
+        assert await run(pool, suspend("'automation.events'")) == [(0,)]
+        assert await run(pool, suspend("'servicetitan.sync_runs'")) == [(0,)]
+        assert await run(pool, suspend("'servicetitan.st_calls; drop table x'")) == [(0,)]
+        await run(pool, "set search_path = pg_temp; create temp table st_calls (x integer)")
+        [(number,)] = await run(pool, suspend("'servicetitan.st_calls'"))
+        gone = {each for (each,) in before} - {each for (each,) in await run(pool, listed)}
+        assert len(gone) == number > 1
+        assert all("st_calls" in each and "UNIQUE" not in each for each in map(str, gone))
+        assert not any("st_calls_customer_id_idx" in str(each) for each in gone)
+        await run(pool, "insert into servicetitan.st_calls (tenant_id, st_id) values (1, 1)")
+        assert await run(pool, "select servicetitan.restore_indexes('servicetitan.st_calls', 1)") == [(1,)]
+        assert await run(pool, "select servicetitan.restore_indexes('servicetitan.st_calls', 99)") == [
+            (number - 1,)
+        ]
+        assert await run(pool, suspend("'servicetitan.st_calls'")) == [(0,)]  # it holds a row
+        assert await run(pool, listed) == before
+        anybody = "has_function_privilege('public', 'servicetitan.{}', 'execute')".format
+        assert await run(
+            pool,
+            f"select {anybody('suspend_indexes(text, text[])')}, {anybody('restore_indexes(text, integer)')}",
+        ) == [(False, False)]
 
 
 async def test_statistics_are_its_to_gather_where_the_server_knows_such_a_right(made: str) -> None:

@@ -36,6 +36,11 @@ def beside(table: str, neighbour: str) -> str:
     return qualified(table if "." in table else f"{split(neighbour)[0]}.{table}")
 
 
+def index_name(table: str, column: str) -> str:
+    """The name of the index on a column of a mirror table; ``table`` with its schema or without."""
+    return f"{split(table)[1]}_{column}_idx"
+
+
 def schema_of_helpers() -> str:
     """Name the schema that holds our SQL functions."""
     return MIRROR
@@ -51,6 +56,7 @@ SWEEP_IDS: Final = qualified(f"{MIRROR}.sweep_ids")
 HOLDS: Final = qualified(f"{MIRROR}.sync_holds")
 SYNC_GAPS: Final = qualified(f"{MIRROR}.sync_gaps")
 BACKFILLS: Final = qualified(f"{MIRROR}.sync_backfills")
+SUSPENDED: Final = qualified(f"{MIRROR}.suspended_indexes")
 EVENTS: Final = qualified(f"{AUTOMATION}.events")
 WEBHOOKS: Final = qualified(f"{AUTOMATION}.webhooks")
 API_KEYS: Final = qualified(f"{AUTOMATION}.api_keys")

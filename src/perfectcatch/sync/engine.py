@@ -24,6 +24,7 @@ from perfectcatch.sync.place import never_loaded
 from perfectcatch.sync.progress import Progress, Silent
 from perfectcatch.sync.pull import pull
 from perfectcatch.sync.report import EntityReport, RunReport
+from perfectcatch.sync.unindexed import build_what_was_left
 from perfectcatch.sync.work import Context, Turn
 
 SIDE_BY_SIDE = 4  # entities at once: more only wait for the rate budget and for the disk
@@ -103,6 +104,7 @@ class Engine:
                 self.beating(report.run_id),
             ):
                 context = self.context(report.run_id, locks, allow_deletions=allow_deletions)
+                await build_what_was_left(context)
                 await self._pull_all(context, entities, report, full=mode.full)
                 report.entities += context.on_demand.values()
             report.clock = await self.clock_rules()
@@ -178,9 +180,15 @@ class Engine:
                     await begun[name].wait()
                 async with self._places[full]:
                     begun[entity.name].set()
-                    report.entities.append(
-                        await self._one(context, entity, report.rejection, full=full, turn=needs_are_done)
+                    pulled = await self._one(
+                        context,
+                        entity,
+                        report.rejection,
+                        full=full,
+                        turn=needs_are_done,
+                        expected=expected.get(entity.name),
                     )
+                    report.entities.append(pulled)
             finally:
                 begun[entity.name].set()
                 done[entity.name].set()
@@ -197,6 +205,7 @@ class Engine:
         *,
         full: bool,
         turn: Turn,
+        expected: int | None,
     ) -> EntityReport:
         """Read an entity, unless what has refused another one would refuse it, too."""
         if rejection is not None:
@@ -204,7 +213,7 @@ class Engine:
             report.fails(rejection)
             return report
         self.progress.begins(entity.name)
-        return await pull(context, entity, full=full, turn=turn)
+        return await pull(context, entity, full=full, turn=turn, expected=expected)
 
     async def _plan(self, entities: list[Entity], new: set[str], *, full: bool) -> dict[str, int | None]:
         """How much will come: it costs a request for each feed, so only where it matters.

@@ -18,6 +18,7 @@ from perfectcatch.sync import feeds
 from perfectcatch.sync.aftermath import find_deleted, follow_merges
 from perfectcatch.sync.place import feed_key, find_place
 from perfectcatch.sync.report import FAILED, SKIPPED, EntityReport
+from perfectcatch.sync.unindexed import unindexed
 from perfectcatch.sync.work import Context, Turn, Work, at_once
 
 CLOCKS_APART = timedelta(minutes=1)  # the vendor's machines need not agree to the second
@@ -34,9 +35,10 @@ async def read_entity(work: Work) -> None:
             await sweep.forget_others(connection, context.tenant_id, place.sweep_id, work.entity)
             await place.begin_anew(connection, context.tenant_id)
     before, began = await _newest(work), context.clock.monotonic()
-    for feed in work.entity.feeds:
-        if feed_key(feed) not in place.done:
-            await _read(work, feed)
+    async with unindexed(work):
+        for feed in work.entity.feeds:
+            if feed_key(feed) not in place.done:
+                await _read(work, feed)
     swept = work.sweeps and await find_deleted(work)
     before = _not_ahead(work, before, of=context.clock.monotonic() - began)
     await _finish(work, before, swept=swept)
@@ -174,11 +176,13 @@ def _not_ahead(work: Work, moment: datetime | None, *, of: float = 0.0) -> datet
     return min(moment, told - timedelta(seconds=of))
 
 
-async def pull(context: Context, entity: Entity, *, full: bool, turn: Turn = at_once) -> EntityReport:
+async def pull(
+    context: Context, entity: Entity, *, full: bool, turn: Turn = at_once, expected: int | None = None
+) -> EntityReport:
     """Bring one entity up to date; whatever goes wrong with it ends up in the report.
 
     A full read waits for somebody who reads the same entity, an incremental one leaves it to them. Nothing is
-    stored before its ``turn``.
+    stored before its ``turn``. ``expected``: how many records a first load will bring, if that is known.
     """
     report = EntityReport(entity=entity.name, mode="full" if full else "incremental")
     began = context.clock.monotonic()
@@ -187,7 +191,7 @@ async def pull(context: Context, entity: Entity, *, full: bool, turn: Turn = at_
         with plain_errors():
             async with context.locks.held(name, wait_seconds=FULL_WAITS if full else 0.0) as ours:
                 if ours:
-                    await _under_a_line(context, entity, report, turn, full=full)
+                    await _under_a_line(context, entity, report, turn, full=full, expected=expected)
                 else:
                     report.status = FAILED if full else SKIPPED
                     report.error = f"Another process is reading {entity.name} right now."
@@ -202,7 +206,13 @@ async def pull(context: Context, entity: Entity, *, full: bool, turn: Turn = at_
 
 
 async def _under_a_line(
-    context: Context, entity: Entity, report: EntityReport, turn: Turn, *, full: bool
+    context: Context,
+    entity: Entity,
+    report: EntityReport,
+    turn: Turn,
+    *,
+    full: bool,
+    expected: int | None,
 ) -> None:
     """Do the work; the line of the sync log is closed whatever happens."""
     began = context.clock.monotonic()
@@ -218,7 +228,7 @@ async def _under_a_line(
     status: str | None = "interrupted"
     try:
         with plain_errors(), counted() as cost:
-            await read_entity(Work(context, entity, place, report, log_id, turn))
+            await read_entity(Work(context, entity, place, report, log_id, turn, expected))
         status = None
     except PerfectCatchError as error:
         status = None

@@ -47,7 +47,10 @@ class Context:
 
 @dataclass(slots=True)
 class Work:
-    """The work on one entity, under a line of the sync log; nothing is stored before its ``turn``."""
+    """The work on one entity, under a line of the sync log; nothing is stored before its ``turn``.
+
+    ``expected``: how many records a first load will bring, where the vendor tells.
+    """
 
     context: Context
     entity: Entity
@@ -55,6 +58,7 @@ class Work:
     report: EntityReport
     log_id: int
     turn: Turn = at_once
+    expected: int | None = None
 
     @property
     def sweeps(self) -> bool:

@@ -19,7 +19,7 @@ from perfectcatch.model.entity import Entity
 from perfectcatch.store.names import MIRROR, PUBLIC, SCHEMAS, qualified, quote, split
 from perfectcatch.store.pool import Pool
 from perfectcatch.store.schema.engine import work
-from perfectcatch.store.schema.functions import FUNCTIONS
+from perfectcatch.store.schema.functions import FUNCTIONS, OWNERS_FUNCTIONS
 from perfectcatch.store.schema.gathered import gathered_views
 from perfectcatch.store.schema.grow import compress_documents, grow
 from perfectcatch.store.schema.views import VIEWS, View
@@ -47,7 +47,7 @@ def _change(connection: Connection, entities: tuple[Entity, ...]) -> list[str]:
     schemas = sorted({*SCHEMAS, *(split(entity.table)[0] for entity in entities)} - {PUBLIC})
     for schema in schemas:
         connection.exec_driver_sql(f"create schema if not exists {quote(schema)}")
-    for function in FUNCTIONS:
+    for function in (*FUNCTIONS, *OWNERS_FUNCTIONS):
         connection.exec_driver_sql(function)
     done = _numbered(connection)
     done += grow(connection, entities)

@@ -1,6 +1,7 @@
-"""Our SQL functions: conversions that a typed column needs, created anew by every migration.
+"""Our SQL functions, created anew by every migration.
 
-They are immutable, and short enough for the planner to put in place of the call.
+Conversions that a typed column needs are immutable, and short enough for the planner to put in place of the
+call. ``OWNERS`` act as the owner of the tables for who may do nothing to their shape: each does one thing.
 """
 
 from typing import Final
@@ -37,4 +38,90 @@ language sql immutable parallel safe as $$
   select nullif(trim(case when strpos(name, ',') > 0 then split_part(name, ',', 1)
     else substr(trim(name), strpos(trim(name) || ' ', ' ') + 1) end), '')
 $$""",
+)
+
+# Nothing is put aside but what a migration has created by itself (its ledger says so), that refuses nothing,
+# of a table without rows. What is put aside, and that it is, are one transaction.
+_SUSPEND: Final = f"""
+create or replace function {_SCHEMA}.suspend_indexes(wanted text, kept text[]) returns integer
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
+declare
+  place text;
+  number oid;
+  found record;
+  filled boolean;
+  done integer := 0;
+begin
+  select c.oid, format('%I.%I', n.nspname, c.relname) into number, place
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where n.nspname || '.' || c.relname = wanted and c.relkind = 'r'
+    and exists (select from {_SCHEMA}.mirror_migrations m where m.relation = wanted);
+  if number is null then
+    return 0;
+  end if;
+  execute 'select exists (select from ' || place || ')' into filled;
+  if filled then
+    return 0;
+  end if;
+  execute 'lock table ' || place || ' in access exclusive mode';
+  execute 'select exists (select from ' || place || ')' into filled;
+  if filled then
+    return 0;
+  end if;
+  for found in
+    select x.relname as name, format('%I.%I', n.nspname, x.relname) as full_name,
+      pg_get_indexdef(i.indexrelid) as definition
+    from pg_index i join pg_class x on x.oid = i.indexrelid join pg_namespace n on n.oid = x.relnamespace
+    where i.indrelid = number and i.indisvalid and not i.indisunique and not i.indisexclusion
+      and not i.indisclustered and not i.indisreplident and x.reltablespace = 0
+      and x.relname <> all (kept)
+      and exists (
+        select from {_SCHEMA}.mirror_migrations m where m.relation = wanted
+          and strpos(m.statement, 'CREATE INDEX ' || quote_ident(x.relname) || ' ON ') > 0)
+  loop
+    insert into {_SCHEMA}.suspended_indexes (relation, name, definition)
+    values (wanted, found.name, found.definition)
+    on conflict (relation, name) do update
+      set definition = excluded.definition, suspended_at = excluded.suspended_at;
+    execute 'drop index ' || found.full_name;
+    done := done + 1;
+  end loop;
+  return done;
+end
+$$"""
+
+# At most so many in one transaction, because who writes into the table waits for it; two at a time take
+# different ones. What somebody has built meanwhile, or whose table is gone, is done.
+_RESTORE: Final = f"""
+create or replace function {_SCHEMA}.restore_indexes(wanted text, most integer) returns integer
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  found record;
+  done integer := 0;
+begin
+  for found in
+    select s.name, s.definition, (
+        select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname || '.' || c.relname = wanted and c.relkind = 'r') as schema
+    from {_SCHEMA}.suspended_indexes s where s.relation = wanted order by s.name limit most
+    for update of s skip locked
+  loop
+    if found.schema is not null and to_regclass(format('%I.%I', found.schema, found.name)) is null then
+      execute found.definition;
+    end if;
+    delete from {_SCHEMA}.suspended_indexes s where s.relation = wanted and s.name = found.name;
+    done := done + 1;
+  end loop;
+  return done;
+end
+$$"""
+
+OWNERS: Final = (
+    f"{_SCHEMA}.suspend_indexes(text, text[])",
+    f"{_SCHEMA}.restore_indexes(text, integer)",
+)
+OWNERS_FUNCTIONS: Final = (
+    _SUSPEND,
+    _RESTORE,
+    *(f"revoke all on function {each} from public" for each in OWNERS),
 )

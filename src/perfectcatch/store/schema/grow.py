@@ -13,6 +13,7 @@ from perfectcatch.model.entity import Child, Column, Entity, Link, LookedUp
 from perfectcatch.store.names import PUBLIC, beside, qualified, split
 from perfectcatch.store.schema.compare import Step, difference, relation, steps
 from perfectcatch.store.schema.mirror_tables import mirror_metadata
+from perfectcatch.store.schema.suspended import forget_built, put_aside
 from perfectcatch.store.schema.tables import mirror_migrations
 
 _ADDITIONS: Final = ("add_table", "add_column", "add_index")
@@ -57,7 +58,8 @@ def grow(connection: Connection, entities: Iterable[Entity]) -> list[str]:
     entities = tuple(entities)
     places = _places(entities)
     metadata = mirror_metadata(entities)
-    found = steps(connection, metadata)
+    held = put_aside(connection, entities).held
+    found = [step for step in steps(connection, metadata) if not _comes_by_itself(step, held)]
     _only_additions(found)
     rows = {relation: _has_rows(connection, place.entity) for relation, place in places.items()}
     done = []
@@ -75,8 +77,14 @@ def grow(connection: Connection, entities: Iterable[Entity]) -> list[str]:
             },
         )
         done.append(change.says)
+    forget_built(connection)
     _comment(connection, metadata)
     return done
+
+
+def _comes_by_itself(step: Step, held: frozenset[tuple[str, str]]) -> bool:
+    """Whether it is an index that a first load has put aside and will build."""
+    return step[0] == "add_index" and (relation(step[1].table), step[1].name) in held
 
 
 def compress_documents(connection: Connection, schemas: Sequence[str]) -> list[str]:

@@ -33,7 +33,7 @@ from perfectcatch.model import entity as words
 from perfectcatch.model.entity import Child, Entity, Link, Type
 from perfectcatch.model.event import Exists
 from perfectcatch.store.merging import detect
-from perfectcatch.store.names import PUBLIC, quote, split
+from perfectcatch.store.names import PUBLIC, index_name, quote, split
 from perfectcatch.store.schema.tables import MOMENT, NAMING
 
 SQL_TYPES: Final[dict[Type, TypeEngine[Any]]] = {
@@ -97,7 +97,7 @@ def _entity_table(entity: Entity, metadata: MetaData) -> Table:
         postgresql_with=STORAGE,
         comment=entity.does,
     )
-    Index(_index_name(name, "st_modified_on"), table.c.tenant_id, table.c.st_modified_on)
+    Index(_checked_name(name, "st_modified_on"), table.c.tenant_id, table.c.st_modified_on)
     for column in entity.columns:
         if column.index:
             _index(table, column.name, column.type)
@@ -108,7 +108,7 @@ def _entity_table(entity: Entity, metadata: MetaData) -> Table:
 def _index_what_falls_due(table: Table, entity: Entity) -> None:
     """Clock rules look every few minutes, or seconds: at what is open, not at all that ever was."""
     for rule in entity.clock_rules:
-        name = _index_name(table.name, f"{rule.column}_open")
+        name = _checked_name(table.name, f"{rule.column}_open")
         if rule.holds == Exists() or not detect.is_of_one_row(rule.holds):
             continue
         if all(index.name != name for index in table.indexes):
@@ -155,7 +155,7 @@ def _link_table(link: Link, entity: Entity, metadata: MetaData) -> Table:
         schema=_schema(schema),
         comment=link.does,
     )
-    Index(_index_name(name, link.right), table.c.tenant_id, table.c[link.right])
+    Index(_checked_name(name, link.right), table.c.tenant_id, table.c[link.right])
     return table
 
 
@@ -169,15 +169,15 @@ def _key(name: str) -> Column[int]:
 
 
 def _index(table: Table, column: str, type_: Type) -> Index:
-    name = _index_name(table.name, column)
+    name = _checked_name(table.name, column)
     if type_ in (Type.IDS, Type.TEXTS, Type.JSON, Type.WORDS):
         # GIN has no operator class for bigint without an extension that the embedded server lacks.
         return Index(name, table.c[column], postgresql_using="gin")
     return Index(name, table.c.tenant_id, table.c[column])
 
 
-def _index_name(table: str, column: str) -> str:
-    name = f"{table}_{column}_idx"
+def _checked_name(table: str, column: str) -> str:
+    name = index_name(table, column)
     if len(name) > _LONGEST_NAME:
         message = (
             f"the index name {name} is longer than {_LONGEST_NAME} characters: shorten the column's name"

@@ -19,6 +19,7 @@ from perfectcatch.store.jobs.schema import TABLES as JOB_TABLES
 from perfectcatch.store.names import AUTOMATION, MIRROR, PUBLIC, SCHEMAS, qualified, quote, split
 from perfectcatch.store.pool import Pool
 from perfectcatch.store.schema.compare import relation
+from perfectcatch.store.schema.functions import OWNERS
 from perfectcatch.store.schema.gathered import gathered_views
 from perfectcatch.store.schema.mirror_tables import mirror_metadata
 from perfectcatch.store.schema.tables import metadata
@@ -32,6 +33,7 @@ _ANALYZE: Final = "MAINTAIN"  # a right of its own since PostgreSQL 17; before, 
 _LESS: Final[Mapping[str, tuple[str, ...]]] = {
     f"{MIRROR}.alembic_version": _LOOK,
     f"{MIRROR}.mirror_migrations": _LOOK,
+    f"{MIRROR}.suspended_indexes": _LOOK,
     f"{PUBLIC}.job_engine_versions": _LOOK,
     f"{MIRROR}.record_history": _ADD,
     f"{AUTOMATION}.audit_log": _ADD,
@@ -66,6 +68,11 @@ where not has_database_privilege(%(role)s, current_database(), 'TEMPORARY')
 union all
 select 'usage on schema ' || quote_ident(n.nspname) from pg_namespace n
 where n.nspname = any(%(schemas)s) and not has_schema_privilege(%(role)s, n.oid, 'USAGE')
+"""
+_CALLS: Final[LiteralString] = """
+select f.written from unnest(%(functions)s::text[]) f(written)
+where to_regprocedure(f.written) is not null
+  and not has_function_privilege(%(role)s, to_regprocedure(f.written), 'EXECUTE')
 """
 _POWERS: Final[LiteralString] = """
 select 'it is a superuser' from pg_roles where rolname = %(role)s and rolsuper
@@ -178,6 +185,9 @@ async def _missing(
     found = await connection.execute(_SEQUENCES, {"role": role, "tables": ours})
     if sequences := [row[0] for row in await found.fetchall()]:
         yield f"grant usage on sequence {', '.join(sequences)} to {who}"
+    found = await connection.execute(_CALLS, {"role": role, "functions": list(OWNERS)})
+    if functions := [row[0] for row in await found.fetchall()]:
+        yield f"grant execute on function {', '.join(functions)} to {who}"
 
 
 class _Wanted:

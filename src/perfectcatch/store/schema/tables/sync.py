@@ -318,3 +318,15 @@ mirror_migrations: Final = Table(
     schema=MIRROR,
     comment="Each statement that brought a mirror table to its declared shape",
 )
+
+suspended_indexes: Final = Table(
+    "suspended_indexes",
+    metadata,
+    Column("relation", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("definition", Text, nullable=False),
+    Column("suspended_at", MOMENT, nullable=False, server_default=text("now()")),
+    PrimaryKeyConstraint("relation", "name"),
+    schema=MIRROR,
+    comment="Indexes that a first load does without, until it builds them",
+)
