@@ -4,6 +4,8 @@ import asyncio
 import dataclasses
 import hmac
 import json
+import random
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from hashlib import sha256
@@ -134,3 +136,47 @@ async def test_what_is_forged_leaves_no_row(wired: tuple[Office, Post]) -> None:
             answer = await office.http.post(f"/webhooks/{route}", content=body, headers=headers)
             assert answer.status_code == 401, (route, headers)
     assert await stored(office) == 0
+
+
+def genuine(box: Post) -> dict[str, tuple[bytes, dict[str, str], str]]:
+    """For each receiver a body and its headers as the vendor signs them, and which one is the signature."""
+    said = {"MessageSid": "SM1", "From": "+13035550142", "To": "+13035550100", "Body": "STOP"}
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    texted = RequestValidator(TOKEN).compute_signature(f"{PUBLIC}/webhooks/twilio/sms", said)
+    events = b'[{"event":"unsubscribe","email":"a@example.com","sg_message_id":"m1","sg_event_id":"e1"}]'
+    return {
+        "twilio/sms": (urlencode(said).encode(), form | {(name := "X-Twilio-Signature"): texted}, name),
+        "sendgrid": (events, signed(box, events), "X-Twilio-Email-Event-Webhook-Signature"),
+        "servicetitan": (*hook(1, NEW), "X-ServiceTitan-Signature"),
+    }
+
+
+def flipped(draw: random.Random, raw: bytes) -> bytes:
+    """The lowest bit of one byte is another."""
+    changed = bytearray(raw)
+    changed[draw.randrange(len(changed))] ^= 1
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    "size", [60, pytest.param(10_000, marks=[pytest.mark.reliability, pytest.mark.timeout(900)])]
+)
+async def test_one_bit_that_is_another_is_refused(wired: tuple[Office, Post], size: int) -> None:
+    office, box = wired
+    sent, draw = genuine(box), random.Random(4711)
+    for _ in range(size):
+        route = draw.choice(list(sent))
+        body, headers, name = sent[route]
+        if draw.random() < 0.5:
+            body = flipped(draw, body)
+        elif route == "servicetitan":
+            headers = headers | {name: flipped(draw, bytes.fromhex(headers[name])).hex()}
+        else:
+            headers = headers | {name: b64encode(flipped(draw, b64decode(headers[name]))).decode()}
+        answer = await office.http.post(f"/webhooks/{route}", content=body, headers=headers)
+        assert answer.status_code == 401, (route, body, headers)
+    assert await stored(office) == 0
+    for route, (body, headers, _) in sent.items():  # they were good but for that
+        answer = await office.http.post(f"/webhooks/{route}", content=body, headers=headers)
+        assert answer.status_code == 200, (route, answer.text)
+    assert await stored(office) == len(sent)
