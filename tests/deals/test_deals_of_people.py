@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -178,3 +179,22 @@ async def test_a_creation_that_was_carried_out_too_late_is_found_and_closed(
     await place(dealer.deals, 7, looks=True)
     expected = DealStatus.ABANDONED if has_owner else DealStatus.OPEN
     assert dealer.crm.opportunities[second.id].status is expected
+
+
+async def test_only_a_second_one_is_closed(dealer: Dealer) -> None:
+    """A lead that became a job had another name; a deal that ended long ago is there, though unwritten."""
+    await planned(dealer, 70)
+    [mine] = dealer.all()
+    old = dealer.now - timedelta(days=200)
+    await dealer.shop.estimate(62, 60, 7, old, "Dismissed")
+    field = next(each.id for each in dealer.crm.fields if each.name == "st_deal")
+    made = {
+        key: await dealer.crm.create_opportunity(
+            mine.contact_id, OpportunityChange(name=key, pipeline_id="p1", custom={field: key})
+        )
+        for key in ("customer-7", "job-60")
+    }
+    await pull(dealer.deals, "all", full=True)
+    await dealer.run()
+    status = {key: dealer.crm.opportunities[each.id].status for key, each in made.items()}
+    assert status == {"customer-7": DealStatus.ABANDONED, "job-60": DealStatus.OPEN}

@@ -10,7 +10,7 @@ from typing import Final
 
 from perfectcatch.deals import deciding
 from perfectcatch.deals.desk import Deals
-from perfectcatch.deals.visit import Visit
+from perfectcatch.deals.visit import Visit, all_wanted
 from perfectcatch.errors import NotFound
 from perfectcatch.model.crm import DealStatus, Opportunity, OpportunityChange
 from perfectcatch.model.deals import Marks
@@ -43,24 +43,31 @@ async def close_twins(visit: Visit) -> None:
         except NotFound:
             continue
         said = seen.custom.get(field_id)
-        mine = _mine(marks, str(said)) if said else None
-        if mine is not None and seen.status is DealStatus.OPEN:
+        if not said or seen.status is not DealStatus.OPEN:
+            continue
+        # The only one of a deal is no second one, though it may have ended too long ago.
+        mine = marks.get(str(said)) or await _heir(visit, marks, str(said))
+        if mine is not None and mine.opportunity_id is not None and not _is_awaited(marks, str(said)):
             await _close(visit, seen, mine)
 
 
-def _mine(marks: Mapping[str, Marks], key: str) -> Marks | None:
-    """The deal that it is a second one of; None where a creation is under way that it may be."""
+async def _heir(visit: Visit, marks: Mapping[str, Marks], key: str) -> Marks | None:
+    """The deal that has another name by now, as a lead that became a job; None: that deal is there still."""
+    now = visit.deals.clock.now()
+    if key in {each.key for each in await all_wanted(visit.facts, visit.deals.rules, now)}:
+        return None
+    return next((each for each in marks.values() if each.opportunity_id is not None), None)
+
+
+def _is_awaited(marks: Mapping[str, Marks], key: str) -> bool:
+    """Whether a creation is under way that it may be."""
     awaited = {
         name
         for each in marks.values()
         if each.opportunity_id is None and each.creating_at is not None
         for name in (each.deal, (each.pending or {}).get(deciding.DEAL_FIELD))
     }
-    having = [each for each in marks.values() if each.opportunity_id is not None]
-    if key in awaited or not having:
-        return None
-    # A deal may have had another name when that was sent: a lead that is a job by now.
-    return next((each for each in having if each.deal == key), having[0])
+    return key in awaited
 
 
 async def _close(visit: Visit, seen: Opportunity, mine: Marks) -> None:
