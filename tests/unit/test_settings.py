@@ -57,6 +57,12 @@ def test_the_environment_wins_over_the_file_and_an_override_over_both(
     assert settings.log_level == "warning"
 
 
+def test_an_account_of_a_stand_in_for_twilio_may_have_a_name(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TWILIO_ACCOUNT_SID", "ACtest")
+    monkeypatch.setenv("TWILIO_MESSAGING_SERVICE_SID", "MG00000000000000000000000000000001")
+    assert load_settings().twilio_account_sid == "ACtest"
+
+
 def test_an_empty_value_counts_as_absent(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DATABASE_URL", "")
     assert load_settings().database_url is None
@@ -112,6 +118,8 @@ def test_the_new_name_wins_over_the_old_one(monkeypatch: pytest.MonkeyPatch):
         ("SERVICE_TITAN_TIMEZONE", "New York"),
         ("SERVICE_TITAN_TIMEZONE", "America"),
         ("SERVICE_TITAN_TIMEZONE", "../etc/passwd"),
+        ("TWILIO_ACCOUNT_SID", "SK12"),
+        ("TWILIO_MESSAGING_SERVICE_SID", "MG 12"),
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
         ("ENVIRONMENT", "test"),

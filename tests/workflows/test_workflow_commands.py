@@ -37,6 +37,8 @@ async def test_from_the_list_to_the_dry_run(shop: Shop, tmp_path: Path) -> None:
     assert run(shop, "import", str(file))["source"] == "own"
     found = run(shop, "dry-run", "estimate-follow-up", "--days", "30", "--assume-consent")
     assert found["started"] == 1
+    told = run(shop, "import", "nowhere.yaml", status=2)
+    assert "nowhere.yaml cannot be read: No such file or directory." in str(told)
     assert found["would"][0]["text"].startswith("Hi Ann, thanks for having Peak Air over.")
     file.write_text(file.read_text().replace("template: first", "template: nowhere"))
     assert any("no template nowhere" in each["sentence"] for each in run(shop, "lint", str(file), status=1))

@@ -278,11 +278,13 @@ def _write(file: Path, text: str) -> None:
     try:
         file.write_text(text)
     except OSError as error:
-        raise BadArgument(f"{file} cannot be written: {error}") from None
+        raise BadArgument(f"{file} cannot be written: {error.strerror or error}.") from None
 
 
 def _read(file: Path) -> str:
     try:
         return file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadWorkflow(f"{file} cannot be read: {error}") from None
+    except OSError as error:
+        raise BadWorkflow(f"{file} cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError:
+        raise BadWorkflow(f"{file} cannot be read: it is no text in UTF-8.") from None

@@ -157,7 +157,7 @@ class Settings(BaseSettings):
         give="a name of the time zone database, such as America/Chicago",
     )
 
-    twilio_account_sid: Annotated[str, Field(pattern=r"^AC[0-9a-fA-F]{32}$")] | None = setting(
+    twilio_account_sid: Annotated[str, Field(pattern=r"^AC[0-9A-Za-z]+$")] | None = setting(
         TEXTS, None, "The account that sends texts; without it none are sent.", give="AC and 32 characters"
     )
     twilio_auth_token: SecretStr | None = setting(
@@ -172,7 +172,7 @@ class Settings(BaseSettings):
         "The number that texts come from, unless TWILIO_MESSAGING_SERVICE_SID is set.",
         give="a number such as +13035550100",
     )
-    twilio_messaging_service_sid: Annotated[str, Field(pattern=r"^MG[0-9a-fA-F]{32}$")] | None = setting(
+    twilio_messaging_service_sid: Annotated[str, Field(pattern=r"^MG[0-9A-Za-z]+$")] | None = setting(
         TEXTS, None, "The messaging service that chooses the number.", give="MG and 32 characters"
     )
     twilio_api_url: WebAddress = setting(
