@@ -71,12 +71,24 @@ def may_start(definition: Definition, records: Records, earlier: Sequence[Earlie
 
     ``earlier``: instances of this definition for the same customer or with the same ``key_of``.
     """
+    wanted = is_wanted(definition, records)
+    return wanted if isinstance(wanted, Start) else beside(definition, records, wanted, earlier, now)
+
+
+def is_wanted(definition: Definition, records: Records) -> str | Start:
+    """What a start is about, if its condition holds; else what is decided about it, whatever runs beside."""
     try:
         if not expressions.holds(definition.trigger.where, records):
             return _skip("condition", "The condition of the trigger does not hold.")
-        key = key_of(definition, records)
+        return key_of(definition, records)
     except Undecidable as error:
         return _skip("undecidable", str(error))
+
+
+def beside(
+    definition: Definition, records: Records, key: str, earlier: Sequence[Earlier], now: datetime
+) -> Start:
+    """Whether what ``is_wanted`` starts beside the ``earlier`` ones."""
     same = [each for each in earlier if each.key == key]
     running = [each for each in same if each.running]
     refused = _too_soon(definition, same, now) if not running else None

@@ -6,7 +6,7 @@ to it: a whole customer costs half a millisecond to hand over, three fields a fe
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -114,11 +114,13 @@ def _given(expression: Expression, records: Mapping[str, Any]) -> dict[str, Any]
 
 def _cut(value: Any, tree: "Tree", parts: frozenset[str] | None, zone: ZoneInfo) -> Any:
     """Of ``value`` the fields of ``tree``; all of it where the tree is empty, or it has no fields."""
+    if type(value) in _AS_THEY_ARE:
+        return value
     if tree and (type(value) is dict or isinstance(value, Mapping)):
         return {name: _cut(value.get(name), below, parts, zone) for name, below in tree.items()}
     if parts is not None and not tree and isinstance(value, list):
         value = [_part(each, parts) for each in value[:LONGEST_LIST]]
-    return value if type(value) in _AS_THEY_ARE else plain(value, zone)
+    return plain(value, zone)
 
 
 def _part(element: Any, parts: frozenset[str]) -> Any:
@@ -145,6 +147,9 @@ def plain(value: Any, zone: ZoneInfo, depth: int = 0) -> Any:
     """
     if type(value) in _AS_THEY_ARE:
         return value
+    usual = _USUAL.get(type(value))
+    if usual is not None:
+        return usual(value, zone, depth)
     match value:
         case None | bool() | int() | float() | str() | timedelta():
             return value
@@ -155,12 +160,29 @@ def plain(value: Any, zone: ZoneInfo, depth: int = 0) -> Any:
         case date():
             return datetime.combine(value, time(), zone).astimezone(UTC)
         case Mapping():
-            if depth > _DEEPEST_VALUE:
-                return None
-            return {str(name): plain(inner, zone, depth + 1) for name, inner in value.items()}
+            return _plain_map(value, zone, depth)
         case Sequence():
-            return [plain(inner, zone, depth + 1) for inner in value[:LONGEST_LIST]]
+            return _plain_list(value, zone, depth)
     return str(value)
+
+
+def _plain_map(value: Mapping[Any, Any], zone: ZoneInfo, depth: int) -> dict[str, Any] | None:
+    if depth > _DEEPEST_VALUE:
+        return None
+    return {str(name): plain(inner, zone, depth + 1) for name, inner in value.items()}
+
+
+def _plain_list(value: Sequence[Any], zone: ZoneInfo, depth: int) -> list[Any]:
+    return [plain(inner, zone, depth + 1) for inner in value[:LONGEST_LIST]]
+
+
+# What nearly every value is: the match asks for each kind above it, which takes ten times as long.
+_USUAL: Final[Mapping[type, Callable[[Any, ZoneInfo, int], Any]]] = {
+    datetime: lambda value, _zone, _depth: value if value.tzinfo is UTC else value.astimezone(UTC),
+    Decimal: lambda value, _zone, _depth: float(value),
+    dict: _plain_map,
+    list: _plain_list,
+}
 
 
 def _paths(bare: str, bound: frozenset[str]) -> Iterator[tuple[str, ...]]:

@@ -25,6 +25,7 @@ from perfectcatch.model.workflow import (
     Result,
     Run,
     Sleep,
+    Start,
     State,
     Verdict,
 )
@@ -163,10 +164,10 @@ class Player:
 
     def _trigger(self, definition: Definition, event: Event, customer: int | None, now: datetime) -> bool:
         records = self._records(event, customer, now, Beside(settings=definition.settings))
-        try:
-            key = decisions.key_of(definition, records)
-        except Undecidable:
-            key = ""
+        key = decisions.is_wanted(definition, records)
+        if isinstance(key, Start):
+            self.skipped[definition.name][key.reason] += 1
+            return False
         found = {
             each.id: each
             for each in (*self._of_key[definition.name, key], *self._of_customer[definition.name, customer])
@@ -181,7 +182,7 @@ class Player:
             )
             for each in found.values()
         ]
-        start = decisions.may_start(definition, records, earlier, now)
+        start = decisions.beside(definition, records, key, earlier, now)
         if start.verdict is Verdict.SKIP:
             self.skipped[definition.name][start.reason] += 1
             return False
