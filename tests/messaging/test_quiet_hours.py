@@ -217,3 +217,13 @@ async def test_deferred_messages_go_out_once_in_the_next_window(counter: Counter
         if intents[index].key in waiting:
             assert at - waiting[intents[index].key] < timedelta(hours=1)
         assert at >= hourly - timedelta(hours=1)
+
+
+def test_a_holiday_is_told_where_it_is_the_reason():
+    nine = datetime(2026, 11, 26, 17, tzinfo=UTC)
+    places = [place_of_number("+13035550142")]
+    told = quiet.reason(places, Purpose.MARKETING, nine)
+    assert told == "it is Thu 10:00, Thanksgiving Day, at the recipient's place (CO, America/Denver)"
+    assert quiet.reason(places, Purpose.SERVICE, nine) == "it is allowed"
+    night = quiet.reason(places, Purpose.SERVICE, nine + timedelta(hours=12))
+    assert night == "it is Thu 22:00 at the recipient's place (CO, America/Denver)"

@@ -93,7 +93,9 @@ def reason(places: Sequence[Place], purpose: Purpose, now: datetime) -> str:
         if _next(zone, state, purpose, now) != now:
             local = now.astimezone(ZoneInfo(zone))
             where = f"{state}, {zone}" if state else zone
-            return f"it is {local:%a %H:%M} at the recipient's place ({where})"
+            feast = _holidays(state).get(local.date()) if purpose is Purpose.MARKETING else None
+            day = f"{local:%a %H:%M}, {feast}," if feast else f"{local:%a %H:%M}"
+            return f"it is {day} at the recipient's place ({where})"
     return "it is allowed"
 
 
