@@ -162,5 +162,6 @@ def test_the_whole_document_passed_on(target: Api, tmp_path: Path, part: int | s
 
     cut_out = cut(target.get("/openapi.json", key=None), wanted)
     ways = ("examples,fuzzing", "2") if part == "aliases" else ("examples,coverage,fuzzing", "10")
-    words = ("--phases", ways[0], "--max-examples", ways[1], "--workers", "2")
+    # Two of its workers read a source at once, which Python 3.11's parser does not take.
+    words = ("--phases", ways[0], "--max-examples", ways[1], "--workers", "1")
     conforms(target, cut_out, tmp_path, *words)
