@@ -10,10 +10,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from office import Office, open_office
 
-from perfectcatch.errors import Refused
+from perfectcatch.errors import BadSetting, Refused
 from perfectcatch.kit.clock import FakeClock
 from perfectcatch.kit.http import Request, Response
 from perfectcatch.model.webhook import Hint
@@ -115,12 +117,25 @@ async def test_forged_unsigned_and_stale_ones_are_refused_and_nothing_is_stored(
     assert await stored(wired) == []
 
 
-@pytest.mark.parametrize("key", [None, "", "x", "AAAA", b64encode(b"0" * 31).decode()])
-def test_without_a_usable_key_nothing_is_accepted(key: str | None):
+@pytest.mark.parametrize("key", [None, ""])
+def test_without_a_key_nothing_is_accepted(key: str | None):
     body = told()
     headers = {HEADER.lower(): TELLER.signed(body)[HEADER]}
     assert not happenings(public_key=key).verify(headers, body, CLOCK.now())
     assert happenings().verify(headers, body, CLOCK.now())
+
+
+OTHER_KIND = b64encode(
+    ec.generate_private_key(ec.SECP256R1())
+    .public_key()
+    .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+).decode()
+
+
+@pytest.mark.parametrize("key", ["x", "AAAA", b64encode(b"0" * 31).decode(), OTHER_KIND])
+def test_what_is_no_key_is_refused_at_the_start(key: str):
+    with pytest.raises(BadSetting, match=r"^GHL_WEBHOOK_PUBLIC_KEY is no public key"):
+        happenings(public_key=key)
 
 
 def test_the_key_may_come_in_every_form_that_settings_show():

@@ -178,7 +178,8 @@ async def crm_of(gateway: Gateway) -> Part:
         detail = "No round has succeeded for an hour: is `perfectcatch worker workflows` running?"
         return Part(name="crm", state="ailing", detail=detail, since=since)
     because = await gateway.deals.one_a_contact()
-    detail = " ".join(filter(None, (f"{waiting.total} customers wait.", because)))
+    count = "1 customer waits." if waiting.total == 1 else f"{waiting.total} customers wait."
+    detail = " ".join(filter(None, (count, because)))
     return Part(name="crm", state="well", detail=detail, since=since)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -10,10 +11,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from openapi_core import Config, OpenAPI
 from openapi_core.testing import MockRequest
 
-from perfectcatch.errors import CredentialsRejected, OutcomeUnknown, RateLimited
+from perfectcatch.errors import BadSetting, CredentialsRejected, OutcomeUnknown, RateLimited
 from perfectcatch.kit.clock import FakeClock, SystemClock
 from perfectcatch.kit.http import Http, Request, Response
 from perfectcatch.model.messaging import Mail, NotCarried, Status
@@ -189,8 +192,21 @@ def test_forgeries_are_refused(post: Post):
         headers = {**good.headers, f"{name}timestamp": other}
         assert not source.verify(Webhook(target="", headers=headers, body=BODY, at=good.at))
     stranger = Post(post.clock)
-    for key in (None, "", "AAAA", stranger.public_key):
+    for key in (None, "", stranger.public_key):
         assert not Events(public_key=key).verify(good)
+
+
+def test_the_key_is_looked_at_before_the_first_event(post: Post):
+    pem = f"-----BEGIN PUBLIC KEY-----\n{post.public_key}\n-----END PUBLIC KEY-----\n"
+    assert Events(public_key=pem).verify(webhook(post, BODY))
+    edwards = b64encode(
+        Ed25519PrivateKey.generate()
+        .public_key()
+        .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    ).decode()
+    for key in ("AAAA", "SG.a key of the API", post.public_key[:-8], edwards):
+        with pytest.raises(BadSetting, match=r"^SENDGRID_WEBHOOK_PUBLIC_KEY is no public key"):
+            Events(public_key=key)
 
 
 def event(kind: str, **values: Any) -> bytes:

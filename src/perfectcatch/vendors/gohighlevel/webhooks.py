@@ -14,10 +14,10 @@ from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from perfectcatch.kit import public_keys
 from perfectcatch.model.webhook import Delivery, Hint
 from perfectcatch.vendors.gohighlevel.reading import moment_of
 
@@ -27,18 +27,22 @@ COMES_BACK: Final = timedelta(hours=2)  # six tries, ten minutes and more apart
 CONTACT, OPPORTUNITY = "contact", "opportunity"
 _PATIENCE: Final = 5.0
 _MOST_PUT_OFF: Final = 10_000
-_RAW_KEY: Final = 32  # bytes of a key without its wrapping
 _LONGEST: Final = 200
 _KINDS: Final = {"Contact": CONTACT, "Opportunity": OPPORTUNITY}
 
 
 @dataclass(slots=True, kw_only=True)
 class Happenings:
-    """The webhooks of one location. Without the key nothing is accepted."""
+    """The webhooks of one location. Without the key nothing is accepted; BadSetting for one that is none."""
 
     public_key: str | None
     location_id: str | None
     _put_off: dict[bytes, datetime] = field(default_factory=dict, repr=False)
+    _key: Ed25519PublicKey | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Look at the key before the first happening comes."""
+        self._key = public_keys.ed25519(self.public_key, setting="GHL_WEBHOOK_PUBLIC_KEY")
 
     @property
     def name(self) -> str:
@@ -83,29 +87,17 @@ class Happenings:
             yield Hint(_KINDS[kind[0]], record_id)
 
     def _signed(self, offered: str, body: bytes) -> bool:
-        if not self.public_key or not offered:
+        if self._key is None or not offered:
             return False
         try:
-            _key(self.public_key).verify(b64decode(offered, validate=True), body)
-        except (ValueError, InvalidSignature, UnsupportedAlgorithm):
+            self._key.verify(b64decode(offered, validate=True), body)
+        except (ValueError, InvalidSignature):
             return False
         return True
 
     def _comes_back(self, body: bytes, now: datetime) -> bool:
         since = self._put_off.get(sha256(body).digest())
         return since is not None and abs(now - since) <= COMES_BACK
-
-
-def _key(text: str) -> Ed25519PublicKey:
-    """The key as the app's settings show it, in Base64 or as PEM. Raises ValueError for another one."""
-    lines = [line.strip() for line in text.splitlines() if not line.strip().startswith("-----")]
-    raw = b64decode("".join(lines), validate=True)
-    if len(raw) == _RAW_KEY:
-        return Ed25519PublicKey.from_public_bytes(raw)
-    key = load_der_public_key(raw)
-    if not isinstance(key, Ed25519PublicKey):
-        raise ValueError("not an Ed25519 key")  # noqa: TRY004 - a wrong setting, like any other text
-    return key
 
 
 def _envelope(body: bytes) -> Mapping[str, Any]:

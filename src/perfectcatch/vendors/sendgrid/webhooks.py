@@ -6,15 +6,15 @@ order; what they do is the same however often it is done.
 
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from perfectcatch.kit import public_keys
 from perfectcatch.model.messaging import Channel, NotCarried, Receipt, Received, Status
 from perfectcatch.model.reports import Report, Webhook
 from perfectcatch.vendors.sendgrid.client import REFERENCE
@@ -27,9 +27,15 @@ TOLERANCE: Final = 300.0  # seconds between the vendor's clock and ours
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
-    """The webhook of one account. Without the key nothing is accepted."""
+    """The webhook of one account. Without the key nothing is accepted; BadSetting for one that is none."""
 
     public_key: str | None
+    _key: ec.EllipticCurvePublicKey | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Look at the key before the first event comes."""
+        key = public_keys.elliptic_curve(self.public_key, setting="SENDGRID_WEBHOOK_PUBLIC_KEY")
+        object.__setattr__(self, "_key", key)
 
     @property
     def name(self) -> str:
@@ -44,16 +50,13 @@ class Events:
     def verify(self, webhook: Webhook) -> bool:
         """Whether the vendor signed this body, within five minutes of now."""
         moment = webhook.headers.get(TIMESTAMP, "")
-        if not self.public_key or not moment.isdecimal() or len(moment) > _LONGEST:
+        if self._key is None or not moment.isdecimal() or len(moment) > _LONGEST:
             return False
         if abs(webhook.at.timestamp() - int(moment)) > TOLERANCE:
             return False
         try:
-            key = load_der_public_key(b64decode(self.public_key, validate=True))
             signature = b64decode(webhook.headers.get(SIGNATURE, ""), validate=True)
-            if not isinstance(key, ec.EllipticCurvePublicKey):
-                return False
-            key.verify(signature, moment.encode() + webhook.body, ec.ECDSA(hashes.SHA256()))
+            self._key.verify(signature, moment.encode() + webhook.body, ec.ECDSA(hashes.SHA256()))
         except (ValueError, InvalidSignature):
             return False
         return True
