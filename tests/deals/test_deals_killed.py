@@ -1,7 +1,8 @@
 """Workers that are processes of their own speak HTTP to the simulated location, and are killed at any moment.
 
-What counts is what the location holds at the end: of each deal one opportunity that is not closed as a second
-one, in the stage that our records imply, every tag and owner that a person has set, and no contact twice.
+What counts is what the location holds at the end: of each deal one opportunity in the stage that our records
+imply, every tag and owner that a person has set, no contact twice, and nothing of ours beside it that is not
+listed for a person as a second one.
 """
 
 import asyncio
@@ -147,9 +148,12 @@ class Fleet:
             found["wrong"] += (deal["pipelineStageId"], deal["status"], deal["name"]) != (
                 spot.stage.id, want.status.value, want.name,
             )  # fmt: skip
-        others = [each for each in account.opportunities.values() if each["id"] not in ours]
-        self.counts["second ones that were closed"] = len(others)
-        found["duplicates"] = sum(each["status"] != "abandoned" for each in others)
+        others = set(account.opportunities) - ours
+        listed = await self.dealer.rows(
+            "select theirs from integrations.deal_conflicts where tenant_id = %s and field = 'twin'"
+        )
+        self.counts["second ones that were listed"] = len(others)
+        found["duplicates"] = len(others - {its_id for (its_id,) in listed})
         found["duplicate contacts"] = len(account.contacts) - self.customers
         found["lost tags"] = sum(tag not in account.contacts[each]["tags"] for each, tag in self.tags.items())
         found["lost owners"] = sum(

@@ -2,20 +2,16 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
-
-import pytest
 
 from deals.dealer import Dealer
 from deals.memory_crm import refusing
 from perfectcatch.deals import persons
 from perfectcatch.deals.placing import place
-from perfectcatch.deals.pulling import pull
 from perfectcatch.errors import OutcomeUnknown
 from perfectcatch.kit.clock import SystemClock
-from perfectcatch.model.crm import ContactChange, DealStatus, OpportunityChange
+from perfectcatch.model.crm import ContactChange, OpportunityChange
 
 PLANNED = ("SALES / Appointment Scheduled", "open")
 SENT = ("SALES / Appointment Completed / Proposal Sent", "open")
@@ -138,63 +134,3 @@ async def test_contacts_that_cannot_be_searched_by_our_number_are_read_once(deal
     assert (len(dealer.crm.contacts), len(dealer.all())) == (9, 2)
     assert dealer.crm.calls["contacts_with"] == 1
     assert dealer.crm.calls["page"] == 3
-
-
-@pytest.mark.parametrize("has_owner", [False, True])
-async def test_a_creation_that_was_carried_out_too_late_is_found_and_closed(
-    dealer: Dealer, has_owner: bool
-) -> None:
-    sent: list[OpportunityChange] = []
-    create = dealer.crm.create_opportunity
-
-    async def late(contact_id: str, change: OpportunityChange) -> Any:
-        sent.append(change)
-        raise OutcomeUnknown("no answer")
-
-    dealer.crm.create_opportunity = late  # type: ignore[method-assign]
-    await planned(dealer, 70)
-    dealer.crm.create_opportunity = create  # type: ignore[method-assign]
-    dealer.pass_by(minutes=2)
-    await dealer.run()
-    [mine] = dealer.all()
-    second = await create(mine.contact_id, sent[0])
-    if has_owner:
-        dealer.crm.edit(second.id, assigned_to="mia")
-    persons_own = await create(mine.contact_id, OpportunityChange(name="Pool", pipeline_id="p1"))
-    await pull(dealer.deals, "all", full=True)
-    await dealer.run()
-    await place(dealer.deals, 7, looks=True)
-    status = {its_id: each.status for its_id, each in dealer.crm.opportunities.items()}
-    closed = DealStatus.OPEN if has_owner else DealStatus.ABANDONED
-    assert status == {mine.id: DealStatus.OPEN, second.id: closed, persons_own.id: DealStatus.OPEN}
-    open_ones = [line for line in await dealer.rows(CONFLICTS) if line[1] == "twin"]
-    assert [line[2:] for line in open_ones] == ([(second.id, "theirs")] if has_owner else [])
-    if has_owner:
-        await persons.decide(dealer.deals, open_ones[0][0], "ours", by="mia")
-        assert dealer.crm.opportunities[second.id].status is DealStatus.ABANDONED
-    else:
-        dealer.crm.edit(second.id, status=DealStatus.OPEN)  # a person wants it after all
-    await pull(dealer.deals, "all", full=True)
-    await dealer.run()
-    await place(dealer.deals, 7, looks=True)
-    expected = DealStatus.ABANDONED if has_owner else DealStatus.OPEN
-    assert dealer.crm.opportunities[second.id].status is expected
-
-
-async def test_only_a_second_one_is_closed(dealer: Dealer) -> None:
-    """A lead that became a job had another name; a deal that ended long ago is there, though unwritten."""
-    await planned(dealer, 70)
-    [mine] = dealer.all()
-    old = dealer.now - timedelta(days=200)
-    await dealer.shop.estimate(62, 60, 7, old, "Dismissed")
-    field = next(each.id for each in dealer.crm.fields if each.name == "st_deal")
-    made = {
-        key: await dealer.crm.create_opportunity(
-            mine.contact_id, OpportunityChange(name=key, pipeline_id="p1", custom={field: key})
-        )
-        for key in ("customer-7", "job-60")
-    }
-    await pull(dealer.deals, "all", full=True)
-    await dealer.run()
-    status = {key: dealer.crm.opportunities[each.id].status for key, each in made.items()}
-    assert status == {"customer-7": DealStatus.ABANDONED, "job-60": DealStatus.OPEN}

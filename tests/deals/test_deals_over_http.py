@@ -90,7 +90,7 @@ async def test_a_deal_goes_its_way_over_http(deals_pool: Pool, fault: str | None
             assert [each.split()[0] for each in per_move] == ["GET", "PUT"]
 
 
-async def test_a_creation_that_the_vendor_carries_out_too_late_is_closed(deals_pool: Pool) -> None:
+async def test_a_creation_that_the_vendor_carries_out_too_late_is_listed(deals_pool: Pool) -> None:
     async with dealing(deals_pool, TENANT + 40) as (dealer, vendor):
         dealer.deals.rules = replace(dealer.deals.rules, settle_seconds=0.2)
         vendor.account.rules.one_opportunity = "none"
@@ -111,7 +111,11 @@ async def test_a_creation_that_the_vendor_carries_out_too_late_is_closed(deals_p
         await inbox.receive(deals_pool, dealer.deals.tenant_id, "ghl", hint, {}, b"{}")
         await follow(dealer.deals)
         await dealer.run()
-        assert stage(vendor) == [("SALES / New Lead", "open"), ("SALES / New Lead", "abandoned")]
+        assert stage(vendor) == [("SALES / New Lead", "open"), ("SALES / New Lead", "open")]
+        listed = await dealer.rows(
+            "select field, ours, theirs, kept from integrations.deal_conflicts where tenant_id = %s"
+        )
+        assert listed == [("twin", mine["id"], second, "theirs")]
 
 
 async def test_events_and_people_are_heard_while_it_runs(deals_pool: Pool) -> None:

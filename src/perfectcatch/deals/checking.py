@@ -8,7 +8,7 @@ from perfectcatch.deals import deciding
 from perfectcatch.deals.comparing import REQUESTS, Allowance, read_anew
 from perfectcatch.deals.deciding import CUSTOM, CUSTOMER_FIELD
 from perfectcatch.deals.desk import Account, Deals, known, rows_of
-from perfectcatch.deals.journey import sharing
+from perfectcatch.deals.journey import shared_key, sharing
 from perfectcatch.deals.mapping import discover, renamed
 from perfectcatch.deals.visit import all_wanted
 from perfectcatch.deals.working import drain
@@ -161,7 +161,7 @@ async def _drift(
     marks = await rows.of_customers(deals.pool, deals.tenant_id, about.family, [each.key for each in asked])
     if account.one_a_contact and asked:
         own, deleted = deciding.showing(marks)
-        asked, _, _ = sharing(asked, own, f"contact-{customer_id}", deleted)
+        asked, _, _ = sharing(asked, own, shared_key(customer_id), deleted)
     ids = [mark.opportunity_id for mark in marks.values() if mark.opportunity_id is not None]
     said = await copies.said(deals.pool, deals.tenant_id, ids)
     for each in asked:

@@ -113,8 +113,8 @@ async def _pages(
 
 async def _keep(deals: Deals, account: Account, pages: list[Page], *, after: str | None = None) -> None:
     async with transaction(deals.pool) as connection:
-        for record in (each for page in pages for each in page.records):
-            await take(deals, connection, account, record)
+        for page in pages:
+            await take(deals, connection, account, page.records)
         if after is None:
             await state.forget(connection, deals.tenant_id, _PLACE)
         else:

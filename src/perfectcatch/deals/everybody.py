@@ -46,8 +46,7 @@ async def _part(deals: Deals, account: Account, begun: datetime, after: str | No
         pages += 1
         place = {"begun_at": begun.isoformat(), "after": page.after, "over": page.after is None}
         async with transaction(deals.pool) as connection:
-            for record in page.records:
-                await take(deals, connection, account, record)
+            await take(deals, connection, account, page.records)
             await state.put(connection, deals.tenant_id, _KEPT, place)
         if pages == most:
             break

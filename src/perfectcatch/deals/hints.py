@@ -1,5 +1,6 @@
 """What the CRM tells by webhooks is a hint: the record is read again. Our own echo changes nothing."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -55,31 +56,47 @@ async def read_again(deals: Deals, kind: str, its_id: str) -> Change | None:
         await gone(deals, kind, its_id)
         return None
     async with transaction(deals.pool) as connection:
-        return await take(deals, connection, account, record)
+        [change] = await take(deals, connection, account, [record])
+    return change
 
 
 async def take(
+    deals: Deals, connection: Connection, account: Account, records: Sequence[Contact | Opportunity]
+) -> list[Change]:
+    """Keep records as they were read. What differs from what we wrote has its customer looked at."""
+    changes = [await _kept(deals, connection, account, each) for each in records]
+    changed = [
+        (record, change)
+        for record, change in zip(records, changes, strict=True)
+        if isinstance(record, Opportunity) and change != "unchanged"
+    ]
+    if not changed:
+        return changes
+    owners = await rows.owners(connection, deals.tenant_id, [record.id for record, _ in changed])
+    marks = [Mark(customer_id=each.customer_id, reason="crm_changed", looks=True) for each in owners.values()]
+    # It may be the second one of a deal: a creation of ours that was carried out too late.
+    contacts = [
+        record.contact_id
+        for record, change in changed
+        if record.id not in owners and (change == "created" or _deal(record, account) is not None)
+    ]
+    whose = await links.owners(connection, deals.tenant_id, contacts)
+    marks += [
+        Mark(customer_id=each, reason="crm_new", looks=True) for found in whose.values() for each in found
+    ]
+    await queue.want(connection, deals.tenant_id, marks)
+    return changes
+
+
+async def _kept(
     deals: Deals, connection: Connection, account: Account, record: Contact | Opportunity
 ) -> Change:
-    """Keep a record as it was read. What differs from what we wrote has its customer looked at."""
     if isinstance(record, Contact):
         number = _number(record, account)
         return await copies.put_contact(connection, deals.tenant_id, record, customer_id=number)
     place = account.stages.stage(record.stage_id)
     names = (place[0].name, place[1].name) if place is not None else (None, None)
-    change = await copies.put_opportunity(connection, deals.tenant_id, record, names=names)
-    if change != "unchanged":
-        owner = (await rows.with_opportunities(deals.pool, deals.tenant_id, [record.id])).get(record.id)
-        if owner is not None:
-            mark = Mark(customer_id=owner.customer_id, reason="crm_changed", looks=True)
-            await queue.want(connection, deals.tenant_id, [mark])
-        elif change == "created" or _deal(record, account) is not None:
-            # It may be the second one of a deal: a creation of ours that was carried out too late.
-            contact = record.contact_id
-            owners = (await links.owners_of(deals.pool, deals.tenant_id, [contact])).get(contact, [])
-            marks = [Mark(customer_id=each, reason="crm_new", looks=True) for each in owners]
-            await queue.want(connection, deals.tenant_id, marks)
-    return change
+    return await copies.put_opportunity(connection, deals.tenant_id, record, names=names)
 
 
 async def gone(deals: Deals, kind: str, its_id: str) -> None:
@@ -88,9 +105,9 @@ async def gone(deals: Deals, kind: str, its_id: str) -> None:
     async with transaction(deals.pool) as connection:
         await copies.gone(connection, deals.tenant_id, table, [its_id])
         if kind == CONTACT:
-            owners = (await links.owners_of(deals.pool, deals.tenant_id, [its_id])).get(its_id, [])
+            owners = (await links.owners(connection, deals.tenant_id, [its_id])).get(its_id, [])
         else:
-            found = await rows.with_opportunities(deals.pool, deals.tenant_id, [its_id])
+            found = await rows.owners(connection, deals.tenant_id, [its_id])
             owners = [marks.customer_id for marks in found.values()]
         marks = [Mark(customer_id=each, reason="crm_gone", looks=True) for each in owners]
         await queue.want(connection, deals.tenant_id, marks)

@@ -28,6 +28,11 @@ def wanted(
     return ()
 
 
+def shared_key(customer_id: int) -> str:
+    """The name of the one deal of a customer whose contact takes no second opportunity."""
+    return f"contact-{customer_id}"
+
+
 def one_of(deals: Sequence[Wanted]) -> Wanted:
     """The deal that is shown where an account takes one opportunity a contact: an open one, the newest."""
     return max(deals, key=_rank)

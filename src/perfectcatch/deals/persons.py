@@ -8,8 +8,9 @@ from perfectcatch.deals import deciding
 from perfectcatch.deals.contacts import NEW, PERSON
 from perfectcatch.deals.deciding import OURS
 from perfectcatch.deals.desk import Deals
-from perfectcatch.deals.twins import TWIN, close
+from perfectcatch.deals.twins import close
 from perfectcatch.errors import BadArgument, NothingKnown
+from perfectcatch.model.deals import TWIN
 from perfectcatch.store.deals import facts, links, queue, rows
 from perfectcatch.store.deals.links import Link
 from perfectcatch.store.deals.queue import Mark
@@ -41,11 +42,12 @@ async def decide(deals: Deals, conflict_id: int, decision: str, *, by: str) -> N
     asked = await rows.open_conflict(deals.pool, deals.tenant_id, conflict_id)
     if asked is None:
         raise _unknown(conflict_id)
-    customer_id, field, theirs = asked
-    async with _turn_of(deals, customer_id):
-        if (field, decision) == (TWIN, OURS) and theirs is not None:
-            await close(deals, theirs)
-        await _decided(deals, conflict_id, decision, by=by)
+    async with _turn_of(deals, asked.customer_id):
+        asked = await rows.open_conflict(deals.pool, deals.tenant_id, conflict_id)  # as it is in our turn
+        if asked is not None and (asked.field, decision) == (TWIN, OURS):
+            await close(deals, asked, by=by)
+        else:
+            await _decided(deals, conflict_id, decision, by=by)
 
 
 async def _decided(deals: Deals, conflict_id: int, decision: str, *, by: str) -> None:

@@ -11,9 +11,9 @@ from datetime import timedelta
 from perfectcatch.deals import deciding
 from perfectcatch.deals.contacts import Deleted, contact_of
 from perfectcatch.deals.desk import Deals
-from perfectcatch.deals.journey import one_of, sharing
+from perfectcatch.deals.journey import one_of, shared_key, sharing
 from perfectcatch.deals.seeing import present
-from perfectcatch.deals.twins import close_twins
+from perfectcatch.deals.twins import look_for_twins
 from perfectcatch.deals.visit import ABANDONED, Placed, Visit, all_wanted, mark_customer
 from perfectcatch.deals.writing import abandon, create, gone, note, write
 from perfectcatch.errors import AskPerson, NotFound, VendorRefused
@@ -53,7 +53,7 @@ async def _place(deals: Deals, known: Facts, *, looks: bool, late: bool, event_i
     if not asked and not marks:
         return placed
     account = await deals.account()
-    if account.one_a_contact and _shared_key(known) in marks:
+    if account.one_a_contact and shared_key(known.customer.st_id) in marks:
         asked = list(everything)
     try:
         link, said = await contact_of(deals, account, known, looks=looks, news=event_id is not None)
@@ -72,17 +72,16 @@ async def _place(deals: Deals, known: Facts, *, looks: bool, late: bool, event_i
         placed=placed,
     )
     await _all(visit, asked, marks)
-    if looks:
-        await close_twins(visit)
+    if looks or visit.adopts:
+        await look_for_twins(visit)
     await mark_customer(visit)
     if placed.refusals:
         raise VendorRefused(placed.refusals[0], status=422, cause="The CRM refused a part of it.")
     return placed
 
 
-def _shared_key(known: Facts) -> str:
-    """The name of the one deal of a customer whose contact takes no second opportunity."""
-    return f"contact-{known.customer.st_id}"
+def _shared(visit: Visit) -> str:
+    return shared_key(visit.facts.customer.st_id)
 
 
 def _long_over(each: Wanted, deals: Deals) -> bool:
@@ -96,7 +95,7 @@ async def _all(visit: Visit, asked: Sequence[Wanted], marks: dict[str, Marks]) -
     yielding: str | None = None
     if visit.account.one_a_contact and asked:
         own, deleted = deciding.showing(marks)
-        asked, beside, yielding = sharing(asked, own, _shared_key(visit.facts), deleted)
+        asked, beside, yielding = sharing(asked, own, _shared(visit), deleted)
     orphans = sorted(await _orphans(visit, asked, marks), key=lambda key: key != yielding)
     await _adopt(visit, asked, marks, orphans)
     for each in asked:
@@ -136,7 +135,7 @@ async def _adopt(
     """
     without = [each for each in asked if each.key not in marks or deciding.is_blank(marks[each.key])]
     for old in orphans[: len(without)]:
-        heir = one_of(without) if old == _shared_key(visit.facts) else without[0]
+        heir = one_of(without) if old == _shared(visit) else without[0]
         without.remove(heir)
         new = heir.key
         async with transaction(visit.deals.pool) as connection:
@@ -162,7 +161,7 @@ async def _is_there(visit: Visit, contact_id: str) -> bool:
 
 
 async def _one(visit: Visit, want: Wanted, marks: Marks, beside: Sequence[str]) -> None:
-    deals = visit.deals
+    deals, before = visit.deals, marks.opportunity_id
     spot = visit.account.stages.spot(want.step, want.unit)
     if spot is None:
         raise AskPerson(f"The account has no stage for {want.step}: run `perfectcatch ghl check`.")
@@ -179,7 +178,8 @@ async def _one(visit: Visit, want: Wanted, marks: Marks, beside: Sequence[str]) 
         return
     seen = await present(visit, marks, said)
     if seen is None and marks.opportunity_id is not None:
-        if marks.contact_id in (None, visit.contact_id) or await _is_there(visit, marks.contact_id):
+        # An opportunity without a contact is read as one of "".
+        if marks.contact_id in (None, "", visit.contact_id) or await _is_there(visit, marks.contact_id):
             await gone(visit, marks, said)
             return
         # It went with its contact, and the customer has another one by now.
@@ -190,6 +190,7 @@ async def _one(visit: Visit, want: Wanted, marks: Marks, beside: Sequence[str]) 
         if created:
             return
         seen = await deals.crm.opportunity(str(marks.opportunity_id))
+    visit.adopts = visit.adopts or seen.id != before
     marks = replace(marks, opportunity_id=seen.id, contact_id=seen.contact_id, creating_at=None)
     decided = deciding.decide(
         said,

@@ -81,8 +81,8 @@ async def _page(
 ) -> None:
     """A page and the place behind it, together."""
     async with transaction(deals.pool) as connection:
-        for record in page.records:
-            counts.note(await take(deals, connection, account, record))
+        for change in await take(deals, connection, account, page.records):
+            counts.note(change)
         for key, value in cursors.items():
             if value is None:
                 await state.forget(connection, deals.tenant_id, key)

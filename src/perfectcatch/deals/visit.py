@@ -44,6 +44,7 @@ class Visit:
     looks: bool
     event_id: int | None
     placed: Placed
+    adopts: bool = False  # a deal has an opportunity by now that it did not have
     there: dict[str, Opportunity] | None = None  # of the contact, by id, once they were read
 
 

@@ -218,10 +218,10 @@ _listing("/errors", "errors", "What the CRM did not take, in its own words.", mo
 
 @router.post(
     "/conflicts/{conflict_id}/resolve", summary="Say whose value stands.", response_model=models.Resolved,
-    **scoped(Scope.WRITE, 404, 409),
+    **scoped(Scope.WRITE, 404, 409, 502),
 )  # fmt: skip
 async def resolve_conflict(request: Request, conflict_id: RowId, asked: models.Decide) -> Response:
-    """Ours is written again; theirs stays until something new happens."""
+    """Ours is written again, or closes a second opportunity; theirs stays until something new happens."""
     await persons.decide(deals_of(request), conflict_id, asked.decision, by=caller_of(request))
     return answers.json({"id": conflict_id, "decision": asked.decision})
 

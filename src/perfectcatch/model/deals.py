@@ -13,6 +13,8 @@ from typing import Final
 
 from perfectcatch.model.crm import DealStatus, Stage
 
+TWIN: Final = "twin"  # a field of conflicts: ``theirs`` is a second opportunity of the deal
+
 
 class Track(StrEnum):
     """A pipeline by what it is for."""

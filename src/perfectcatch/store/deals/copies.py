@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from psycopg.types.json import Jsonb
 
 from perfectcatch.model.crm import Contact, Opportunity
+from perfectcatch.model.deals import TWIN
 from perfectcatch.store.names import (
     CRM_CONTACTS,
     CRM_LOG,
@@ -181,11 +182,11 @@ async def of_contacts(pool: Pool, tenant_id: int, contact_ids: Sequence[str]) ->
 
 
 async def open_and_nobodys(
-    pool: Pool, tenant_id: int, contact_ids: Sequence[str], field_id: str
+    pool: Pool, tenant_id: int, contact_ids: Sequence[str], field_id: str, keys: Sequence[str]
 ) -> list[tuple[str, str | None, str | None]]:
     """Open opportunities of some contacts that are no deal's: id, what that field says, and name.
 
-    What was listed as a second one of a deal is left out: it was dealt with, or waits for a person.
+    What was listed as a second one of the deals ``keys`` is left out: a person was asked once.
     """
     async with pool.connection() as connection:
         found = await connection.execute(
@@ -195,8 +196,14 @@ async def open_and_nobodys(
             f" and not exists (select from {DEALS} d where d.tenant_id = o.tenant_id"
             " and d.ghl_opportunity_id = o.ghl_id)"
             f" and not exists (select from {DEAL_CONFLICTS} c where c.tenant_id = o.tenant_id"
-            " and c.field = 'twin' and c.theirs = o.ghl_id) order by id",
-            {"tenant": tenant_id, "contacts": list(contact_ids), "field": field_id},
+            " and c.deal = any(%(keys)s) and c.field = %(twin)s and c.theirs = o.ghl_id) order by id",
+            {
+                "tenant": tenant_id,
+                "contacts": list(contact_ids),
+                "field": field_id,
+                "keys": list(keys),
+                "twin": TWIN,
+            },
         )
         return await found.fetchall()
 

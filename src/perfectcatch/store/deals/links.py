@@ -44,12 +44,17 @@ async def of_customers(pool: Pool, tenant_id: int, customer_ids: Sequence[int]) 
 async def owners_of(pool: Pool, tenant_id: int, contact_ids: Sequence[str]) -> dict[str, list[int]]:
     """Customers whose contact each of these is."""
     async with pool.connection() as connection:
-        found = await connection.execute(
-            f"select ghl_contact_id, array_agg(st_customer_id order by st_customer_id) from {DEAL_LINKS}"
-            " where tenant_id = %s and ghl_contact_id = any(%s) group by 1",
-            (tenant_id, list(contact_ids)),
-        )
-        return dict(await found.fetchall())
+        return await owners(connection, tenant_id, contact_ids)
+
+
+async def owners(connection: Connection, tenant_id: int, contact_ids: Sequence[str]) -> dict[str, list[int]]:
+    """Customers whose contact each of these is, in the caller's transaction."""
+    found = await connection.execute(
+        f"select ghl_contact_id, array_agg(st_customer_id order by st_customer_id) from {DEAL_LINKS}"
+        " where tenant_id = %s and ghl_contact_id = any(%s) group by 1",
+        (tenant_id, list(contact_ids)),
+    )
+    return dict(await found.fetchall())
 
 
 async def put(connection: Connection, tenant_id: int, link: Link) -> None:

@@ -1,14 +1,15 @@
 """Deals with what we wrote of them, conflicts with people, and every move that we made."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from perfectcatch.model.deals import Marks
-from perfectcatch.store.names import DEAL_CONFLICTS, DEAL_MOVES, DEALS
+from perfectcatch.model.deals import TWIN, Marks
+from perfectcatch.store.names import CRM_OPPORTUNITIES, DEAL_CONFLICTS, DEAL_MOVES, DEALS
 from perfectcatch.store.pool import Connection, Pool
 
 _COLUMNS: Final = (
@@ -43,12 +44,29 @@ async def opportunities(pool: Pool, tenant_id: int) -> list[str]:
 
 async def with_opportunities(pool: Pool, tenant_id: int, ids: Sequence[str]) -> dict[str, Marks]:
     """Deals by the id of their opportunity."""
-    async with pool.connection() as connection, connection.cursor(row_factory=class_row(Marks)) as cursor:
+    async with pool.connection() as connection:
+        return await owners(connection, tenant_id, ids)
+
+
+async def owners(connection: Connection, tenant_id: int, ids: Sequence[str]) -> dict[str, Marks]:
+    """Deals by the id of their opportunity, in the caller's transaction."""
+    async with connection.cursor(row_factory=class_row(Marks)) as cursor:
         await cursor.execute(
             f"select {_COLUMNS} from {DEALS} where tenant_id = %s and ghl_opportunity_id = any(%s)",
             (tenant_id, list(ids)),
         )
         return {str(marks.opportunity_id): marks for marks in await cursor.fetchall()}
+
+
+async def is_named(pool: Pool, tenant_id: int, key: str, *, field: str, but: str | None) -> bool:
+    """Whether any deal but one has this name, or sent it in a field of what it waits for."""
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            f"select exists (select from {DEALS} where tenant_id = %(tenant)s"
+            " and deal is distinct from %(but)s and %(key)s in (deal, pending->>%(field)s))",
+            {"tenant": tenant_id, "key": key, "field": field, "but": but},
+        )
+        return await found.fetchone() == (True,)
 
 
 async def put(connection: Connection, tenant_id: int, marks: Marks) -> None:
@@ -106,6 +124,17 @@ async def forget(connection: Connection, tenant_id: int, opportunity_id: str) ->
 # Conflicts ---------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """One that nobody has decided: whose, about what, and what the CRM says there."""
+
+    id: int
+    customer_id: int
+    deal: str
+    field: str
+    theirs: str | None
+
+
 async def note_conflict(
     connection: Connection,
     tenant_id: int,
@@ -117,7 +146,10 @@ async def note_conflict(
     kept: str,
     sentence: str,
 ) -> None:
-    """List a conflict; the one before about the same field is over. What we set again needs nobody."""
+    """List a conflict; the one before about the same field is over. What we set again needs nobody.
+
+    Every second opportunity of a deal is a question of its own.
+    """
     values: dict[str, Any] = {
         "tenant": tenant_id,
         "customer": marks.customer_id,
@@ -129,7 +161,8 @@ async def note_conflict(
         "kept": kept,
         "sentence": sentence,
     }
-    await agree(connection, tenant_id, marks.deal, [field], decision="overtaken")
+    if field != TWIN:
+        await agree(connection, tenant_id, marks.deal, [field], decision="overtaken")
     await connection.execute(
         f"""
         insert into {DEAL_CONFLICTS} (tenant_id, st_customer_id, deal, ghl_opportunity_id, field, ours,
@@ -155,15 +188,31 @@ async def agree(
     )
 
 
-async def open_conflict(pool: Pool, tenant_id: int, conflict_id: int) -> tuple[int, str, str | None] | None:
-    """Customer, field, and what the CRM says there; None: there is no such open one."""
-    async with pool.connection() as connection:
-        found = await connection.execute(
-            f"select st_customer_id, field, theirs from {DEAL_CONFLICTS}"
+async def settle_twins(connection: Connection, tenant_id: int, deals: Sequence[str]) -> None:
+    """Close questions about second opportunities that are a deal's own by now, or open no longer."""
+    await connection.execute(
+        f"""
+        update {DEAL_CONFLICTS} c set resolved_at = now(), resolved_by = 'perfectcatch',
+          decision = 'overtaken'
+        where c.tenant_id = %(tenant)s and c.deal = any(%(deals)s) and c.field = %(twin)s
+          and c.resolved_at is null and (
+            exists (select from {DEALS} d where d.tenant_id = c.tenant_id and d.ghl_opportunity_id = c.theirs)
+            or exists (select from {CRM_OPPORTUNITIES} o where o.tenant_id = c.tenant_id
+              and o.ghl_id = c.theirs and (o.status <> 'open' or o.deleted_at is not null)))
+        """,
+        {"tenant": tenant_id, "deals": list(deals), "twin": TWIN},
+    )
+
+
+async def open_conflict(pool: Pool, tenant_id: int, conflict_id: int) -> Conflict | None:
+    """The conflict; None: there is no such open one."""
+    async with pool.connection() as connection, connection.cursor(row_factory=class_row(Conflict)) as cursor:
+        await cursor.execute(
+            f"select id, st_customer_id as customer_id, deal, field, theirs from {DEAL_CONFLICTS}"
             " where tenant_id = %s and id = %s and resolved_at is null",
             (tenant_id, conflict_id),
         )
-        return await found.fetchone()
+        return await cursor.fetchone()
 
 
 async def decide_conflict(
