@@ -10,6 +10,7 @@ from perfectcatch.errors import BadArgument, OutcomeUnknown, VendorUnavailable
 from perfectcatch.messaging import inbound
 from perfectcatch.model.messaging import Received
 from perfectcatch.model.workflow import Mode
+from perfectcatch.store.messages import waiting
 from perfectcatch.store.workflows import letters
 from perfectcatch.workflows.running import persons
 
@@ -297,6 +298,54 @@ async def test_what_waits_for_the_morning_is_given_up_when_the_instance_ends(flo
     }
     assert await floor.counter.rows(log, floor.tenant) == [("suppressed", "stopped", words[stop])]
     assert texts(floor) == []
+
+
+@pytest.mark.parametrize("left", ["condition", "person"])
+async def test_what_waits_of_a_step_that_was_left_is_given_up(
+    floor: Floor, left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from perfectcatch.workflows.running import advance as running
+
+    await floor.enable(THANKS.replace("template: thanks}", "template: thanks, when: job.total == null}"))
+    floor.counter.clock.advance(10 * 3600)  # 22:00 in Denver
+    real = running.act
+
+    async def cancelled_meanwhile(workshop: Any, acting: Any) -> Any:
+        await persons.cancel(workshop, acting.instance.id, by="Bea")
+        return await real(workshop, acting)
+
+    if left == "person":
+        monkeypatch.setattr(running, "act", cancelled_meanwhile)
+    await completed(floor)
+    if left == "condition":
+        await job(floor, 70, "Completed", 3, total=5)
+        await floor.later(hours=14)
+        assert await floor.steps() == [("thanks", "passed")]
+    assert await floor.counter.log() == [("suppressed", "stopped")]
+    assert texts(floor) == []
+
+
+async def test_what_nobody_can_be_woken_for_keeps_no_later_message_waiting(floor: Floor) -> None:
+    await floor.enable(THANKS)
+    clock = floor.counter.clock
+    clock.advance(10 * 3600)  # 22:00 in Denver
+    for st_id in (70, 71):
+        await customer(floor, st_id, f"+1303555{st_id:04}")
+        await job(floor, st_id, "Scheduled", customerId=st_id)
+    await floor.begin()
+    for st_id in (70, 71):
+        await job(floor, st_id, "Completed", 2, customerId=st_id)
+        await floor.run()
+    [(first,), (second,)] = await floor.instances("id")
+    await persons.pause(floor.workshop, first, by="Bea")
+    clock.advance(14 * 3600)
+    found = await waiting.due(floor.workshop.pool, floor.tenant, now=clock.now(), limit=1, of_instances=True)
+    assert [each.instance_id for each in found] == [second]
+    await floor.run()
+    assert len(texts(floor)) == 1
+    await persons.resume(floor.workshop, first, by="Bea")
+    await floor.run()
+    assert len(texts(floor)) == 2
 
 
 async def test_a_crash_before_the_result_sends_nothing_twice(floor: Floor) -> None:

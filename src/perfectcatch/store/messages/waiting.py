@@ -5,9 +5,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from perfectcatch.store.messages.log import Message, of, tell
-from perfectcatch.store.names import MESSAGES
+from perfectcatch.store.names import INSTANCES, MESSAGES
 from perfectcatch.store.pool import Connection, Pool
 
+# Of an instance: it stands at the message's step and may go on. Nobody decides about the others, however long
+# they wait, so that they must not keep later ones out of what is asked for.
+_WANTED: Final = f"""(instance_id is null or exists (
+    select from {INSTANCES} i where i.tenant_id = {MESSAGES}.tenant_id and i.id = {MESSAGES}.instance_id
+      and i.step = {MESSAGES}.step and i.ended_at is null
+      and i.status not in ('queued', 'paused', 'failed')))"""
 _WHICH: Final = """
   and (%(id)s::bigint is null or id = %(id)s)
   and (%(workflow)s::text is null or workflow = %(workflow)s)
@@ -19,12 +25,15 @@ _WHICH: Final = """
 async def due(
     pool: Pool, tenant_id: int, *, now: datetime, limit: int = 100, of_instances: bool = False
 ) -> list[Message]:
-    """Deferred messages whose time has come and that nobody holds: those of no workflow instance, or all."""
-    only = "" if of_instances else "and instance_id is null"
+    """Deferred messages whose time has come and that nobody holds: those of no workflow instance, or all.
+
+    Of instances only those that can be woken for them.
+    """
+    only = _WANTED if of_instances else "instance_id is null"
     async with pool.connection() as connection:
         return await of(
             connection,
-            f"status = 'deferred' and not held and until <= %(now)s {only} "
+            f"status = 'deferred' and not held and until <= %(now)s and {only} "
             "order by until, id limit %(limit)s",
             {"tenant": tenant_id, "now": now, "limit": limit},
         )
@@ -125,25 +134,29 @@ async def leave(
     connection: Connection, tenant_id: int, left: Iterable[tuple[int, str, str]], *, now: datetime
 ) -> None:
     """Give up what waits of steps that were left: instance, step, and why. Nobody would decide it again."""
-    for instance_id, step, because in left:
-        changed = await connection.execute(
-            f"""
-            update {MESSAGES} set status = 'suppressed', reason = 'stopped', held = false, until = null,
-              sentence = %(sentence)s, decided_at = %(now)s, updated_at = %(now)s
-            where tenant_id = %(tenant)s and instance_id = %(instance)s and step = %(step)s
-              and status = 'deferred'
-            returning id
-            """,
-            {
-                "tenant": tenant_id,
-                "instance": instance_id,
-                "step": step,
-                "sentence": f"Not sent. {because}",
-                "now": now,
-            },
-        )
-        for (each,) in await changed.fetchall():
-            await tell(connection, each)
+    steps = list(left)
+    if not steps:
+        return
+    changed = await connection.execute(
+        f"""
+        update {MESSAGES} set status = 'suppressed', reason = 'stopped', held = false, until = null,
+          sentence = 'Not sent. ' || gone.because, decided_at = %(now)s, updated_at = %(now)s
+        from unnest(%(instances)s::bigint[], %(steps)s::text[], %(because)s::text[])
+          as gone (of_instance, at_step, because)
+        where tenant_id = %(tenant)s and instance_id = gone.of_instance and step = gone.at_step
+          and status = 'deferred'
+        returning id
+        """,
+        {
+            "tenant": tenant_id,
+            "instances": [each[0] for each in steps],
+            "steps": [each[1] for each in steps],
+            "because": [each[2] for each in steps],
+            "now": now,
+        },
+    )
+    for (each,) in await changed.fetchall():
+        await tell(connection, each)
 
 
 async def _change(connection: Connection, what: str, where: str, values: dict[str, Any]) -> list[int]:

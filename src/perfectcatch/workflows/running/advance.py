@@ -13,7 +13,8 @@ import structlog
 
 from perfectcatch.errors import AskPerson, Crash, PerfectCatchError, Retry, Undecidable
 from perfectcatch.kit.retry import Rules, backoff
-from perfectcatch.model.workflow import Step
+from perfectcatch.model.workflow import Message, Step
+from perfectcatch.store.messages import waiting
 from perfectcatch.store.pool import Connection, transaction
 from perfectcatch.store.workflows import instances, steps
 from perfectcatch.workflows.running import hand
@@ -220,6 +221,7 @@ async def _written(workshop: Workshop, acting: Acting, result: Done | Later, *, 
     async with transaction(workshop.pool) as connection:
         walk = await _relocked(workshop, connection, acting)
         if walk is None:
+            await _given_up(workshop, connection, acting, result)
             return False
         if not takes(walk, acting.step, result) and further and walk.instance.status == instances.RUNNING:
             walk.records = acting.records.later(
@@ -231,6 +233,17 @@ async def _written(workshop: Workshop, acting: Acting, result: Done | Later, *, 
                 fails(walk, str(error), attempts=1)
         await walk.ledger.flush()
     return walk.instance.is_open and walk.instance.status == instances.RUNNING
+
+
+async def _given_up(workshop: Workshop, connection: Connection, acting: Acting, result: Done | Later) -> None:
+    """Give up what was put off while somebody took the instance from its step: nobody would come for it."""
+    if not isinstance(result, Later) or not isinstance(acting.step, Message):
+        return
+    instance = await instances.lock(connection, workshop.tenant_id, acting.instance.id)
+    if instance is None or (instance.is_open and instance.step == acting.step.id):
+        return
+    left = (instance.id, acting.step.id, instance.sentence or "Its workflow had gone on meanwhile.")
+    await waiting.leave(connection, workshop.tenant_id, [left], now=workshop.clock.now())
 
 
 async def _on_fresh_records(workshop: Workshop, acting: Acting, customers: list[int]) -> bool | None:

@@ -115,6 +115,7 @@ def _passes(walk: Walk, seen: Go | End) -> bool:
     here = walk.definition.step(walk.instance.step)
     if here is not None:
         executed(walk, here, Result(outcome="passed"), seen.sentence)
+        _leaves(walk, here, seen)
     return goes(walk, seen)
 
 
