@@ -132,6 +132,33 @@ async def test_a_try_that_comes_when_the_tick_is_full_says_so(
     assert "1 others" in str(line.sentence)
 
 
+async def test_a_try_beside_its_tick_takes_one_of_its_places(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await customer(floor)
+    await floor.enable(REHASH.replace("  each: estimates", "  each: estimates\n  at_most: 1"))
+    await ticks.tick(floor.workshop)
+    await estimates(floor, {"id": 21}, {"id": 22}, {"id": 23})
+    real, tried = ticks.start, []
+
+    async def start(
+        workshop: Any, connection: Any, active: Any, event: Any, occasion: str, *more: Any
+    ) -> Any:
+        if event.st_id == 21 and not tried:
+            tried.append(occasion)
+            raise RuntimeError("not now")
+        if event.st_id == 22:
+            await ticks.try_tick(workshop, "rehash", tried[0], 2)
+        return await real(workshop, connection, active, event, occasion, *more)
+
+    monkeypatch.setattr(ticks, "start", start)
+    floor.counter.clock.advance(24 * 3600)
+    assert await ticks.tick(floor.workshop) == 0
+    assert await floor.instances("trigger ->> 'occasion'") == [(tried[0],)]
+    decided = "select trigger from automation.workflow_starts where tenant_id = %s"
+    assert await floor.counter.rows(decided, floor.tenant) == [(tried[0],)], "22 may start with the next tick"
+
+
 class Reader:
     """Reads customers anew; one has become nobody to invite meanwhile."""
 

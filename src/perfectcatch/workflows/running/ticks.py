@@ -118,6 +118,10 @@ def _newest(cron: Cron, zone: ZoneInfo, seen: datetime, now: datetime) -> dateti
     return due
 
 
+class _Full(Exception):
+    """The tick has started as many as it may: a try of one of its records took the last place meanwhile."""
+
+
 async def _start(workshop: Workshop, active: Active, moment: datetime) -> int:
     entity, started = active.definition.trigger.each, 0
     if entity is None:
@@ -128,7 +132,10 @@ async def _start(workshop: Workshop, active: Active, moment: datetime) -> int:
         for st_id in entity_ids:
             if left is not None and started >= left:
                 return started
-            started += await _one(workshop, active, Tick(active.definition.name, entity, st_id, moment))
+            try:
+                started += await _one(workshop, active, Tick(active.definition.name, entity, st_id, moment))
+            except _Full:
+                return started
     return started
 
 
@@ -144,9 +151,15 @@ async def _one(workshop: Workshop, active: Active, ticked: Tick) -> int:
     """Start one instance; a record that cannot be dealt with is tried later, and the others follow."""
     try:
         async with transaction(workshop.pool) as connection:
-            return int(await _begin(workshop, connection, active, ticked) is not None)
+            if await _begin(workshop, connection, active, ticked) is None:
+                return 0
+            # Whoever starts is alone until the end of the transaction, so that this counts all of them.
+            left = await _left(workshop, connection, active, ticked.moment)
+            if left is not None and left < 0:
+                raise _Full
+            return 1
     except Exception as error:
-        if is_away(error):
+        if is_away(error) or isinstance(error, _Full):
             raise
         async with transaction(workshop.pool) as connection:
             await _again(workshop, connection, ticked, error, 1)
