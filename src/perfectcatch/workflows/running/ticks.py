@@ -147,16 +147,20 @@ async def _left(workshop: Workshop, connection: Connection, active: Active, mome
     return most - await instances.started_at_tick(connection, workshop.tenant_id, name, moment.isoformat())
 
 
+async def _fits(workshop: Workshop, connection: Connection, active: Active, moment: datetime) -> None:
+    """Raise _Full if one more was started than may be. Who has started is alone, so that this counts all."""
+    left = await _left(workshop, connection, active, moment)
+    if left is not None and left < 0:
+        raise _Full
+
+
 async def _one(workshop: Workshop, active: Active, ticked: Tick) -> int:
     """Start one instance; a record that cannot be dealt with is tried later, and the others follow."""
     try:
         async with transaction(workshop.pool) as connection:
             if await _begin(workshop, connection, active, ticked) is None:
                 return 0
-            # Whoever starts is alone until the end of the transaction, so that this counts all of them.
-            left = await _left(workshop, connection, active, ticked.moment)
-            if left is not None and left < 0:
-                raise _Full
+            await _fits(workshop, connection, active, ticked.moment)
             return 1
     except Exception as error:
         if is_away(error) or isinstance(error, _Full):
