@@ -53,7 +53,9 @@ class Carrier:
         return answer or Receipt(vendor_id=f"V{message.reference}", status=Status.SENT, segments=1)
 
     async def find(self, message: Any, *, since: datetime) -> Receipt | None:
-        return None
+        if not isinstance(message, Text) or message.reference not in {each.reference for each in self.texts}:
+            return None
+        return Receipt(vendor_id=f"V{message.reference}", status=Status.SENT, segments=1)
 
     async def received(self, *, since: datetime) -> list[Received]:
         return []

@@ -15,7 +15,7 @@ from test_instances import THANKS, customer, job, texts
 
 from messaging.counter import open_counter
 from perfectcatch.errors import VendorUnavailable
-from perfectcatch.messaging import inbound
+from perfectcatch.messaging import inbound, reconcile
 from perfectcatch.model.messaging import Receipt, Received
 from perfectcatch.model.workflow import Mode
 from perfectcatch.store.jobs.queue import open_jobs
@@ -108,6 +108,14 @@ async def falling(scythe: Scythe, floor: Floor, patch: pytest.MonkeyPatch) -> As
         yield
 
 
+async def at_rest(floor: Floor) -> None:
+    """The vendor is asked what became of texts that nobody knows of, and what waited for that goes on."""
+    floor.counter.clock.advance(90)
+    while (looked := await reconcile.outcomes_unknown(floor.workshop.desk)).found or looked.absent:
+        await floor.run(1000)
+    await floor.later(seconds=60)
+
+
 async def given_back(floor: Floor, customer_id: int) -> None:
     """Another worker takes up what the dead one had; time stands almost still, so that no night comes."""
     for owner, instance_id, priority in await floor.instances("customer_id, id, priority"):
@@ -121,7 +129,7 @@ async def given_back(floor: Floor, customer_id: int) -> None:
 async def test_a_kill_at_every_named_point_of_a_send(
     floor: Floor, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    """From the event to the wait behind the message: one text at most, and a row that says what became."""
+    """From the event to the wait behind the message: one text, and a row that says so."""
     ruled(floor, blast_limit=100_000)
     await floor.enable(THANKS)
     ids = count(1000)
@@ -137,7 +145,7 @@ async def test_a_kill_at_every_named_point_of_a_send(
     around = points.index("before the vendor is asked")
     chosen = sorted(points, key=lambda each: abs(points.index(each) - around))[:most]
     turns = (1, 2) if most > len(points) else (1,)
-    died = 0
+    died, played = 0, dict[int, str]()
     for point in chosen:
         for turn in turns:
             st_id = next(ids)
@@ -149,22 +157,61 @@ async def test_a_kill_at_every_named_point_of_a_send(
             except Killed:
                 died += 1
             await given_back(floor, st_id)
-            sent = Tally(text.to for text in floor.counter.carrier.texts)[number(st_id)]
-            rows = await floor.counter.rows(
-                "select status from automation.messaging_log where tenant_id = %s and recipient = %s",
-                floor.tenant,
-                number(st_id),
-            )
-            assert sent <= 1, point
-            assert rows == ([("sent",)] if sent and rows == [("sent",)] else [("unknown",)]), (point, rows)
-            [at] = await floor.counter.rows(
-                "select status, step from automation.workflow_instances"
-                " where tenant_id = %s and customer_id = %s",
-                floor.tenant,
-                st_id,
-            )
-            assert at == ("sleeping", "rest"), point
+            played[st_id] = point
+    await at_rest(floor)
+    for st_id, point in played.items():
+        sent = Tally(text.to for text in floor.counter.carrier.texts)[number(st_id)]
+        rows = await floor.counter.rows(
+            "select m.status, i.status, i.step from automation.messaging_log m"
+            " join automation.workflow_instances i on i.tenant_id = m.tenant_id and i.id = m.instance_id"
+            " where m.tenant_id = %s and m.recipient = %s",
+            floor.tenant,
+            number(st_id),
+        )
+        assert (sent, rows) == (1, [("sent", "sleeping", "rest")]), point
     assert died >= min(15, len(chosen))
+
+
+async def cut_off(floor: Floor) -> None:
+    """A text whose worker was killed before the vendor was asked."""
+    await floor.enable(THANKS)
+    await scheduled(floor, 71)
+    await floor.begin()
+    await completed(floor, 71)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        async with falling(Scythe("before the vendor is asked"), floor, patch):
+            await floor.run()
+    await given_back(floor, 71)
+
+
+ROWS = (
+    "select m.status, m.reason, i.status, i.step from automation.messaging_log m"
+    " join automation.workflow_instances i on i.tenant_id = m.tenant_id and i.id = m.instance_id"
+    " where m.tenant_id = %s order by m.id"
+)
+
+
+async def test_a_text_that_never_left_is_not_sent_to_somebody_who_answered_meanwhile(floor: Floor) -> None:
+    await cut_off(floor)
+    assert await floor.counter.rows(ROWS, floor.tenant) == [("unknown", "sending", "sleeping", "thanks")]
+    said = {"sender": number(71), "to": "+13035550100"}
+    at = floor.counter.clock.now()
+    await inbound.take(floor.workshop.desk, Received(vendor_id="S71", body="Call me", at=at, **said))
+    await floor.run()
+    await at_rest(floor)
+    assert texts(floor) == []
+    assert await floor.counter.rows(ROWS, floor.tenant) == [("suppressed", "stopped", "ended", "thanks")]
+
+
+async def test_a_vendor_that_cannot_be_read_holds_a_workflow_for_an_hour(floor: Floor) -> None:
+    await cut_off(floor)
+    await floor.later(minutes=50)
+    assert await floor.counter.rows(ROWS, floor.tenant) == [("unknown", "sending", "sleeping", "thanks")]
+    await floor.later(minutes=11)
+    assert await floor.counter.rows(ROWS, floor.tenant) == [("unknown", "sending", "sleeping", "rest")]
+    await at_rest(floor)
+    assert await floor.counter.rows(ROWS, floor.tenant) == [("suppressed", "stopped", "sleeping", "rest")]
+    assert texts(floor) == []
 
 
 async def test_what_nothing_wakes_any_more_is_released(floor: Floor) -> None:

@@ -15,14 +15,17 @@ import structlog
 from perfectcatch.errors import PerfectCatchError
 from perfectcatch.messaging import footers, gate, inbound
 from perfectcatch.messaging.desk import Desk
-from perfectcatch.model.messaging import Channel, Receipt, Text
+from perfectcatch.model.messaging import Channel, Decision, Receipt, Status, Text
 from perfectcatch.store import state
-from perfectcatch.store.messages import outcomes, people
+from perfectcatch.store.messages import log, outcomes, people
 from perfectcatch.store.messages.log import Message
 from perfectcatch.store.pool import transaction
 
 FIRST_LOOK: Final = timedelta(seconds=20)  # longer than any call for a text lasts
 ABSENT_AFTER: Final = timedelta(seconds=60)  # what is not there by then will not come
+# A vendor that cannot be read for so long holds a workflow no longer: its step ends with *unknown*.
+SETTLED_WITHIN: Final = timedelta(hours=1)
+_LOOK_AGAIN: Final = timedelta(seconds=30)
 FIRST_LOOK_BACK: Final = timedelta(days=3)  # for messages from people; older ones met another system
 OVERLAP: Final = timedelta(minutes=10)
 _HEARD: Final = "messages_heard_until"  # a place that only moves forward
@@ -88,6 +91,22 @@ def _text(message: Message) -> Text:
         reference=str(message.id),
         valid_for=1,
     )
+
+
+async def look_again_at(desk: Desk, decision: Decision) -> datetime | None:
+    """When it is worth asking again for a text of unknown outcome; None: nobody will find out more."""
+    if decision.status is not Status.UNKNOWN or decision.message_id is None or desk.messenger is None:
+        return None
+    async with desk.pool.connection() as connection:
+        message = await log.by_id(connection, desk.tenant_id, decision.message_id)
+    now = desk.clock.now()
+    if message is None or message.channel != Channel.SMS:
+        return None
+    if message.status != Status.UNKNOWN:
+        return now  # found out meanwhile
+    if message.sent_at is None or message.sent_at <= now - SETTLED_WITHIN:
+        return None
+    return now + _LOOK_AGAIN
 
 
 async def messages_from_people(desk: Desk) -> int:

@@ -6,7 +6,7 @@ from typing import Final
 
 from perfectcatch.model.messaging import Receipt, Status
 from perfectcatch.store.messages.log import Message, by_id, by_vendor_id, money, of, tell
-from perfectcatch.store.names import MESSAGES
+from perfectcatch.store.names import INSTANCES, MESSAGES
 from perfectcatch.store.pool import Pool, transaction
 
 # A status report may overtake another one: what it may replace, by what it says.
@@ -77,17 +77,30 @@ async def progress(
         return await by_id(connection, tenant_id, found.id)
 
 
+# An hour after it was handed over an instance leaves the step (``reconcile.SETTLED_WITHIN``): whatever stands
+# there since ten minutes before stands there for this message, whichever worker's clock wrote it.
+_OWNED: Final = f"""
+(m.instance_id is null or exists (select from {INSTANCES} i where i.tenant_id = m.tenant_id
+  and i.id = m.instance_id and i.ended_at is null and i.step = m.step
+  and i.entered_at <= m.sent_at + interval '10 minutes'))
+"""
+_ABSENT: Final = f"""
+update {MESSAGES} m set attempt = null, sent_at = null, updated_at = %(now)s,
+  status = case when {_OWNED} then 'deferred' else 'suppressed' end,
+  reason = case when {_OWNED} then 'absent' else 'stopped' end,
+  until = case when {_OWNED} then %(now)s::timestamptz end,
+  sentence = case when {_OWNED} then 'Later: the vendor does not have it, so it was never taken.'
+    else 'Not sent: the vendor does not have it, and its workflow has gone on without it.' end
+where tenant_id = %(tenant)s and id = %(id)s and status = 'unknown'
+"""
+
+
 async def absent(pool: Pool, tenant_id: int, message_id: int, *, now: datetime) -> bool:
-    """Offer an *unknown* message again that the vendor certainly does not have; whether it was unknown."""
+    """Offer an *unknown* message again that the vendor certainly does not have; whether it was unknown.
+
+    One whose instance has left its step would be offered by nobody: it is given up, where it can be seen.
+    """
     async with transaction(pool) as connection:
-        changed = await connection.execute(
-            f"""
-            update {MESSAGES} set status = 'deferred', reason = 'absent', attempt = null, sent_at = null,
-              sentence = 'Later: the vendor does not have it, so it was never taken.', until = %(now)s,
-              updated_at = %(now)s
-            where tenant_id = %(tenant)s and id = %(id)s and status = 'unknown'
-            """,
-            {"tenant": tenant_id, "id": message_id, "now": now},
-        )
+        changed = await connection.execute(_ABSENT, {"tenant": tenant_id, "id": message_id, "now": now})
         await tell(connection, message_id)
         return changed.rowcount > 0

@@ -17,7 +17,7 @@ from perfectcatch.errors import (
     Retry,
     Undecidable,
 )
-from perfectcatch.messaging import gate
+from perfectcatch.messaging import gate, reconcile
 from perfectcatch.model.asking import Ask
 from perfectcatch.model.messaging import Status
 from perfectcatch.model.workflow import (
@@ -163,6 +163,8 @@ async def _message(workshop: Workshop, acting: Acting, step: Message) -> Outcome
     )
     if decision.status is Status.DEFERRED:
         return Later(result=result, sentence=decision.sentence, until=decision.until)
+    if (again := await reconcile.look_again_at(workshop.desk, decision)) is not None:
+        return Later(result=result, sentence=decision.sentence, until=again)
     return Done(result=result, sentence=decision.sentence)
 
 
