@@ -15,7 +15,7 @@ from perfectcatch.kit.clock import Clock
 from perfectcatch.kit.finishing import last_words
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.source import RecordSource
-from perfectcatch.store import runs
+from perfectcatch.store import indexes, runs
 from perfectcatch.store.locks import Locks, open_locks
 from perfectcatch.store.merging import clock_rules
 from perfectcatch.store.pool import Pool, plain_errors
@@ -24,7 +24,7 @@ from perfectcatch.sync.place import never_loaded
 from perfectcatch.sync.progress import Progress, Silent
 from perfectcatch.sync.pull import pull
 from perfectcatch.sync.report import EntityReport, RunReport
-from perfectcatch.sync.unindexed import build_what_was_left
+from perfectcatch.sync.unindexed import building_what_was_left
 from perfectcatch.sync.work import Context, Turn
 
 SIDE_BY_SIDE = 4  # entities at once: more only wait for the rate budget and for the disk
@@ -50,11 +50,13 @@ class Engine:
     progress: Progress = field(default_factory=Silent)
     side_by_side: int = SIDE_BY_SIDE
     _places: dict[bool, asyncio.Semaphore] = field(init=False)
+    _builders: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the places, as many as the pool has connections for."""
         number = max(1, min(self.side_by_side, self.pool.max_size // PER_ENTITY))
         self._places = {full: asyncio.Semaphore(number) for full in (True, False)}
+        self._builders = asyncio.Semaphore(indexes.SIDE_BY_SIDE)
 
     async def run(self, mode_name: str, *, trigger: str = "command", run_id: UUID | None = None) -> RunReport:
         """Run a mode of ``sync.modes`` now and evaluate the clock rules afterwards.
@@ -104,8 +106,8 @@ class Engine:
                 self.beating(report.run_id),
             ):
                 context = self.context(report.run_id, locks, allow_deletions=allow_deletions)
-                await build_what_was_left(context)
-                await self._pull_all(context, entities, report, full=mode.full)
+                async with building_what_was_left(context):
+                    await self._pull_all(context, entities, report, full=mode.full)
                 report.entities += context.on_demand.values()
             report.clock = await self.clock_rules()
         except BaseException as error:
@@ -147,6 +149,7 @@ class Engine:
             progress=self.progress,
             locks=locks,
             run_id=run_id,
+            builders=self._builders,
             allow_deletions=allow_deletions,
         )
 

@@ -1,5 +1,6 @@
 """What every part of a read shares: its run, its entity, its place, and the way into the mirror."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -36,6 +37,7 @@ class Context:
     progress: Progress
     locks: Locks
     run_id: UUID
+    builders: asyncio.Semaphore  # a connection each, for indexes that are built at the end of first loads
     allow_deletions: bool = False  # a person has looked at a held sweep
     on_demand: dict[str, EntityReport] = field(default_factory=dict)  # read because a record referred to them
 

@@ -51,12 +51,15 @@ def _explained(
     now = put_aside(connection, declared)
     well = {(relation, f"{name} is missing") for relation, name in before.held | now.held}
     well |= {(relation, f"{name} is missing") for relation, name in connection.execute(text(_INDEXES))}
-    left = {(relation, f"{name} is missing"): name for relation, name in now.left}
+    left = {(relation, f"{name} is missing"): (name, error) for (relation, name), error in now.left.items()}
     for each in found:
         key = (each.relation, each.what)
-        if name := left.get(key):
-            what = f"{name} was put aside by a first load that was cut short: {_COMES_BACK}"
-            yield Difference(each.relation, None, what)
+        if key in left:
+            name, error = left[key]
+            why = f"and could not be built ({error})" if error else "that was cut short"
+            yield Difference(
+                each.relation, None, f"{name} was put aside by a first load {why}: {_COMES_BACK}"
+            )
         elif key not in well:
             yield each
 

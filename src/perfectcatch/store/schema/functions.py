@@ -6,6 +6,7 @@ call. ``OWNERS`` act as the owner of the tables for who may do nothing to their 
 
 from typing import Final
 
+from perfectcatch.store.indexes import DUE
 from perfectcatch.store.names import schema_of_helpers
 
 _SCHEMA = schema_of_helpers()
@@ -41,10 +42,12 @@ $$""",
 )
 
 # Nothing is put aside but what a migration has created by itself (its ledger says so), that refuses nothing,
-# of a table without rows. What is put aside, and that it is, are one transaction.
+# of a table without rows. What is put aside, and that it is, are one transaction. The lock is the first thing
+# asked of the table and is not waited for: a migration that has read the table wants to change it next, and
+# each would wait for the other.
 _SUSPEND: Final = f"""
 create or replace function {_SCHEMA}.suspend_indexes(wanted text, kept text[]) returns integer
-language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '500ms' as $$
 declare
   place text;
   number oid;
@@ -59,11 +62,7 @@ begin
   if number is null then
     return 0;
   end if;
-  execute 'select exists (select from ' || place || ')' into filled;
-  if filled then
-    return 0;
-  end if;
-  execute 'lock table ' || place || ' in access exclusive mode';
+  execute 'lock table ' || place || ' in access exclusive mode nowait';
   execute 'select exists (select from ' || place || ')' into filled;
   if filled then
     return 0;
@@ -82,7 +81,8 @@ begin
     insert into {_SCHEMA}.suspended_indexes (relation, name, definition)
     values (wanted, found.name, found.definition)
     on conflict (relation, name) do update
-      set definition = excluded.definition, suspended_at = excluded.suspended_at;
+      set definition = excluded.definition, suspended_at = excluded.suspended_at,
+        failed_at = null, error = null;
     execute 'drop index ' || found.full_name;
     done := done + 1;
   end loop;
@@ -91,25 +91,44 @@ end
 $$"""
 
 # At most so many in one transaction, because who writes into the table waits for it; two at a time take
-# different ones. What somebody has built meanwhile, or whose table is gone, is done.
+# different ones. What somebody has built meanwhile, or whose table is gone, is done. One that cannot be built
+# is noted with its error and keeps no other back. Writers are waited for as long as the caller's lock_timeout
+# says, before anything else is locked.
 _RESTORE: Final = f"""
 create or replace function {_SCHEMA}.restore_indexes(wanted text, most integer) returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
+  place text;
+  home text;
   found record;
   done integer := 0;
 begin
+  if not exists (select from {_SCHEMA}.suspended_indexes s where s.relation = wanted and {DUE}) then
+    return 0;
+  end if;
+  select n.nspname, format('%I.%I', n.nspname, c.relname) into home, place
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where n.nspname || '.' || c.relname = wanted and c.relkind = 'r';
+  if place is not null then
+    execute 'lock table ' || place || ' in share mode';
+  end if;
   for found in
-    select s.name, s.definition, (
-        select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-        where n.nspname || '.' || c.relname = wanted and c.relkind = 'r') as schema
-    from {_SCHEMA}.suspended_indexes s where s.relation = wanted order by s.name limit most
+    select s.name, s.definition from {_SCHEMA}.suspended_indexes s where s.relation = wanted and {DUE}
+    order by s.failed_at nulls first, s.name limit most
     for update of s skip locked
   loop
-    if found.schema is not null and to_regclass(format('%I.%I', found.schema, found.name)) is null then
-      execute found.definition;
-    end if;
-    delete from {_SCHEMA}.suspended_indexes s where s.relation = wanted and s.name = found.name;
+    begin
+      if place is not null and to_regclass(format('%I.%I', home, found.name)) is null then
+        execute found.definition;
+      end if;
+      delete from {_SCHEMA}.suspended_indexes s where s.relation = wanted and s.name = found.name;
+    exception
+      when lock_not_available or deadlock_detected then
+        raise;
+      when others then
+        update {_SCHEMA}.suspended_indexes s set failed_at = now(), error = sqlerrm
+        where s.relation = wanted and s.name = found.name;
+    end;
     done := done + 1;
   end loop;
   return done;

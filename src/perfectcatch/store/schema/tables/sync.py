@@ -326,6 +326,8 @@ suspended_indexes: Final = Table(
     Column("name", Text, nullable=False),
     Column("definition", Text, nullable=False),
     Column("suspended_at", MOMENT, nullable=False, server_default=text("now()")),
+    Column("failed_at", MOMENT),
+    Column("error", Text),
     PrimaryKeyConstraint("relation", "name"),
     schema=MIRROR,
     comment="Indexes that a first load does without, until it builds them",

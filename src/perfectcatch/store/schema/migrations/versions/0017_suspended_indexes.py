@@ -20,6 +20,8 @@ def upgrade() -> None:
         Column("name", Text, nullable=False),
         Column("definition", Text, nullable=False),
         Column("suspended_at", TIMESTAMP(timezone=True), server_default=text("now()"), nullable=False),
+        Column("failed_at", TIMESTAMP(timezone=True)),
+        Column("error", Text),
         PrimaryKeyConstraint("relation", "name", name="suspended_indexes_pkey"),
         schema=MIRROR,
         comment="Indexes that a first load does without, until it builds them",
