@@ -1,6 +1,6 @@
 """Whether the account is as deals need it, and every opportunity as it should be."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,11 +10,11 @@ from perfectcatch.deals.deciding import CUSTOM, CUSTOMER_FIELD
 from perfectcatch.deals.desk import Account, Deals, known, rows_of
 from perfectcatch.deals.journey import shared_key, sharing
 from perfectcatch.deals.mapping import discover, renamed
-from perfectcatch.deals.visit import all_wanted
+from perfectcatch.deals.visit import ABANDONED, all_wanted
 from perfectcatch.deals.working import drain
 from perfectcatch.errors import AskPerson, VendorRefused
 from perfectcatch.model.crm import Holder, Page
-from perfectcatch.model.deals import STEPS, Track, Wanted
+from perfectcatch.model.deals import STEPS, Facts, Marks, Track, Wanted
 from perfectcatch.store.deals import copies, facts, mapping, queue, rows
 from perfectcatch.store.deals.queue import Mark
 from perfectcatch.store.pool import transaction
@@ -22,13 +22,16 @@ from perfectcatch.store.pool import transaction
 _CHUNK: Final = 500
 _ACCOUNT: Final = 3  # requests for pipelines and both kinds of fields
 
+Line = dict[str, Any]
+Said = dict[str, dict[str, str | None]]
+
 
 @dataclass(slots=True, kw_only=True)
 class Checked:
     """What was found. ``account``: sentences; ``drift``: what opportunities say and should not.
 
-    ``compared``: opportunities that were read anew, of ``opportunities``; ``sure``: what follows for the
-    others, in one sentence, and as the share of them that differs ``at_most``.
+    ``compared``: opportunities that were read anew and compared, of ``opportunities``; ``sure``: what follows
+    for the others, in one sentence, and as the share of them that differs ``at_most``.
     """
 
     account: list[str] = field(default_factory=list)
@@ -59,16 +62,18 @@ async def check(deals: Deals, *, repair: bool = False, requests: int = REQUESTS)
     found.requests = allowance.used
     if found.account or first is None:
         return found
+    deals.forget()  # a pipeline may have been chosen since
     account = await deals.account()
     allowance.spend(_ACCOUNT)
     if account.because is not None:
         found.notes.append(account.because)
     read = await read_anew(deals, account, allowance, first)
+    look = _Look(read=read.every, compared=read.compared, opened=found.notes)
     async for customer_id in _customers(deals):
         found.looked_at += 1
-        found.drift += [line async for line in _drift(deals, account, customer_id, read.every)]
+        found.drift += [line async for line in _drift(deals, account, customer_id, look)]
     wrong = {line["opportunity_id"] for line in found.drift}
-    found.opportunities, found.compared = read.total, len(read.every)
+    found.opportunities, found.compared = read.total, len(read.compared)
     found.sure, found.at_most, found.requests = read.sure(wrong), read.at_most(wrong), allowance.used
     if repair and found.drift and deals.enabled:
         customers = {line["customer_id"] for line in found.drift}
@@ -144,16 +149,29 @@ async def _customers(deals: Deals) -> AsyncIterator[int]:
                     yield customer_id
 
 
-async def _again(deals: Deals, account: Account, customers: list[int]) -> AsyncIterator[dict[str, Any]]:
+async def _again(deals: Deals, account: Account, customers: list[int]) -> AsyncIterator[Line]:
     for customer_id in customers:
-        async for line in _drift(deals, account, customer_id):
+        async for line in _drift(deals, account, customer_id, _Look()):
             yield line
 
 
-async def _drift(
-    deals: Deals, account: Account, customer_id: int, read: Container[str] | None = None
-) -> AsyncIterator[dict[str, Any]]:
-    """What the opportunities of one customer say and should not, by the copies; only those in ``read``."""
+@dataclass(slots=True, kw_only=True)
+class _Look:
+    """``read``: what may be compared, None: everything. ``opened``: sentences about what people opened."""
+
+    read: Container[str] | None = None
+    compared: set[str] = field(default_factory=set)
+    opened: list[str] = field(default_factory=list)
+
+    def compares(self, its_id: str) -> bool:
+        if self.read is not None and its_id not in self.read:
+            return False
+        self.compared.add(its_id)
+        return True
+
+
+async def _drift(deals: Deals, account: Account, customer_id: int, look: _Look) -> AsyncIterator[Line]:
+    """What the opportunities of one customer say and should not, by the copies."""
     about = await facts.facts_of(deals.pool, deals.tenant_id, deals.entities, customer_id)
     if about is None or about.customer.st_id != customer_id:
         return
@@ -165,22 +183,58 @@ async def _drift(
     ids = [mark.opportunity_id for mark in marks.values() if mark.opportunity_id is not None]
     said = await copies.said(deals.pool, deals.tenant_id, ids)
     for each in asked:
-        mark = marks.get(each.key)
-        if mark is None or mark.opportunity_id is None:
-            unwanted = mark is not None and deciding.GONE in mark.conceded  # a person deleted it
-            if not unwanted and (mark is not None or not each.over):
-                yield _line(customer_id, each, None, "opportunity", "none", "one")
-            continue
-        its_id = mark.opportunity_id
-        if read is not None and its_id not in read:
-            continue
-        copy = said.get(its_id)
-        if copy is None:
-            yield _line(customer_id, each, its_id, "opportunity", "gone", "there")
-            continue
-        for name, theirs, ours in _differences(each, account, copy):
-            if mark.conceded.get(name) is None:
-                yield _line(customer_id, each, its_id, name, theirs, ours)
+        for its_id, name, theirs, ours in _of_deal(each, marks.pop(each.key, None), account, said, look):
+            yield _line(customer_id, each.key, its_id, name, theirs, ours)
+    for mark in await _orphans(deals, account, about, list(marks.values())):
+        if line := _of_orphan(customer_id, mark, said, look):
+            yield line
+
+
+def _of_deal(
+    each: Wanted, mark: Marks | None, account: Account, said: Said, look: _Look
+) -> Iterator[tuple[str | None, str, Any, Any]]:
+    """Id, field, what it is and what it should be."""
+    if mark is None or mark.opportunity_id is None:
+        unwanted = mark is not None and deciding.GONE in mark.conceded  # a person deleted it
+        if not unwanted and (mark is not None or not each.over):
+            yield None, "opportunity", "none", "one"
+        return
+    its_id = mark.opportunity_id
+    if not look.compares(its_id):
+        return
+    copy = said.get(its_id)
+    if copy is None:
+        yield its_id, "opportunity", "gone", "there"
+        return
+    for name, theirs, ours in _differences(each, account, copy):
+        if mark.conceded.get(name) is None:
+            yield its_id, name, theirs, ours
+
+
+def _of_orphan(customer_id: int, mark: Marks, said: Said, look: _Look) -> Line | None:
+    """What was closed because its records are gone stays as a person leaves it: nothing closes it again."""
+    its_id = str(mark.opportunity_id)
+    if not look.compares(its_id):
+        return None
+    status = said.get(its_id, {}).get(deciding.STATUS)
+    if status in (None, ABANDONED):
+        return None
+    if mark.written.get(deciding.STATUS) != ABANDONED:
+        return _line(customer_id, mark.deal, its_id, deciding.STATUS, status, ABANDONED)
+    look.opened.append(
+        f"The records of the deal {mark.deal} are gone, and its opportunity {its_id} is {status}: somebody "
+        "opened it after it was closed, and it stays so."
+    )
+    return None
+
+
+async def _orphans(deals: Deals, account: Account, about: Facts, others: Sequence[Marks]) -> list[Marks]:
+    """Of deals that are not asked for those whose records are gone; what is switched off is left alone."""
+    found = [each for each in others if each.opportunity_id is not None]
+    if not found or account.one_a_contact:
+        return found
+    there = {each.key for each in await all_wanted(about, deals.rules, deals.clock.now())}
+    return [each for each in found if each.deal not in there]
 
 
 def _differences(each: Wanted, account: Account, copy: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
@@ -193,12 +247,10 @@ def _differences(each: Wanted, account: Account, copy: dict[str, Any]) -> Iterat
             yield name, copy[name], want[name]
 
 
-def _line(
-    customer_id: int, each: Wanted, its_id: str | None, name: str, theirs: Any, ours: Any
-) -> dict[str, Any]:
+def _line(customer_id: int, deal: str, its_id: str | None, name: str, theirs: Any, ours: Any) -> Line:
     return {
         "customer_id": customer_id,
-        "deal": each.key,
+        "deal": deal,
         "opportunity_id": its_id,
         "field": name,
         "is": theirs,

@@ -38,16 +38,20 @@ class Allowance:
 
 @dataclass(slots=True, kw_only=True)
 class Read:
-    """Opportunities of deals that were read anew: ``total`` there are, ``drawn`` were drawn at random."""
+    """Opportunities of deals that were read anew: ``total`` there are, ``drawn`` were drawn at random.
+
+    ``compared``: those of them whose records tell what they should say.
+    """
 
     total: int = 0
     ids: set[str] = field(default_factory=set)
     drawn: set[str] = field(default_factory=set)
+    compared: set[str] = field(default_factory=set)
 
     @property
     def certain(self) -> bool:
         """Whether every one was read."""
-        return len(self.ids) + len(self.drawn) >= self.total
+        return len(self.every) >= self.total
 
     @property
     def every(self) -> set[str]:
@@ -56,17 +60,23 @@ class Read:
 
     def at_most(self, wrong: Iterable[str]) -> float:
         """With 95 % certainty at most this share of what was not read differs; ``wrong``: what does."""
-        others = self.total - len(self.ids)
-        if self.certain or not others:
+        if self.certain:
             return 0.0
         found = len(self.drawn & set(wrong))
-        return (most_wrong(others, len(self.drawn), found) - found) / others
+        left = most_wrong(self.total - len(self.ids), len(self.drawn), found) - found
+        return left / (self.total - len(self.every))
 
     def sure(self, wrong: Iterable[str]) -> str:
         """How sure it is, in one sentence."""
+        without = len(self.every) - len(self.compared)
+        of_none = f"; {without:,} that no record asks for now were read and compared with nothing"
+        if self.certain and without:
+            return f"certain of {len(self.compared):,} of {self.total:,} opportunities{of_none}"
         if self.certain:
             return f"certain: all {self.total:,} opportunities were compared"
-        said = f"{len(self.every):,} of {self.total:,} opportunities compared"
+        said = f"{len(self.compared):,} of {self.total:,} opportunities compared"
+        if without:
+            said += of_none
         if self.drawn:
             said += f"; with 95 % certainty at most {percent(self.at_most(wrong))} of the others differ"
         return f"{said}; the next check goes on behind them, and more requests make it surer"

@@ -62,6 +62,7 @@ class Deals:
     _known: Account | None = None
     _read_at: float = 0.0
     _is_home: bool = False
+    _lacking: set[str] = field(default_factory=set)  # pipelines of business units that are not there
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def account(self) -> Account:
@@ -76,6 +77,18 @@ class Deals:
                     "add the stage there or name it in GHL_RULES_FILE."
                 )
             return self._known
+
+    async def account_with(self, pipelines: Iterable[str]) -> Account:
+        """The same, asked for again where it lacks one of these pipelines: another process chose it since.
+
+        Once for each: one that is gone from the account would be asked for at every deal.
+        """
+        account = await self.account()
+        if lacking := set(pipelines) - account.stages.of_units.keys() - self._lacking:
+            self._known = None
+            account = await self.account()
+            self._lacking |= lacking - account.stages.of_units.keys()
+        return account
 
     async def stages(self) -> Stages:
         """The account's stages, whether or not all that are needed are there."""

@@ -52,7 +52,8 @@ async def _place(deals: Deals, known: Facts, *, looks: bool, late: bool, event_i
     asked = [each for each in everything if late or each.key in marks or not _long_over(each, deals)]
     if not asked and not marks:
         return placed
-    account = await deals.account()
+    units = (each.unit for each in everything if each.unit is not None)
+    account = await deals.account_with(each.pipeline_id for each in units if each.pipeline_id)
     if account.one_a_contact and shared_key(known.customer.st_id) in marks:
         asked = list(everything)
     try:

@@ -50,6 +50,7 @@ async def choose(deals: Deals, unit: str, pipeline: str | None) -> Chosen:
     Its deals are looked at and move. Raises NothingKnown for a business unit that is not there, BadArgument
     for a name that several have, and for a pipeline that the account lacks or that has no stage for a deal.
     """
+    deals.forget()  # the pipeline may just have been added
     row = _unit(await kept.units(deals.pool, deals.tenant_id, deals.entities), unit)
     found = _pipeline(await deals.stages(), pipeline) if pipeline is not None else None
     its_id = found.id if found is not None else None

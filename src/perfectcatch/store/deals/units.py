@@ -45,15 +45,23 @@ async def put_pipeline(
 
 
 async def customers_of(connection: Connection, tenant_id: int, entities: Entities, st_id: int) -> list[int]:
-    """Customers with a deal, and with a job or an estimate of a business unit."""
-    jobs, estimates = (qualified(entities[name].table) for name in ("jobs", "estimates"))
+    """Customers with a job or an estimate of a business unit, and with a deal.
+
+    The deal of one who was merged is the survivor's: whoever was merged is given, and done as the survivor.
+    """
+    names = ("jobs", "estimates", "customers")
+    jobs, estimates, customers = (qualified(entities[name].table) for name in names)
     found = await connection.execute(
         f"""
-        select distinct d.st_customer_id from {DEALS} d where d.tenant_id = %(tenant)s and (
-          exists (select from {jobs} j where j.tenant_id = d.tenant_id and j.customer_id = d.st_customer_id
-            and j.business_unit_id = %(unit)s)
-          or exists (select from {estimates} e where e.tenant_id = d.tenant_id
-            and e.customer_id = d.st_customer_id and e.business_unit_id = %(unit)s))
+        select customer_id from (
+          select customer_id from {jobs} where tenant_id = %(tenant)s and business_unit_id = %(unit)s
+          union
+          select customer_id from {estimates} where tenant_id = %(tenant)s and business_unit_id = %(unit)s
+        ) o where customer_id is not null and (
+          exists (select from {DEALS} where tenant_id = %(tenant)s and st_customer_id = o.customer_id)
+          or exists (select from {customers} where tenant_id = %(tenant)s and st_id = o.customer_id
+            and merged_to_id is not null))
+        order by customer_id
         """.encode(),
         {"tenant": tenant_id, "unit": st_id},
     )
