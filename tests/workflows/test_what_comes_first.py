@@ -1,5 +1,6 @@
 """What comes first: steps in the order they were done in, and answers before the time that is up."""
 
+import pytest
 from floor import Floor
 from test_instances import customer, job, texts
 from test_walks import CHORES, two_jobs
@@ -7,9 +8,9 @@ from test_walks import CHORES, two_jobs
 from messaging.counter import NUMBER
 from perfectcatch.messaging import inbound
 from perfectcatch.model.messaging import Received
-from perfectcatch.store.workflows import steps
-from perfectcatch.workflows.running import dues, worker
-from perfectcatch.workflows.running.advance import advance
+from perfectcatch.store.workflows import letters, steps
+from perfectcatch.workflows.running import dues, persons, worker
+from perfectcatch.workflows.running.advance import _put_aside, advance
 
 RESTS = CHORES.replace("  - {id: three", "  - {id: rest, kind: wait, for: 1h}\n  - {id: three")
 ASKS = """
@@ -51,7 +52,7 @@ async def said(floor: Floor, words: str) -> None:
     await inbound.take(floor.workshop.desk, received)
 
 
-async def asked(floor: Floor) -> int:
+async def asked(floor: Floor, *, early: bool = False) -> int:
     await floor.enable(ASKS)
     await customer(floor)
     await job(floor, 70, "Scheduled")
@@ -59,7 +60,7 @@ async def asked(floor: Floor) -> int:
     await job(floor, 70, "Completed", 2)
     await floor.run()
     [(instance_id,)] = await floor.instances("id")
-    floor.counter.clock.advance(3700)
+    floor.counter.clock.advance(60 if early else 3700)
     return int(instance_id)
 
 
@@ -91,6 +92,63 @@ async def test_an_answer_whose_job_waits_comes_before_the_time_that_is_up(floor:
     await advance(floor.workshop, **answer)
     assert await floor.steps() == [("rest", "event"), ("glad", "done")]
     assert texts(floor) == []
+
+
+@pytest.mark.parametrize("halt", ["paused", "failed"])
+@pytest.mark.parametrize("hours", [0, 2])
+async def test_an_answer_that_came_while_the_instance_stood_still_is_taken_when_it_goes_on(
+    floor: Floor, halt: str, hours: int
+) -> None:
+    instance_id = await asked(floor, early=True)
+    if halt == "paused":
+        await persons.pause(floor.workshop, instance_id, by="Cy")
+    else:
+        await _put_aside(floor.workshop, instance_id, "broken")
+    await said(floor, "yes")
+    await floor.run()
+    assert await floor.instances("status, step") == [(halt, "rest")]
+    await floor.later(hours=hours)
+    if halt == "paused":
+        await persons.resume(floor.workshop, instance_id, by="Cy")
+    else:
+        [letter] = await letters.unresolved(floor.workshop.pool, floor.tenant)
+        await persons.redrive(floor.workshop, letter.id, by="Cy")
+    await floor.run()
+    assert await floor.steps() == [("rest", "event"), ("glad", "done")]
+    assert texts(floor) == []
+
+
+async def test_an_answer_whose_job_gave_up_is_taken_when_the_time_is_up(floor: Floor) -> None:
+    await asked(floor, early=True)
+    await said(floor, "yes")
+    await worker.settle(floor.workshop)
+    assert len(await floor.take()) == 1, "its job is lost"
+    await floor.later(hours=2)
+    assert await floor.steps() == [("rest", "event"), ("glad", "done")]
+    assert texts(floor) == []
+
+
+async def test_an_answer_moves_an_instance_once(floor: Floor) -> None:
+    """The second wait is not ended by what ended the first, whatever the clocks say."""
+    again = (
+        "  - {id: glad, kind: task, title: Glad}\n"
+        "  - {id: more, kind: wait, for: 1h, events: [message_received]}\n"
+    )
+    await floor.enable(ASKS.replace('  - {id: glad, kind: task, title: "Glad"}\n', again))
+    await customer(floor)
+    await job(floor, 70, "Scheduled")
+    await floor.begin()
+    await job(floor, 70, "Completed", 2)
+    await floor.run()
+    await said(floor, "yes")
+    await floor.run()
+    assert await floor.instances("status, step") == [("sleeping", "more")]
+    [(instance_id,)] = await floor.instances("id")
+    await advance(floor.workshop, instance_id)
+    assert await floor.instances("status, step") == [("sleeping", "more")]
+    await said(floor, "and more")
+    await floor.run()
+    assert await floor.steps() == [("rest", "event"), ("glad", "done"), ("more", "event")]
 
 
 async def test_what_is_no_answer_holds_nothing_up(floor: Floor) -> None:

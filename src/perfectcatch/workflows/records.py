@@ -138,6 +138,11 @@ class Records(Mapping[str, Any]):
         return self._beside.happened
 
     @property
+    def happening(self) -> Event | None:
+        """The event that woke the instance just now."""
+        return self._beside.happening
+
+    @property
     def _roles(self) -> dict[str, Row | None]:
         about = (self._event.entity, self._event.st_id)
         return self._bundle.once(("roles", *about), lambda: _roles(self._bundle, self._event))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from perfectcatch.errors import NothingKnown, Refused
-from perfectcatch.model.workflow import Mode
+from perfectcatch.model.workflow import Mode, Wait
 from perfectcatch.store import events
 from perfectcatch.store.pool import transaction
 from perfectcatch.store.workflows import definitions, instances, letters, steps
@@ -91,6 +91,10 @@ async def redrive(workshop: Workshop, letter_id: int, *, by: str) -> None:
                 now = workshop.clock.now()
                 instance.status, instance.reason = instances.RUNNING, None
                 instance.sentence, instance.next_action_at = f"Tried again by {by}.", now
+                # Its timer is due at once; what waits for an event goes on by its job, which looks for one.
+                definition = await workshop.catalogue.pinned(instance.workflow_definition_id)
+                step = definition.step(instance.step)
+                instance.wakes = list(step.events) if isinstance(step, Wait) else []
                 await steps.forget_attempts(connection, workshop.tenant_id, instance.id, instance.step)
                 await instances.save(connection, workshop.tenant_id, instance, now=now)
                 await workshop.wake(instance.id, instance.priority, connection=connection)

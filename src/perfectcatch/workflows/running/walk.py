@@ -39,6 +39,9 @@ from perfectcatch.workflows.running.ledger import STOPPED, Ledger, NotTogether
 from perfectcatch.workflows.running.workshop import order
 
 HOPS: Final = 200  # steps in a row that wait for nothing are a loop
+# Kept beside the ways that were taken: the event that moved the instance last. By its id, since the clocks of
+# workers and database may differ, and no event may move it twice.
+MOVED_BY: Final = "moved by event"
 _BREATH: Final = 10  # instances between which the process looks after everything else it does
 _OURS: Final = (Task, Approval)
 _NOTED: Final = (Post, Crm, Write, Request)  # in shadow mode nothing is done
@@ -160,12 +163,21 @@ def happened(walk: Walk) -> bool:
     step = walk.definition.step(walk.instance.step)
     if stop is not None and not _is_here(walk, stop):
         _leaves(walk, step, stop)
+        _moved(walk)
         return goes(walk, stop)
     if step is None or not decisions.wakes(walk.definition, walk.records, walk.state):
         return False
     result = Result(outcome="event", value=walk.records["happening"]["type"])
     executed(walk, step, result)
+    _moved(walk)
     return goes(walk, decisions.next_step(walk.definition, step, result))
+
+
+def _moved(walk: Walk) -> None:
+    event = walk.records.happening
+    if event is not None:
+        before = walk.instance.taken.get(MOVED_BY, 0)
+        walk.instance.taken = {**walk.instance.taken, MOVED_BY: max(event.id, before)}
 
 
 def stopped(walk: Walk, step: Step) -> bool:
