@@ -280,3 +280,29 @@ async def test_people_in_three_processes_keep_the_rate_together(budgets: tuple[s
         if place > (moment - left[0] + LATE_SECONDS) * RATES["vendor"].per_second + 1
     ]
     assert early == []
+
+
+async def test_what_was_asked_for_before_a_pause_waits_for_its_end(budgets: tuple[str, Pool]) -> None:
+    _, pool = budgets
+    clock = FakeClock()
+    budget = PostgresBudget(pool, RATES, clock)
+    await budget.acquire("vendor", interactive=True)
+
+    async def waiting(number: int) -> None:
+        async with pool.connection() as connection:
+            while await (  # noqa: ASYNC110 - turns of another process
+                await connection.execute(
+                    "select count(*) from pg_stat_activity "
+                    "where wait_event_type = 'Lock' and datname = current_database()"
+                )
+            ).fetchone() != (number,):
+                await asyncio.sleep(0.01)
+
+    async with pool.connection() as holder, holder.transaction():
+        await holder.execute("select from rate_budgets where key = 'vendor' for update")
+        call = asyncio.create_task(budget.acquire("vendor", interactive=True))
+        await waiting(1)
+        pause = asyncio.create_task(budget.slow_down("vendor", 3600))
+        await waiting(2)
+    await asyncio.gather(call, pause)
+    assert clock.monotonic() > 3000

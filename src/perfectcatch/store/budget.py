@@ -71,6 +71,12 @@ class _Lease:
     taken: int = 0  # since counting began
     counting_since: float = float("-inf")
     per_second: float = 0.0  # as it was counted last
+    pauses: int = 0
+
+    def pause(self) -> None:
+        """Give up what is in hand, and what is being asked for."""
+        self.pauses += 1
+        self.moments.clear()
 
     def take(self, now: float) -> float | None:
         """Seconds until the next slot, which is the caller's then; None when there is none left."""
@@ -133,11 +139,12 @@ class PostgresBudget:
     async def slow_down(self, key: str, seconds: float) -> None:
         """Let no process call with ``key`` for ``seconds``; a shorter wish never shortens a longer one."""
         rate_for(key, self._rates)
-        if key in self._leases:
-            self._leases[key].moments.clear()
+        lease = self._leases.setdefault(key, _Lease())
+        lease.pause()
         with plain_errors():
             async with self._pool.connection() as connection:
                 await connection.execute(_PAUSE, {"key": key, "seconds": seconds})
+        lease.pause()  # what was asked for before the pause was written knows nothing of it
 
     async def _next_interactive(self, key: str) -> float:
         """Seconds until a slot that is ours now."""
@@ -161,8 +168,10 @@ class PostgresBudget:
         rate, now = rate_for(key, self._rates), self._clock.monotonic()
         expected = int(min(lease.used(now), rate.per_second) * LATE_SECONDS)
         count = max(lease.waiting, expected, 1)
+        pauses = lease.pauses
         answer = await self._ask(key, rate, interactive=True, slots=count)
-        # A pause that was declared while we asked is known to the answer or clears what we write here.
+        if lease.pauses != pauses:
+            return  # the slots may lie in a pause: they are asked for again
         asked_at = self._clock.monotonic()
         lease.moments.extend(asked_at + answer.wait + place * rate.interval for place in range(count))
 

@@ -174,6 +174,15 @@ async def test_a_rest_waits_for_its_reader() -> None:
         assert peer.connections == 2
 
 
+async def test_what_must_not_be_sent_twice_leaves_on_no_kept_connection() -> None:
+    async with running(Peer(OK)) as peer, Http() as http:
+        for _ in range(2):
+            await get(http, peer)
+            request = Request(method="POST", url=peer.url, body=b"{}", whole_bytes=WHOLE, alone=True)
+            assert (await http.send(request)).body == b"ok"
+    assert peer.connections == 3
+
+
 async def test_a_rest_that_nobody_reads_gives_its_connection_back() -> None:
     size = 64 * 1024 * 1024
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from aiohttp import web
 from servicetitan_lab import HTML, SECRET, Bench, Lab, page, refused, says
 
 from perfectcatch.errors import BadSetting, CredentialsRejected, VendorUnavailable
@@ -92,6 +93,40 @@ async def test_a_fresh_token_refused_points_at_the_app_key(bench: Bench, client:
     assert len(lab.token_calls) < 5
     lab.otherwise = None
     await client.call("crm.customers.list")
+
+
+async def test_the_same_token_given_again_and_again_points_at_the_app_key(client: Client, lab: Lab) -> None:
+    lab.token_otherwise = says({"access_token": "canary-token-1", "expires_in": 900})
+    for _ in range(20):
+        with pytest.raises(CredentialsRejected, match="SERVICE_TITAN_APP_KEY"):
+            await client.call("crm.customers.list")
+    assert len(lab.token_calls) < 5
+
+
+@pytest.mark.parametrize("said", ["inf", "nan", 1e300, "900"])
+async def test_a_lifetime_that_is_none_ends_all_the_same(
+    bench: Bench, client: Client, lab: Lab, said: object
+) -> None:
+    lab.token_otherwise = says({"access_token": "canary-token-1", "expires_in": said})
+    lab.accepted = {"canary-token-1"}
+    await client.call("crm.customers.list")
+    bench.clock.advance(86_400)
+    await client.call("crm.customers.list")
+    assert len(lab.token_calls) == 2
+
+
+async def test_who_waits_for_a_token_takes_his_turn_after_it(bench: Bench, client: Client, lab: Lab) -> None:
+    """Else all whose slots passed meanwhile would go out together."""
+    taken: list[bool] = []
+
+    async def gives(_: web.Request) -> web.Response:
+        taken.append(bool(bench.budget._meters))
+        lab.accepted = {"canary-token-9"}
+        return web.json_response({"access_token": "canary-token-9", "expires_in": 900})
+
+    lab.token_answers.append(gives)
+    await asyncio.gather(*(client.call("crm.customers.list") for _ in range(30)))
+    assert (taken, len(lab.api)) == ([False], 30)
 
 
 async def test_tokens_that_end_soon_are_renewed_as_often_but_never_in_a_storm(

@@ -30,6 +30,7 @@ RENEW_BEFORE = 60.0
 RENEW_SHARE = 0.1
 USUAL_LIFETIME = 900.0  # what the vendor documents, for an answer that does not say
 SHORTEST_LIFETIME = 5.0
+LONGEST_LIFETIME = 86_400.0
 ASSUMED_LIFETIME = 30.0  # of one that says less: it must not make a token call for every call
 FIRST_PAUSE, LONGEST_PAUSE = 60.0, 600.0
 UNPROVEN = 3  # so many new tokens in a row worked for nothing: the key is wrong, not the token
@@ -57,11 +58,12 @@ class _Answer(msgspec.Struct):
     expires_in: float | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Token:
     text: str
     renew_at: float
     proven: bool = False  # some call was answered with it
+    refused: bool = False
 
 
 class Tokens:
@@ -87,7 +89,7 @@ class Tokens:
         self._flight: asyncio.Task[_Token] | None = None
         self._fetches: deque[float] = deque()
         # The last that were dropped in a row while no call was answered with one of them.
-        self._unproven: deque[str] = deque(maxlen=UNPROVEN)
+        self._unproven: deque[_Token] = deque(maxlen=UNPROVEN)
         self._refusal: CredentialsRejected | None = None
         self._refused_until = 0.0
         self._pause = 0.0
@@ -127,7 +129,7 @@ class Tokens:
         if self._token is not None and self._token.text == text:
             self._token.proven = True
             self._unproven.clear()
-        elif text in self._unproven:
+        elif any(token.text == text for token in self._unproven):
             self._unproven.clear()
 
     def invalidate(self, text: str) -> bool:
@@ -141,8 +143,9 @@ class Tokens:
         if token is None or token.text != text:
             return True
         if not token.proven:
-            if text not in self._unproven:
-                self._unproven.append(text)
+            if not token.refused:  # the vendor may give the same text again: each answer of it counts
+                token.refused = True
+                self._unproven.append(token)
             if len(self._unproven) >= UNPROVEN and self._fetches[-1] > self._clock.monotonic() - _MINUTE:
                 return False
         self._token = None
@@ -203,7 +206,7 @@ class Tokens:
             verdict.succeeded()
         self._refusal, self._pause = None, 0.0
         said = USUAL_LIFETIME if answer.expires_in is None else answer.expires_in
-        lifetime = said if said >= SHORTEST_LIFETIME else ASSUMED_LIFETIME
+        lifetime = min(said, LONGEST_LIFETIME) if said >= SHORTEST_LIFETIME else ASSUMED_LIFETIME
         return _Token(answer.access_token, asked_at + lifetime - min(RENEW_BEFORE, lifetime * RENEW_SHARE))
 
     def _request(self) -> Request:

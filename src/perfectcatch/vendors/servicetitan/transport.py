@@ -174,6 +174,8 @@ class Transport:
     async def _ready(self, call: Call, *, interactive: bool) -> str:
         """Wait until a request may be sent; gives the token for it. What fails here was not sent."""
         self.breaker.check(self._circuit(call))
+        # Before the slot: all who wait for a new token would else go out together when it comes.
+        await self.tokens.get()
         keys = self._budget_keys(call)
         # A deadline is a timer, and most calls of people need not wait.
         if not interactive or len(keys) > 1 or not self._budget.at_once(keys[0]):
@@ -262,7 +264,7 @@ class Transport:
             body=call.body,
             setting="SERVICE_TITAN_API_URL",
             whole_bytes=whole_bytes,
-            alone=call.endpoint.writes and whole_bytes is None,
+            alone=call.endpoint.writes,
         )
 
     def shown(self, call: Call) -> Request:
