@@ -212,13 +212,8 @@ class Http:
     async def _wired(self, request: Request, by: float) -> Answer | None:
         """The answer to a request that somebody waits for; None where this takes the general client."""
         body, (origin, target) = request.body, wire.split(request.url)
-        if (
-            origin is None
-            or request.alone
-            or isinstance(body, Streamed)
-            or self._public_only
-            or request.method == "HEAD"
-        ):
+        elsewhere = request.alone or self._public_only or request.method == "HEAD"
+        if origin is None or elsewhere or isinstance(body, Streamed):
             return None
         encodings = "gzip" if self._compressed and not is_loopback(origin.host) else "identity"
         headers = {"User-Agent": self._user_agent, "Accept-Encoding": encodings, **request.headers}
