@@ -1,5 +1,6 @@
 """One that is heavy, broken or late keeps nobody else waiting, and nobody ends without a word."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,12 +13,15 @@ from test_poison import complete
 from test_questions import freed
 from test_walks import CHORES, LATER, tasks
 
+from perfectcatch.errors import StatementStopped
 from perfectcatch.model.workflow import Mode
+from perfectcatch.store.jobs.queue import Jobs, Run
 from perfectcatch.store.pool import transaction
 from perfectcatch.store.workflows import definitions, explaining, letters
 from perfectcatch.workflows import bundle
 from perfectcatch.workflows.definitions import shipped
-from perfectcatch.workflows.running import dues, ticks, walk
+from perfectcatch.workflows.running import dues, persons, ticks, walk, worker
+from perfectcatch.workflows.running.workshop import ADVANCE
 
 PLAIN = CHORES.replace(" for {{ customer.name }}", "")
 
@@ -130,6 +134,49 @@ async def test_a_try_that_comes_when_the_tick_is_full_says_so(
     [line] = [each for each in told if each.kind == "start" and each.outcome == "skip"]
     assert line.reason == "at_most"
     assert "1 others" in str(line.sentence)
+
+
+class Declared:
+    """A queue that also tells what a worker declares: the functions of its jobs."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self.jobs = jobs
+        self.tasks: dict[str, Any] = {}
+
+    def task(self, name: str, fn: Any, **_: Any) -> None:
+        self.tasks[name] = fn
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.jobs, name)
+
+
+async def test_an_instance_too_heavy_for_the_database_reaches_a_person(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await floor.enable(THANKS)
+    await complete(floor, 700)
+    declared = Declared(floor.workshop.jobs)
+    worker.declare(replace(floor.workshop, jobs=declared))  # type: ignore[arg-type]
+    floor.counter.clock.advance(2 * 24 * 3600)
+    with monkeypatch.context() as patch:
+        heavy(patch, 700)
+        assert await dues.sweep(floor.workshop) == 1
+        assert await worker.release(floor.workshop) == 0, "its job waits: one is enough"
+        [job_of_it] = await floor.take()
+        assert await worker.release(floor.workshop) == 1
+        await floor.take()
+        for attempt in range(1, 5):
+            run = Run(name=ADVANCE, id=1, attempt=attempt, tick=None, worker_id=1)
+            with pytest.raises(StatementStopped) as stopped:
+                await declared.tasks[ADVANCE](run, **job_of_it)
+            assert (stopped.value.after_seconds or 0) >= 60 * attempt, "not while it is still slow"
+        run = Run(name=ADVANCE, id=1, attempt=5, tick=None, worker_id=1)
+        await declared.tasks[ADVANCE](run, **job_of_it)
+    [letter] = await letters.unresolved(floor.workshop.pool, floor.tenant)
+    assert (letter.kind, letter.attempts) == ("instance", 5)
+    await persons.redrive(floor.workshop, letter.id, by="test")
+    await floor.run()
+    assert await floor.instances() == [("ended", "finished")]
 
 
 async def test_a_try_beside_its_tick_takes_one_of_its_places(

@@ -323,11 +323,12 @@ async def of_customers(
 
 
 async def stalled(
-    pool: Pool, tenant_id: int, *, before: datetime, limit: int = 1000
+    pool: Pool, tenant_id: int, *, before: datetime, under: str, limit: int = 1000
 ) -> list[tuple[int, int]]:
     """Instances that nothing will wake, and that were not touched since ``before``.
 
-    They have no timer though they should, or a person's answer that was not taken up.
+    They have no timer though they should, or a person's answer that was not taken up, and no job: none is
+    there under the lock that begins with ``under`` and ends with the instance's id.
     """
     async with pool.connection() as connection:
         rows = await connection.execute(
@@ -341,9 +342,11 @@ async def stalled(
                 or i.status = 'asking' and exists (select from {APPROVALS} a
                   where a.tenant_id = i.tenant_id and a.workflow_instance_id = i.id and a.step = i.step
                     and a.occurrence = (i.visits ->> i.step)::int and a.answered_at < %(before)s))
+              and not exists (select from public.procrastinate_jobs j
+                where j.lock = %(under)s || i.id and j.status in ('todo', 'doing'))
             order by i.id limit %(limit)s
             """,
-            {"tenant": tenant_id, "before": before, "limit": limit},
+            {"tenant": tenant_id, "before": before, "under": under, "limit": limit},
         )
         return await rows.fetchall()
 

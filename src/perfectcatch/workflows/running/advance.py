@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from perfectcatch.errors import AskPerson, Crash, PerfectCatchError, Retry, Undecidable
+from perfectcatch.errors import AskPerson, Crash, PerfectCatchError, Retry, StatementStopped, Undecidable
 from perfectcatch.kit.retry import Rules, backoff
 from perfectcatch.model.workflow import Message, Step
 from perfectcatch.store.messages import waiting
@@ -21,6 +21,7 @@ from perfectcatch.workflows.running import hand
 from perfectcatch.workflows.running.acting import Acting, Done, Later, act, to_read_anew
 from perfectcatch.workflows.running.answers import awaits
 from perfectcatch.workflows.running.ledger import Ledger, NotTogether, in_turn
+from perfectcatch.workflows.running.trying import slowly
 from perfectcatch.workflows.running.walk import (
     HOPS,
     Walk,
@@ -45,13 +46,21 @@ _REUSED: Final = 1.0  # seconds for which records that were read serve steps tha
 log = structlog.get_logger(__name__)
 
 
-async def advance(workshop: Workshop, instance_id: int, happening: int | None = None) -> None:
+async def advance(
+    workshop: Workshop, instance_id: int, happening: int | None = None, *, attempt: int = 1
+) -> None:
     """Let an instance go on as far as it can now. Nothing happens with one that has ended or is paused.
 
-    What nobody foresaw puts the instance aside for a person: it would come again at each try.
+    What nobody foresaw puts the instance aside for a person: it would come again at each try. So does a
+    statement that the database stops at each ``attempt`` within a quarter of an hour or more.
     """
     try:
         await _advance(workshop, instance_id, happening)
+    except StatementStopped as error:
+        if attempt < TRIES:
+            raise StatementStopped(str(error), after_seconds=slowly(attempt)) from error
+        log.warning("an instance is too heavy for the database", instance=instance_id)
+        await _put_aside(workshop, instance_id, str(error), attempts=attempt)
     except (Retry, AskPerson):
         raise  # the database is away or full: the whole is repeated
     except Exception as error:
@@ -59,7 +68,7 @@ async def advance(workshop: Workshop, instance_id: int, happening: int | None = 
         await _put_aside(workshop, instance_id, f"{type(error).__name__}: {error}")
 
 
-async def _put_aside(workshop: Workshop, instance_id: int, error: str) -> None:
+async def _put_aside(workshop: Workshop, instance_id: int, error: str, *, attempts: int = 1) -> None:
     async with transaction(workshop.pool) as connection:
         instance = await instances.lock(connection, workshop.tenant_id, instance_id)
         if instance is None or not instance.is_open or instance.status == instances.FAILED:
@@ -67,7 +76,7 @@ async def _put_aside(workshop: Workshop, instance_id: int, error: str) -> None:
         ledger = Ledger(workshop, connection, workshop.clock.now())
         instance.status, instance.reason, instance.sentence = instances.FAILED, "failed", told_of(error)
         instance.next_action_at, instance.wakes = None, []
-        ledger.failed(instance, error, 1)
+        ledger.failed(instance, error, attempts)
         await ledger.flush()
 
 

@@ -91,8 +91,13 @@ def next_try(workshop: Workshop, attempt: int, trouble: Exception) -> datetime:
     """When what failed at ``attempt`` is tried again."""
     seconds = backoff(attempt, _AGAIN)
     if was_stopped(trouble):
-        seconds = backoff(attempt, _SLOWLY, draw=lambda: random.uniform(0.5, 1.0))
+        seconds = slowly(attempt)
     return workshop.clock.now() + timedelta(seconds=seconds)
+
+
+def slowly(attempt: int) -> float:
+    """Seconds to wait after the database has stopped a statement at ``attempt``."""
+    return backoff(attempt, _SLOWLY, draw=lambda: random.uniform(0.5, 1.0))
 
 
 async def _put_aside(

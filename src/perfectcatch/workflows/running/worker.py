@@ -25,7 +25,7 @@ from perfectcatch.workflows.running.dispatch import dispatch
 from perfectcatch.workflows.running.dues import sweep
 from perfectcatch.workflows.running.ticks import TRY_TICK, tick, try_tick
 from perfectcatch.workflows.running.trying import TRY_EVENT, UNTIL_NOTED, try_event
-from perfectcatch.workflows.running.workshop import ADVANCE, QUEUE, Workshop, order
+from perfectcatch.workflows.running.workshop import ADVANCE, QUEUE, UNDER, Workshop, order
 
 TICK: Final = "workflows.tick"
 SIDE_BY_SIDE: Final = 10
@@ -41,8 +41,8 @@ log = structlog.get_logger(__name__)
 def declare(workshop: Workshop) -> None:
     """Let the jobs of ``workshop`` know what an instance's job is."""
 
-    async def go_on(_: Run, instance_id: int, happening: int | None = None) -> None:
-        await advance(workshop, instance_id, happening)
+    async def go_on(run: Run, instance_id: int, happening: int | None = None) -> None:
+        await advance(workshop, instance_id, happening, attempt=run.attempt)
 
     async def once_more(_: Run, event_id: int, attempt: int) -> None:
         await try_event(workshop, event_id, attempt)
@@ -175,7 +175,7 @@ async def _releasing(workshop: Workshop) -> None:
 async def release(workshop: Workshop) -> int:
     """Wake the instances that nothing will wake any more, whatever the reason; how many."""
     before = workshop.clock.now() - _STALLED
-    found = await instances.stalled(workshop.pool, workshop.tenant_id, before=before)
+    found = await instances.stalled(workshop.pool, workshop.tenant_id, before=before, under=UNDER)
     if found:
         log.warning("stalled instances are released", number=len(found))
     await workshop.jobs.defer_many([order(*each) for each in found])

@@ -19,6 +19,7 @@ from perfectcatch.workflows.thinking import InTurn, Limits
 
 QUEUE: Final = "workflows"
 ADVANCE: Final = "workflows.advance"
+UNDER: Final = "instance "  # what the lock of an instance's jobs begins with; its id follows
 PLACE: Final = "workflows_place"  # up to which events are dispatched
 FEW: Final = 8  # things of a batch that are dealt with one by one sooner than halved once more
 STALE: Final = timedelta(minutes=2)  # a mirror that is older is refreshed before somebody is written to
@@ -81,4 +82,4 @@ def order(instance_id: int, priority: int, happening: int | None = None) -> Orde
 
 def lock_of(instance_id: int) -> str:
     """What the jobs of an instance are done under, in their order."""
-    return f"instance {instance_id}"
+    return f"{UNDER}{instance_id}"
