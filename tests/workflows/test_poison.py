@@ -101,6 +101,26 @@ async def test_a_poisoned_event_is_tried_five_times_and_stops_nobody(
     assert await letters.unresolved(floor.workshop.pool, floor.tenant) == []
 
 
+async def test_an_event_that_can_wake_nobody_stops_no_other(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await floor.enable(OTHER)
+    real = dispatch._wake_all
+
+    async def wake_all(workshop: Any, connection: Any, found: Any, *more: Any) -> None:
+        await real(workshop, connection, found, *more)
+        if any(event.entity == "jobs" and event.st_id == 71 for event in found):
+            await connection.execute("select 1 / 0")
+
+    await complete(floor, 60)
+    monkeypatch.setattr(dispatch, "_wake_all", wake_all)
+    await complete(floor, 70, 71, 72)
+    assert len(await floor.instances()) == 4, "what it starts is started"
+    told = await letters.unresolved(floor.workshop.pool, floor.tenant)
+    assert {(each.kind, each.attempts) for each in told} == {("event", 1)}
+    assert all("told to what is under way: DivisionByZero" in each.error for each in told)
+
+
 async def test_what_heals_by_itself_is_started_once(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
     await floor.enable(THANKS)
     poison = Poison(monkeypatch, "thanks", 71)

@@ -22,7 +22,7 @@ from perfectcatch.model.workflow import Definition, Earlier, Verdict
 from perfectcatch.store import events, state
 from perfectcatch.store.events import Event, Place
 from perfectcatch.store.pool import Connection, transaction
-from perfectcatch.store.workflows import batches, hearing, instances
+from perfectcatch.store.workflows import batches, hearing, instances, letters
 from perfectcatch.store.workflows.instances import Instance
 from perfectcatch.workflows import bundle, decisions
 from perfectcatch.workflows.bundle import Key, Names, Present
@@ -89,17 +89,26 @@ async def _batch(workshop: Workshop, limit: int, *, together: bool) -> Done | No
                 await state.put(connection, workshop.tenant_id, PLACE, str(reached))
             return None
         done = Done(events=len(found))
-        keys = {(event.entity, event.st_id) for event in found}
-        owners = await bundle.owners(connection, workshop.tenant_id, workshop.entities, keys)
-        one_by_one = found
+        one_by_one: Sequence[Event] = found
+        owners: Mapping[Key, int] = {}
         if together:
+            owners = await _owners(workshop, connection, found)
             done.started, one_by_one = await _start_together(workshop, connection, active, found, owners)
         for event in one_by_one:
             started, well = await carefully(workshop, connection, active, event)
             done.started, done.failed = done.started + started, done.failed + (not well)
-        await _wake_all(workshop, connection, found, owners, done)
+        if together:
+            await _wake_all(workshop, connection, found, owners, done)
+        else:
+            for event in found:
+                await _wake_carefully(workshop, connection, event, done)
         await state.put(connection, workshop.tenant_id, PLACE, str(reached))
     return done
+
+
+async def _owners(workshop: Workshop, connection: Connection, found: Sequence[Event]) -> Mapping[Key, int]:
+    keys = {(event.entity, event.st_id) for event in found}
+    return await bundle.owners(connection, workshop.tenant_id, workshop.entities, keys)
 
 
 async def _place(workshop: Workshop, connection: Connection) -> Place | None:
@@ -313,3 +322,24 @@ async def _wake_all(
     orders = [order(*each) for each in sorted(wakened, key=lambda each: (each[2], each[0]))]
     await workshop.jobs.defer_many(orders, connection=connection)
     done.woken += len(orders)
+
+
+async def _wake_carefully(workshop: Workshop, connection: Connection, event: Event, done: Done) -> None:
+    """Wake those that one event concerns; where that goes wrong a person is told, and the others follow."""
+    try:
+        async with connection.transaction():
+            owners = await _owners(workshop, connection, [event])
+            await _wake_all(workshop, connection, [event], owners, done)
+    except Exception as error:
+        if is_away(error):
+            raise  # the whole is repeated
+        log.warning("an event wakes nobody", event_id=event.id, error=repr(error))
+        done.failed += 1
+        await letters.write(
+            connection,
+            workshop.tenant_id,
+            kind=letters.EVENT,
+            event_id=event.id,
+            error=f"It could not be told to what is under way: {type(error).__name__}: {error}",
+            attempts=1,
+        )
