@@ -176,6 +176,43 @@ def test_two_workflows_that_start_each_other_by_an_event() -> None:
     assert any("one > two > one" in each.sentence for each in found), found
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": [{**ASK, "outcomes": {"outcome_unknown": "end", "cancelled": "end"}}]},
+        {"steps": [{"id": "w", "kind": "wait", "days": 3, "for": "-2h"}, ASK]},
+    ],
+)
+def test_the_linter_refuses_nothing_that_works(change: dict[str, Any]) -> None:
+    found = lint(read(changed(**change)), BY_NAME, operation=find)
+    assert [each for each in found if each.level == "error"] == []
+
+
+async def test_settings_of_what_an_older_version_took_in_can_be_changed(shop: Shop) -> None:
+    before = read(changed(stop_rules=[]))
+    after = definitions.with_settings(before, {"least": "400"})
+    await shelf.take_in(shop.pool, shop.tenant, BY_NAME, after, by="a test", before=before)
+    assert (await shelf.one(shop.pool, shop.tenant, "quote-nudge")).definition == after
+    worse = read(changed(stop_rules=[], steps=[{"id": "w", "kind": "wait"}, ASK]))
+    with pytest.raises(BadWorkflow, match=r"kept\. step w"):
+        await shelf.take_in(shop.pool, shop.tenant, BY_NAME, worse, by="a test", before=before)
+
+
+def test_merges_of_merges_are_read_and_a_name_that_stands_twice_is_not() -> None:
+    chained = """
+x: &one {class: marketing, a: 1}
+y: &two {<<: *one, class: service}
+z: {<<: *two, class: marketing}
+w: {<<: *two}
+"""
+    with pytest.raises(BadWorkflow) as raised:
+        parse(chained)
+    assert "twice" not in str(raised.value), "it is no workflow, and good YAML"
+    for text in ("x: {a: 1, a: 2}", "x: [{y: {a: 1, a: 2}}]", "? {a: 1, a: 2}\n: 1"):
+        with pytest.raises(BadWorkflow, match="'a' stands twice in the mapping that begins in line 1"):
+            parse(text)
+
+
 async def test_a_definition_is_taken_in_and_found_again(shop: Shop) -> None:
     await shelf.take_in(shop.pool, shop.tenant, BY_NAME, parse(NUDGE), by="a test")
     found = (await shelf.shelf(shop.pool, shop.tenant))["quote-nudge"]

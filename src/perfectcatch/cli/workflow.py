@@ -178,7 +178,7 @@ async def _set(name: str, values: Sequence[str]) -> None:
     async with looking() as (pool, tenant_id):
         [before] = await definitions_of(pool, tenant_id, [name])
         after = with_settings(before, dict(each.split("=", 1) for each in values))
-        await take_in(pool, tenant_id, BY_NAME, after, by="command line", operation=find)
+        await take_in(pool, tenant_id, BY_NAME, after, by="command line", operation=find, before=before)
     if Output.json:
         result({"workflow": name, "version": after.version, "settings": dict(after.settings)})
         return

@@ -35,7 +35,7 @@ REASONS: Final = (
     *("no_consent", "consent_withdrawn", "not_registered", "no_footer", "identical", "household"),
     *("doubtful_opt_out", "quiet_hours", "budget_day", "budget_week", "budget_texts", "sender_blocked"),
     *("blast", "person", "bad_number", "opted_out_at_vendor", "vendor_busy", "vendor_refuses_us", "absent"),
-    *("broken_merge", "no_address"),
+    *("outcome_unknown", "cancelled", "broken_merge", "no_address"),
 )
 # What a step can end with; a model has its own words.
 _ENDS: Final[dict[type[Step], tuple[str, ...]]] = {
@@ -90,5 +90,5 @@ def _wait(place: str, step: Wait) -> Iterator[Finding]:
             yield Finding("warning", place, "Without a time it waits for ever where the event never comes.")
         else:
             yield error(place, "It waits for nothing and never ends: give for, until, days, at or events.")
-    elif step.until is None and ((step.span or timedelta()) < timedelta() or (step.days or 0) < 0):
+    elif step.until is None and (step.span or timedelta()) + timedelta(step.days or 0) < timedelta():
         yield error(place, "It waits until a moment before it begins: a time before something needs until.")

@@ -117,14 +117,19 @@ async def take_in(
     *,
     by: str,
     operation: Callable[[str], object] | None = None,
+    before: Definition | None = None,
 ) -> list[Finding]:
     """Make ``definition`` the company's version, in the mode that the name had; a new one is disabled.
 
-    ``operation``: as for ``lint``. Gives warnings. Raises BadWorkflow with the errors that the linter finds:
-    such a one is not kept.
+    ``operation``: as for ``lint``. ``before``: what is changed a little; an error that it has too, which an
+    older linter did not know, refuses nothing. Gives what was found. Raises BadWorkflow with the other errors
+    that the linter finds: such a one is not kept.
     """
+    known = []
+    if before is not None:
+        known = await findings(pool, tenant_id, entities, before, operation=operation)
     found = await findings(pool, tenant_id, entities, definition, operation=operation)
-    wrong = [each for each in found if each.level == "error"]
+    wrong = [each for each in found if each.level == "error" and each not in known]
     if wrong:
         listed = " ".join(f"{each.place}: {each.sentence}" for each in wrong[:5])
         raise BadWorkflow(f"{definition.name} is not kept. {listed}")
