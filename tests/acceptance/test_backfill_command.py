@@ -86,4 +86,4 @@ def test_one_customer_is_read_with_everything_around(product: Product, sandbox: 
     assert {row["age_seconds"] for row in rows.values()} == {0.0}
     unknown = product.run("sync", "customer", "12")
     assert unknown.returncode == 1
-    assert "no customers 12" in said(unknown)
+    assert "The vendor has no record 12 of customers." in said(unknown)
