@@ -12,7 +12,6 @@ from perfectcatch.cli.running import run_command
 if TYPE_CHECKING:
     from perfectcatch.deals.checking import Checked
     from perfectcatch.deals.desk import Deals
-    from perfectcatch.deals.units import Chosen
 
 app = typer.Typer(help="The CRM: read it, write deals there, check it.", no_args_is_help=True)
 
@@ -76,11 +75,11 @@ def pipeline_of(
 
 
 async def _pipelines() -> None:
-    from perfectcatch.deals.units import chosen, missing, shown
+    from perfectcatch.deals.units import chosen, missing, shown, told
 
     async with _deals() as deals:
         stages = await deals.stages()
-        units = [_as_row(each) for each in await chosen(deals)]
+        units = [told(each) for each in await chosen(deals)]
     lines, lacking = shown(stages), missing(stages)
     if Output.json:
         result({"pipelines": lines, "missing": lacking, "business_units": units})
@@ -103,24 +102,15 @@ async def _pipelines() -> None:
 
 
 async def _pipeline_of(unit: str, pipeline: str | None) -> None:
-    from perfectcatch.deals.units import choose
+    from perfectcatch.deals import units
 
     async with _deals() as deals:
-        told = await choose(deals, unit, pipeline)
+        told = await units.choose(deals, unit, pipeline)
     if Output.json:
-        result(_as_row(told) | {"customers": told.customers})
+        result(units.told(told) | {"customers": told.customers})
         return
     uses = f"the pipeline {told.pipeline_name}" if told.pipeline_id else "the pipelines of everybody"
     say(f"Deals of {told.name} use {uses}; those of {told.customers} customers are looked at.")
-
-
-def _as_row(unit: "Chosen") -> dict[str, Any]:
-    return {
-        "business_unit_id": unit.st_id,
-        "name": unit.name,
-        "ghl_pipeline_id": unit.pipeline_id,
-        "pipeline_name": unit.pipeline_name,
-    }
 
 
 async def _pull(what: str, *, new: bool) -> None:

@@ -94,8 +94,7 @@ async def _kept(
     if isinstance(record, Contact):
         number = _number(record, account)
         return await copies.put_contact(connection, deals.tenant_id, record, customer_id=number)
-    place = account.stages.stage(record.stage_id)
-    names = (place[0].name, place[1].name) if place is not None else (None, None)
+    names = account.stages.names(record.stage_id)
     return await copies.put_opportunity(connection, deals.tenant_id, record, names=names)
 
 

@@ -67,6 +67,11 @@ class Stages:
                     return pipeline, stage
         return None
 
+    def names(self, stage_id: str | None) -> tuple[str | None, str | None]:
+        """How a stage's pipeline and the stage are called."""
+        place = self.stage(stage_id)
+        return (None, None) if place is None else (place[0].name, place[1].name)
+
     def track(self, pipeline_id: str) -> Track | None:
         """What a pipeline is for; one of a business unit stands for SALES."""
         if pipeline_id in self.of_units:

@@ -116,8 +116,7 @@ async def _list(visit: Visit, seen: Opportunity, key: str, beside: list[str]) ->
 
 
 async def _keep(connection: Connection, deals: Deals, stages: Stages, seen: Opportunity) -> None:
-    place = stages.stage(seen.stage_id)
-    names = (place[0].name, place[1].name) if place is not None else (None, None)
+    names = stages.names(seen.stage_id)
     await copies.put_opportunity(connection, deals.tenant_id, seen, names=names)
 
 

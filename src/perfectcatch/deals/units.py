@@ -70,6 +70,16 @@ async def choose(deals: Deals, unit: str, pipeline: str | None) -> Chosen:
     )
 
 
+def told(unit: Chosen) -> dict[str, Any]:
+    """A business unit and the pipeline that its deals use, as commands and routes tell it."""
+    return {
+        "business_unit_id": unit.st_id,
+        "name": unit.name,
+        "ghl_pipeline_id": unit.pipeline_id,
+        "pipeline_name": unit.pipeline_name,
+    }
+
+
 def shown(stages: Stages) -> list[dict[str, Any]]:
     """Pipelines of the account, and which step of a deal each stage stands for."""
     steps = {spot.stage.id: step.value for step, spot in stages.spots.items()}

@@ -75,8 +75,7 @@ async def keep(
     """Marks, copy, conflicts, the move, and the mirror's own columns, together."""
     deals = visit.deals
     stages = visit.account.stages
-    place = stages.stage(seen.stage_id)
-    names = (place[0].name, place[1].name) if place is not None else (None, None)
+    names = stages.names(seen.stage_id)
     visit.placed.opportunities[want.key] = seen.id
     async with transaction(deals.pool) as connection:
         await rows.put(connection, deals.tenant_id, marks)

@@ -176,8 +176,7 @@ async def abandon(visit: Visit, marks: Marks) -> None:
             kept=deciding.OURS,
             sentence="The records that the opportunity stood for are gone: it was closed as abandoned.",
         )
-        place = visit.account.stages.stage(seen.stage_id)
-        names = (place[0].name, place[1].name) if place is not None else (None, None)
+        names = visit.account.stages.names(seen.stage_id)
         await copies.put_opportunity(connection, deals.tenant_id, seen, names=names)
 
 

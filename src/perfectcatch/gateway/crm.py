@@ -64,7 +64,7 @@ async def pipelines(request: Request) -> Response:
 )  # fmt: skip
 async def business_units(request: Request) -> Response:
     """Without one they use SALES and INSTALL."""
-    rows = [models.of_unit(each) for each in await units.chosen(deals_of(request))]
+    rows = [units.told(each) for each in await units.chosen(deals_of(request))]
     return answers.json({"data": rows}, answers.live(gateway_of(request)))
 
 
@@ -75,7 +75,7 @@ async def business_units(request: Request) -> Response:
 async def choose_pipeline(request: Request, unit_id: RowId, asked: models.Choose) -> Response:
     """By id or name, as the account has it; null goes back to those of everybody. Its deals move."""
     told = await units.choose(deals_of(request), str(unit_id), asked.pipeline)
-    return answers.json({**models.of_unit(told), "customers": told.customers})
+    return answers.json({**units.told(told), "customers": told.customers})
 
 
 @router.get(

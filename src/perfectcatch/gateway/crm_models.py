@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from perfectcatch.deals.units import Chosen
 from perfectcatch.gateway.models import Asked, Dollars, Told
 from perfectcatch.store.reading.fields import BIGGEST
 
@@ -187,16 +186,6 @@ class UnitChosen(Unit):
     """It is set; ``customers``: how many customers' deals are looked at because of it."""
 
     customers: int
-
-
-def of_unit(chosen: Chosen) -> dict[str, Any]:
-    """A business unit as it is told."""
-    return {
-        "business_unit_id": chosen.st_id,
-        "name": chosen.name,
-        "ghl_pipeline_id": chosen.pipeline_id,
-        "pipeline_name": chosen.pipeline_name,
-    }
 
 
 class Waiting(Told):
