@@ -1,6 +1,7 @@
 """A database with our own tables and a vendor for all tests, and a gateway for each."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from passing_lab import Lab, Vendor, open_lab, open_vendor
@@ -29,7 +30,20 @@ async def vendor() -> AsyncIterator[Vendor]:
 
 @pytest.fixture
 async def lab(own_pool: Pool, vendor: Vendor) -> AsyncIterator[Lab]:
-    deadlines = Deadlines(connect=2, between_bytes=0.5, total=2.0)
+    """The deadlines are the product's: a machine that halts for two seconds is no vendor that is slow."""
+    async with _lab(own_pool, vendor, Deadlines()) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def hasty_lab(own_pool: Pool, vendor: Vendor) -> AsyncIterator[Lab]:
+    """For a vendor that never answers."""
+    async with _lab(own_pool, vendor, Deadlines(connect=2, between_bytes=0.5, total=2.0)) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _lab(own_pool: Pool, vendor: Vendor, deadlines: Deadlines) -> AsyncIterator[Lab]:
     async with own_pool.connection() as connection:
         await connection.execute("delete from automation.idempotency_keys")
     async with open_lab(own_pool, vendor, deadlines=deadlines) as opened:

@@ -152,13 +152,13 @@ async def test_a_vendor_that_recovers_is_not_noticed(lab: Lab):
     assert (await lab.ask("GET", f"/st/crm/customers/{lab.some('crm.customers')['id']}")).status_code == 200
 
 
-async def test_a_slow_vendor_costs_a_deadline(lab: Lab):
+async def test_a_slow_vendor_costs_a_deadline(hasty_lab: Lab):
     async def act(_: web.Request, __: Handler) -> web.StreamResponse:
         await asyncio.sleep(60)
         return web.Response()
 
-    lab.fault.act = act
-    answer = await lab.ask("DELETE", "/st/pricebook/services/7")
+    hasty_lab.fault.act = act
+    answer = await hasty_lab.ask("DELETE", "/st/pricebook/services/7")
     assert answer.status_code == 504
     assert problem(answer)["outcome"] == "unknown"
 

@@ -219,6 +219,6 @@ async def test_every_route_reaches_the_operation_that_it_names(lab: Lab):
         reached = last.operation == f"{endpoint.method} {endpoint.path}"
         ours = f"/tenant/{lab.tenant_id}/" in last.path
         if not (reached and ours) or answer.status_code >= 500:
-            wrong.append((route.key, answer.status_code, last.operation, answer.text[:200]))
+            wrong.append((route.key, answer.status_code, last.operation, answer.text[:600]))
     assert wrong == []
     assert [name for name, targets in called.items() if len(targets) != 1] == []

@@ -6,7 +6,7 @@ import pytest
 from servicetitan_lab import Bench, Lab, open_lab
 
 from perfectcatch.kit.clock import FakeClock
-from perfectcatch.kit.http import Deadlines, Http
+from perfectcatch.kit.http import Http
 from perfectcatch.kit.limits import LocalBudget
 from perfectcatch.vendors.servicetitan.client import Client
 from perfectcatch.vendors.servicetitan.transport import rates
@@ -20,7 +20,7 @@ async def lab() -> AsyncIterator[Lab]:
 
 @pytest.fixture
 async def bench(lab: Lab) -> AsyncIterator[Bench]:
-    async with Http(deadlines=Deadlines(connect=2, between_bytes=0.3, total=1.5)) as http:
+    async with Http() as http:
         clock = FakeClock()
         yield Bench(lab, http, clock, LocalBudget(rates(50), clock))
 
