@@ -13,6 +13,7 @@ from perfectcatch.settings import Settings
 from perfectcatch.store.pool import open_pool
 
 SETTLE_SECONDS = 2.0
+NAME = "dealing worker"  # of its sessions in the database
 
 
 def settings_for(crm_url: str, tenant: int) -> Settings:
@@ -28,7 +29,7 @@ def settings_for(crm_url: str, tenant: int) -> Settings:
 async def main(url: str, crm_url: str, tenant: int) -> None:
     log.configure()
     async with (
-        open_pool(url, max_size=14) as pool,
+        open_pool(url, max_size=14, application_name=NAME) as pool,
         open_deals(settings_for(crm_url, tenant), pool, SystemClock()) as deals,
     ):
         assert deals is not None

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from deals.dealer import Collecting, Dealer
-from deals.dealing_worker import SETTLE_SECONDS, settings_for
+from deals.dealing_worker import NAME, SETTLE_SECONDS, settings_for
 from perfectcatch.connections import open_deals
 from perfectcatch.deals import working
 from perfectcatch.deals.dispatch import settle
@@ -78,7 +78,15 @@ class Fleet:
             await self.worker.wait()
             self.worker = None
             self.counts["kills"] += 1
+            await self.is_over()
             await self.time_passes()
+
+    async def is_over(self) -> None:
+        """The database has noticed: what it was still carrying out may be a claim, for five minutes."""
+        sessions = "select 1 from pg_stat_activity where application_name = %s"
+        async with asyncio.timeout(60), self.dealer.deals.pool.connection() as connection:
+            while await (await connection.execute(sessions, (NAME,))).fetchone():
+                await asyncio.sleep(0.01)
 
     async def time_passes(self) -> None:
         """Claims of the one that was killed run out, and so does the minute that its creations may take."""

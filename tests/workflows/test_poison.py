@@ -121,6 +121,28 @@ async def test_an_event_that_can_wake_nobody_stops_no_other(
     assert all("told to what is under way: DivisionByZero" in each.error for each in told)
 
 
+async def test_a_letter_of_an_event_that_woke_nobody_wakes_them_when_it_is_tried_again(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await floor.enable(THANKS.replace("{id: rest, kind: wait, days: 1}", "{id: rest, kind: wait, days: 30}"))
+    await complete(floor, 71)
+    [(status,)] = await floor.instances("status")
+    assert status == "sleeping"
+
+    async def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dispatch, "_wake_all", broken)
+        await floor.counter.customer(71, active=False, modifiedOn="2026-06-08T00:00:00Z")
+        await floor.run()
+    assert await floor.instances("status") == [("sleeping",)], "nobody told it"
+    [letter] = await letters.unresolved(floor.workshop.pool, floor.tenant)
+    await persons.redrive(floor.workshop, letter.id, by="test")
+    await floor.run()
+    assert await floor.instances() == [("ended", "gone")]
+
+
 async def test_what_heals_by_itself_is_started_once(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
     await floor.enable(THANKS)
     poison = Poison(monkeypatch, "thanks", 71)

@@ -11,7 +11,8 @@ from perfectcatch.errors import Refused, Retry, VendorUnavailable
 from perfectcatch.model.workflow import Mode
 from perfectcatch.store.pool import transaction
 from perfectcatch.store.workflows import instances, letters
-from perfectcatch.workflows.running import dispatch, persons, starting, ticks, trying, worker
+from perfectcatch.store.workflows.records import Narrowing
+from perfectcatch.workflows.running import dispatch, holding, persons, starting, ticks, trying, worker
 from perfectcatch.workflows.running.trying import EVENT_TRIES, try_event
 
 
@@ -293,7 +294,7 @@ async def test_a_record_whose_condition_breaks_keeps_no_other_record_waiting(
     def broken(_: Any, __: Any) -> bool:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(ticks, "_holds", broken)
+    monkeypatch.setattr(holding, "_holds", broken)
     assert await ticked(floor, 70) == 1
 
 
@@ -301,14 +302,59 @@ async def test_a_tick_that_breaks_keeps_no_other_workflow_waiting(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await floor.enable(CLOCK.replace("name: clock", "name: first").replace("note,", "note_,"))
-    narrowed = ticks.sieve.narrowed
+    narrowed = holding.sieve.narrowed
 
     def broken(definition: Any, *more: Any) -> Any:
         if definition.name == "first":
             raise ZeroDivisionError
         return narrowed(definition, *more)
 
-    monkeypatch.setattr(ticks.sieve, "narrowed", broken)
+    monkeypatch.setattr(holding.sieve, "narrowed", broken)
     assert await ticked(floor, 70) == 1
-    monkeypatch.setattr(ticks.sieve, "narrowed", narrowed)
+    monkeypatch.setattr(holding.sieve, "narrowed", narrowed)
     assert await ticks.tick(floor.workshop) == 1, "its own is gone through again"
+
+
+async def test_a_tick_that_cannot_be_gone_through_becomes_a_letter_and_the_next_one_follows(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(holding.sieve, "narrowed", broken)
+        assert await ticked(floor, 70) == 0
+        for _ in range(EVENT_TRIES - 1):
+            assert await letters_of(floor) == []
+            assert await ticks.tick(floor.workshop) == 0
+        [letter] = await letters.unresolved(floor.workshop.pool, floor.tenant)
+        assert (letter.workflow, letter.attempts) == ("clock", EVENT_TRIES)
+        assert "ZeroDivisionError" in letter.error
+        assert await ticks.tick(floor.workshop) == 0
+        assert len(await letters_of(floor)) == 1, "it is over until the next moment"
+    await persons.redrive(floor.workshop, letter.id, by="test")
+    assert len(await floor.instances()) == 1, "all that it is about"
+    floor.counter.clock.advance(24 * 3600)
+    assert await ticks.tick(floor.workshop) == 0, "once for each record"
+    assert await letters_of(floor) == []
+
+
+async def test_a_search_that_the_database_stops_goes_page_by_page(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Narrowed to few, it may go through all records before it has one."""
+    real, asked = holding.keys.live, []
+
+    async def live(connection: Any, *more: Any, narrowed: Any, **named: Any) -> list[int]:
+        asked.append(bool(narrowed))
+        if narrowed:
+            async with connection.transaction():
+                await connection.execute("set local statement_timeout = 20")
+                await connection.execute("select pg_sleep(10)")
+        return await real(connection, *more, narrowed=narrowed, **named)
+
+    narrowed = [Narrowing("job_status", "==", "Scheduled")]
+    monkeypatch.setattr(holding.sieve, "narrowed", lambda *_: narrowed)
+    monkeypatch.setattr(holding.keys, "live", live)
+    assert await ticked(floor, 70, 71) == 2
+    assert asked == [True, False, False]

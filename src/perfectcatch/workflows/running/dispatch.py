@@ -324,12 +324,18 @@ async def _wake_all(
     done.woken += len(orders)
 
 
+async def tell(workshop: Workshop, connection: Connection, event: Event) -> int:
+    """Have those that an event concerns look at it; how many they are."""
+    done = Done()
+    await _wake_all(workshop, connection, [event], await _owners(workshop, connection, [event]), done)
+    return done.woken
+
+
 async def _wake_carefully(workshop: Workshop, connection: Connection, event: Event, done: Done) -> None:
     """Wake those that one event concerns; where that goes wrong a person is told, and the others follow."""
     try:
         async with connection.transaction():
-            owners = await _owners(workshop, connection, [event])
-            await _wake_all(workshop, connection, [event], owners, done)
+            done.woken += await tell(workshop, connection, event)
     except Exception as error:
         if is_away(error):
             raise  # the whole is repeated

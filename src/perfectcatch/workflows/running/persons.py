@@ -8,7 +8,7 @@ from perfectcatch.store import events
 from perfectcatch.store.pool import transaction
 from perfectcatch.store.workflows import definitions, instances, letters, steps
 from perfectcatch.store.workflows.instances import Instance
-from perfectcatch.workflows.running import ticks
+from perfectcatch.workflows.running import dispatch, ticks
 from perfectcatch.workflows.running.starting import end
 from perfectcatch.workflows.running.trying import start_all, wanted_by
 from perfectcatch.workflows.running.workshop import Workshop
@@ -104,6 +104,7 @@ async def redrive(workshop: Workshop, letter_id: int, *, by: str) -> None:
             for event in found:
                 wanted = wanted_by(active, event)
                 await start_all(workshop, connection, wanted, event)
+                await dispatch.tell(workshop, connection, event)
         elif letter.workflow is not None and letter.occasion is not None:
             await ticks.redrive(workshop, connection, letter.workflow, letter.occasion)
         else:

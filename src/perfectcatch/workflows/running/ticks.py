@@ -1,18 +1,17 @@
 """Workflows that a clock starts: each tick once, and one tick for all that were missed.
 
 A record that a tick could not start is tried again a few times like an event, then it goes to the dead
-letters with its moment.
+letters with its moment. So does a tick that cannot be gone through.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import structlog
 
-from perfectcatch.errors import Refused, Retry, StatementStopped, Undecidable
+from perfectcatch.errors import Refused, Retry
 from perfectcatch.kit.cron import Cron, parse
 from perfectcatch.model.workflow import Start, Verdict
 from perfectcatch.store import state
@@ -20,18 +19,13 @@ from perfectcatch.store.events import Event
 from perfectcatch.store.jobs.queue import Order
 from perfectcatch.store.pool import Connection, transaction
 from perfectcatch.store.workflows import instances, letters
-from perfectcatch.store.workflows import records as keys
-from perfectcatch.workflows import bundle as rows
-from perfectcatch.workflows import expressions, sieve
-from perfectcatch.workflows.records import Beside, at_hand
 from perfectcatch.workflows.running import hand
 from perfectcatch.workflows.running.catalogue import Active
+from perfectcatch.workflows.running.holding import CLOCK, clock_event, holding
 from perfectcatch.workflows.running.starting import alone, start
 from perfectcatch.workflows.running.trying import EVENT_TRIES, next_try
 from perfectcatch.workflows.running.workshop import Workshop, is_away
 
-CHUNK: Final = 200  # records whose customers are read together
-_CLOCK: Final = "clock"
 TRY_TICK: Final = "workflows.start"  # the job that tries again what a tick could not start
 
 log = structlog.get_logger(__name__)
@@ -50,12 +44,17 @@ class Tick:
     def occasion(self) -> str:
         """What names it among all triggers of the workflow."""
         record = f"{self.entity}-{self.st_id}/" if self.entity else ""
-        return f"{_CLOCK}/{record}{self.moment.isoformat()}"
+        return f"{CLOCK}/{record}{self.moment.isoformat()}"
+
+    @property
+    def event(self) -> Event:
+        """What the workflow is told as its trigger."""
+        return clock_event(self.entity, self.st_id, self.moment)
 
     @staticmethod
     def parse(workflow: str, occasion: str) -> "Tick":
         """The tick that an ``occasion`` names."""
-        *record, moment = occasion.removeprefix(f"{_CLOCK}/").split("/")
+        *record, moment = occasion.removeprefix(f"{CLOCK}/").split("/")
         entity, _, st_id = record[0].rpartition("-") if record else ("", "", "0")
         return Tick(workflow, entity, int(st_id), datetime.fromisoformat(moment))
 
@@ -81,11 +80,41 @@ async def _tick(workshop: Workshop, active: Active) -> int:
     moment = await _due(workshop, active)
     if moment is None:
         return 0
-    started = await _start(workshop, active, moment)
+    try:
+        started = await _start(workshop, active, moment)
+    except Exception as error:
+        if is_away(error) or not await _given_up(workshop, active, moment, error):
+            raise
+        return 0
     # Only now: a tick whose process died is gone through again, and starts nothing twice.
     async with transaction(workshop.pool) as connection:
         await state.put(connection, workshop.tenant_id, _key(active), moment.isoformat())
     return started
+
+
+async def _given_up(workshop: Workshop, active: Active, moment: datetime, trouble: Exception) -> bool:
+    """Count a failure of a tick; whether it was the last, after which a person is told of it."""
+    name, key = active.definition.name, f"{_key(active)}_tries"
+    async with transaction(workshop.pool) as connection:
+        kept = (await state.get(workshop.pool, workshop.tenant_id, key)).get(key, "")
+        of, _, tries = kept.rpartition(" ")
+        failures = int(tries) + 1 if of == moment.isoformat() else 1
+        await state.put(connection, workshop.tenant_id, key, f"{moment.isoformat()} {failures}")
+        if failures < EVENT_TRIES:
+            return False
+        occasion = Tick(name, "", 0, moment).occasion
+        error = f"{occasion}: {type(trouble).__name__}: {trouble}"
+        await letters.write(
+            connection,
+            workshop.tenant_id,
+            kind=letters.EVENT,
+            workflow=name,
+            occasion=occasion,
+            error=error,
+            attempts=failures,
+        )
+        await state.put(connection, workshop.tenant_id, _key(active), moment.isoformat())
+    return True
 
 
 async def _due(workshop: Workshop, active: Active) -> datetime | None:
@@ -128,7 +157,7 @@ async def _start(workshop: Workshop, active: Active, moment: datetime) -> int:
         return await _one(workshop, active, Tick(active.definition.name, "", 0, moment))
     async with workshop.pool.connection() as connection:
         left = await _left(workshop, connection, active, moment)
-    async for entity_ids in _holding(workshop, active, entity, moment):
+    async for entity_ids in holding(workshop, active, entity, moment):
         for st_id in entity_ids:
             if left is not None and started >= left:
                 return started
@@ -171,7 +200,7 @@ async def _one(workshop: Workshop, active: Active, ticked: Tick) -> int:
 
 
 async def _begin(workshop: Workshop, connection: Connection, active: Active, ticked: Tick) -> int | None:
-    return await start(workshop, connection, active, _event_of(ticked), ticked.occasion)
+    return await start(workshop, connection, active, ticked.event, ticked.occasion)
 
 
 # Again -------------------------------------------------------------------------------------------
@@ -234,7 +263,7 @@ async def try_tick(workshop: Workshop, workflow: str, occasion: str, attempt: in
 
 async def _passed_over(workshop: Workshop, connection: Connection, active: Active, ticked: Tick) -> None:
     """Say of a record why this tick starts nothing for it any more: the others have taken all its places."""
-    customer_id = await hand.owner_of(workshop, connection, _event_of(ticked))
+    customer_id = await hand.owner_of(workshop, connection, ticked.event)
     most = active.definition.trigger.at_most
     start = Start(
         verdict=Verdict.SKIP,
@@ -252,110 +281,13 @@ async def redrive(workshop: Workshop, connection: Connection, workflow: str, occ
     active = await _active(workshop, workflow)
     if active is None:
         raise Refused(f"{workflow} is not enabled: enable it, then try again.")
-    await _begin(workshop, connection, active, Tick.parse(workflow, occasion))
+    ticked = Tick.parse(workflow, occasion)
+    if active.definition.trigger.each is not None and not ticked.entity:
+        await _start(workshop, active, ticked.moment)
+    else:
+        await _begin(workshop, connection, active, ticked)
 
 
 async def _active(workshop: Workshop, workflow: str) -> Active | None:
     found = await workshop.catalogue.active()
     return next((each for each in found if each.definition.name == workflow), None)
-
-
-# Records -----------------------------------------------------------------------------------------
-
-
-async def _holding(
-    workshop: Workshop, active: Active, entity: str, moment: datetime
-) -> AsyncGenerator[Sequence[int], None]:
-    """Ids of the records that fulfil the trigger's condition, some at a time."""
-    after, kind, now = 0, workshop.entities[entity], workshop.clock.now()
-    narrowed = sieve.narrowed(active.definition, kind, now)
-    while True:
-        async with workshop.pool.connection() as connection:
-            ids = await keys.live(
-                connection, workshop.tenant_id, kind, after=after, limit=CHUNK, narrowed=narrowed
-            )
-        if not ids:
-            return
-        after = ids[-1]
-        yield await _those(workshop, active, [(entity, st_id) for st_id in ids], moment, now)
-
-
-async def _those(
-    workshop: Workshop, active: Active, own: Sequence[rows.Key], moment: datetime, now: datetime
-) -> Sequence[int]:
-    """Those of the records that fulfil the condition, or of which that cannot be told."""
-    try:
-        found, names, owners = await _read(workshop, own)
-    except StatementStopped:
-        if len(own) == 1:
-            return [own[0][1]]  # it shows again where it would start, and is noted there
-        half = len(own) // 2
-        first = await _those(workshop, active, own[:half], moment, now)
-        return [*first, *await _those(workshop, active, own[half:], moment, now)]
-    return [
-        key[1] for key in own if _is_one(workshop, active, key, found, names, owners.get(key), moment, now)
-    ]
-
-
-async def _read(
-    workshop: Workshop, own: Sequence[rows.Key]
-) -> tuple[rows.Present, rows.Names, dict[rows.Key, int]]:
-    """The records with everything of their customers."""
-    async with workshop.pool.connection() as connection:
-        owners = await rows.owners(connection, workshop.tenant_id, workshop.entities, own)
-        if own[0][0] == "customers":
-            owners = {key: key[1] for key in own}
-        found = await rows.present(
-            connection, workshop.tenant_id, workshop.entities, set(owners.values()), own
-        )
-        return found, await hand.names_of(workshop, connection), owners
-
-
-def _is_one(
-    workshop: Workshop,
-    active: Active,
-    key: rows.Key,
-    found: rows.Present,
-    names: rows.Names,
-    customer_id: int | None,
-    moment: datetime,
-    now: datetime,
-) -> bool:
-    try:
-        records = at_hand(
-            found.of(customer_id, [key]),
-            names,
-            _event(*key, moment),
-            customer_id,
-            now=now,
-            company=workshop.company,
-            beside=Beside(settings=active.definition.settings),
-        )
-        return _holds(active, records)
-    except Exception:  # noqa: BLE001 - it shows again where it would start, and is noted there
-        return True
-
-
-def _holds(active: Active, records: Mapping[str, Any]) -> bool:
-    try:
-        return expressions.holds(active.definition.trigger.where, records)
-    except Undecidable:
-        return False
-
-
-def _event_of(ticked: Tick) -> Event:
-    return _event(ticked.entity, ticked.st_id, ticked.moment)
-
-
-def _event(entity: str, st_id: int, moment: datetime) -> Event:
-    return Event(
-        id=0,
-        event_type=_CLOCK,
-        entity=entity,
-        st_id=st_id,
-        version=moment.isoformat(),
-        occurred_at=moment,
-        recorded_at=moment,
-        historical=False,
-        data={},
-    )
