@@ -85,7 +85,7 @@ class Fleet:
         """The database has noticed: what it was still carrying out may be a claim, for five minutes."""
         sessions = "select 1 from pg_stat_activity where application_name = %s"
         async with asyncio.timeout(60), self.dealer.deals.pool.connection() as connection:
-            while await (await connection.execute(sessions, (NAME,))).fetchone():
+            while await (await connection.execute(sessions, (NAME,))).fetchone():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     async def time_passes(self) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import structlog
 
+from perfectcatch.kit.fingerprint import Document
 from perfectcatch.model.entity import Entity, Source
 from perfectcatch.store import state
 from perfectcatch.store.merging import merged, mirror, quarantine, sweep
-from perfectcatch.store.merging.mirror import Batch, Document, Outcome, Unsettled
+from perfectcatch.store.merging.mirror import Batch, Outcome, Unsettled
 from perfectcatch.store.merging.sweep import Missing
 from perfectcatch.store.pool import Connection
 from perfectcatch.sync.form import formed

@@ -5,12 +5,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
+from itertools import chain
 from typing import Any
 
 import msgspec
 
 from perfectcatch.errors import VendorLoop, VendorUnavailable
+from perfectcatch.kit import fingerprint
 from perfectcatch.model.entity import Entity, Feed, Source
 from perfectcatch.model.source import Page, RecordSource
 
@@ -89,12 +90,7 @@ def _goes_on(feed: Feed, page: Page, seen: set[str | None], *, again: bool) -> N
 
 
 def _content(page: Page) -> bytes:
-    digest = blake2b(digest_size=16)
-    for record in page.records:
-        digest.update(record)
-    for broken in page.broken:
-        digest.update(broken.raw)
-    return digest.digest()
+    return fingerprint.of_all(chain(page.records, (broken.raw for broken in page.broken)))
 
 
 async def _abandon(coming: "asyncio.Task[Page]") -> None:
@@ -135,17 +131,17 @@ async def _one_pass(
 ) -> AsyncGenerator[tuple[Step, set[Any]], None]:
     """Every page once, with the ids on it."""
     size = feed.page_size or 5000
-    fingerprint = b""
+    before = b""
     number = 0
     while True:
         page = await source.list_page(feed.endpoint, number, size, query)
         digest = _content(page)
-        if page.has_more and (digest == fingerprint or not (page.records or page.broken)):
+        if page.has_more and (digest == before or not (page.records or page.broken)):
             raise VendorLoop(
                 f"The list {feed.endpoint} promises more but page {number + 1} brings nothing new; "
                 "nothing further was read, and the next run tries again."
             )
-        fingerprint = digest
+        before = digest
         yield Step(_tagged(page, feed), None), set(_ids(entity, page))
         if not page.has_more:
             return

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from perfectcatch.errors import BadArgument
+from perfectcatch.kit.fingerprint import Document
 from perfectcatch.model.entity import Entity
 from perfectcatch.store import state
 from perfectcatch.store.merging import merged, mirror, quarantine
-from perfectcatch.store.merging.mirror import Batch, Document, Outcome
+from perfectcatch.store.merging.mirror import Batch, Outcome
 from perfectcatch.store.pool import Connection, Pool
 from perfectcatch.sync.place import key
 from perfectcatch.sync.work import NEWS

@@ -7,11 +7,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from perfectcatch.kit.clock import Clock
+from perfectcatch.kit.fingerprint import Document
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.source import BrokenRecord, RecordSource
 from perfectcatch.store.locks import Locks
 from perfectcatch.store.merging import mirror
-from perfectcatch.store.merging.mirror import Batch, Document, Outcome
+from perfectcatch.store.merging.mirror import Batch, Outcome
 from perfectcatch.store.pool import Pool
 from perfectcatch.sync.place import Place
 from perfectcatch.sync.progress import Progress

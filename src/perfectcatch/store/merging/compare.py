@@ -10,9 +10,10 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
+from perfectcatch.kit.fingerprint import Document
 from perfectcatch.model.entity import Entity
 from perfectcatch.store.merging import extract, quarantine
-from perfectcatch.store.merging.mirror import UNFIT, Document
+from perfectcatch.store.merging.mirror import UNFIT
 from perfectcatch.store.names import QUARANTINE, qualified, quote
 from perfectcatch.store.names import beside as beside_table
 from perfectcatch.store.pool import Connection, Pool, transaction

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any, Self
 from uuid import UUID
 
 import psycopg
 
+from perfectcatch.kit import fingerprint
+from perfectcatch.kit.fingerprint import Document
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.source import BrokenRecord
 from perfectcatch.store.merging import drift, quarantine
@@ -23,7 +24,6 @@ from perfectcatch.store.merging.statements import COPY_IN, NOTIFY, SESSION_TABLE
 from perfectcatch.store.names import qualified, quote
 from perfectcatch.store.pool import Connection, Pool, run_in_transaction
 
-Document = bytes | memoryview
 AndThen = Callable[[Connection, "Outcome"], Awaitable[None]]
 
 # What the database says when a value does not fit: a fault of the record, not of us.
@@ -342,8 +342,11 @@ async def _copy_in(connection: Connection, records: Iterable[Document]) -> None:
     size = 0
     async with connection.cursor() as cursor, cursor.copy(COPY_IN) as copy:
         for ord_, record in enumerate(records):
-            hashed = blake2b(record, digest_size=16).digest()
-            piece += (_ROW.pack(3, 4, ord_, 16, hashed, len(record) + 1), _JSONB_VERSION, record)
+            piece += (
+                _ROW.pack(3, 4, ord_, fingerprint.SIZE, fingerprint.of(record), len(record) + 1),
+                _JSONB_VERSION,
+                record,
+            )
             size += len(record)
             if size >= _PIECE:
                 await copy.write(b"".join(piece))
