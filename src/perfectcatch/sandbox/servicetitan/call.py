@@ -30,6 +30,13 @@ class Call:
         except ValueError:
             raise AnswerError(404) from None
 
+    def link(self, name: str) -> int | str:
+        """A path parameter as a record holds it: a number, below zero too, or a name."""
+        try:
+            return int(self.path[name])
+        except ValueError:
+            return self.path[name]
+
     @property
     def item(self) -> str:
         """The id of the record that the path names."""

@@ -134,7 +134,7 @@ def furnish(call: Call, table: Table) -> None:
     for name, segment in call.route.parents:
         link = next((each for each in field_names(name, segment) if each in fields), None)
         if link is not None:
-            known[link] = int(call.path[name]) if call.path[name].isdigit() else call.path[name]
+            known[link] = call.link(name)
     for index in range(3):
         table.put(
             call.tenant.made(table.name, index, known, *call.scope),

@@ -70,7 +70,7 @@ def _facts(call: Call, body: Mapping[str, Any], before: Mapping[str, Any] | None
     for name, segment in call.route.parents:
         link = next((each for each in field_names(name, segment) if each in fields), None)
         if link is not None:
-            facts[link] = int(call.path[name]) if call.path[name].isdigit() else call.path[name]
+            facts[link] = call.link(name)
     if fields.get("id", Shape("int64")).word not in {"int64", "int32"} or not isinstance(
         facts.get("id"), int
     ):

@@ -111,7 +111,7 @@ def bulk_create(call: Call) -> Answer:
         made = []
         for body in call.body.get(name) or ():
             record = call.tenant.add(collection, _known(call, collection, body))
-            made.append({"customId": body.get("customId"), "id": record["id"]})
+            made.append({"customId": body.get("customId") or "", "id": record["id"]})
         answer[name] = made
     shape = call.route.answer
     for name, made in answer.items():
