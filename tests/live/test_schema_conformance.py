@@ -66,8 +66,8 @@ def cut(document: dict[str, Any], wanted: Wanted) -> dict[str, Any]:
 def one_type_each(value: Any) -> Any:
     """The same schema with every list of types spelled as alternatives.
 
-    Where such a list stands below ``anyOf``, the tool's search for what follows from what (4.32.5) ends with an
-    error of its own.
+    Where such a list stands below ``anyOf``, the tool's search for what follows from what (4.32.5) ends
+    with an error of its own.
     """
     if isinstance(value, list):
         return [one_type_each(each) for each in value]
