@@ -12,6 +12,9 @@ ADDRESS = {
     "zip": "33602",
     "country": "USA",
 }
+MOMENT = "2026-02-02T15:00:00Z"
+SHEET = {"technicianId": 1, "appointmentId": 2, "dispatchedOn": MOMENT, "arrivedOn": MOMENT, "doneOn": MOMENT}
+ACTIVITY = {"employeeId": 1, "activityTypeId": 2, "startTime": MOMENT}
 SPAN = {"start": "2026-02-02T15:00:00Z", "end": "2026-02-02T17:00:00Z"}
 
 
@@ -428,3 +431,33 @@ def test_a_report_can_be_polled(who: Caller) -> None:
     assert statuses == [202, 200, 200]
     who.write("DELETE", f"reporting/data-queries/{token}")
     assert who.refused("GET", f"reporting/data-queries/{token}")["status"] == 404
+
+
+# Ids ------------------------------------------------------------------------------------------------
+
+
+def test_a_number_below_zero_in_a_path_is_a_number_of_the_record(who: Caller) -> None:
+    made = who.ask("POST", "payroll/jobs/-105/timesheets", SHEET)
+    assert made.status < 300, made.body
+    [sheet] = [
+        each for each in who.get("payroll/export/jobs/timesheets")["data"] if each["jobId"] in (-105, "-105")
+    ]
+    assert sheet["jobId"] == -105
+    assert [each["id"] for each in who.get("payroll/jobs/-105/timesheets")["data"]] == [sheet["id"]]
+
+
+def test_a_put_makes_no_record_whose_number_nobody_gave(who: Caller) -> None:
+    for number in ("-9223372036854775807", "99999999", "word"):
+        assert who.ask("PUT", f"timesheets/activities/{number}", ACTIVITY).status == 404
+    assert all(isinstance(each["id"], int) for each in who.get("timesheets/activities")["data"])
+
+
+def test_an_article_without_an_id_of_the_caller_s_has_an_empty_one(who: Caller) -> None:
+    body = {
+        "services": [
+            {"code": "A", "description": "One"},
+            {"customId": "mine", "code": "B", "description": "Two"},
+        ]
+    }
+    made = who.write("POST", "pricebook/pricebook", body)
+    assert [each["customId"] for each in made["services"]] == ["", "mine"]

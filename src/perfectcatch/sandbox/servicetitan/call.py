@@ -8,6 +8,7 @@ from perfectcatch.sandbox.servicetitan import moments
 from perfectcatch.sandbox.servicetitan.answers import Answer, AnswerError, bad, document, nothing
 from perfectcatch.sandbox.servicetitan.madeup import number_of
 from perfectcatch.sandbox.servicetitan.routes import Route
+from perfectcatch.sandbox.servicetitan.table import Id, as_id
 from perfectcatch.sandbox.servicetitan.tenant import Tenant
 from perfectcatch.vendors.servicetitan.shapes import Shape
 
@@ -30,12 +31,9 @@ class Call:
         except ValueError:
             raise AnswerError(404) from None
 
-    def link(self, name: str) -> int | str:
-        """A path parameter as a record holds it: a number, below zero too, or a name."""
-        try:
-            return int(self.path[name])
-        except ValueError:
-            return self.path[name]
+    def link(self, name: str) -> Id:
+        """A path parameter as a record holds it."""
+        return as_id(self.path[name])
 
     @property
     def item(self) -> str:

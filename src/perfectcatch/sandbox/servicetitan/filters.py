@@ -14,7 +14,7 @@ from perfectcatch.sandbox.servicetitan import moments
 from perfectcatch.sandbox.servicetitan.answers import bad
 from perfectcatch.sandbox.servicetitan.call import Call
 from perfectcatch.sandbox.servicetitan.filter_names import ELSEWHERE, PATHS, RANGES, SEARCHED, VIA
-from perfectcatch.sandbox.servicetitan.table import Id, Row, Table, dig
+from perfectcatch.sandbox.servicetitan.table import Id, Row, Table, as_id, dig
 from perfectcatch.vendors.servicetitan.shapes import INTEGERS, NUMBERS, Shape
 
 MOST_IDS = 50
@@ -204,7 +204,7 @@ def _field(call: Call, table: Table, name: str, text: str, found: Wanted) -> Non
 def _via(call: Call, other: str, condition: str, back: str, text: str) -> set[Id]:
     """Ids found through another collection: jobs by the technician of an assignment."""
     column = call.tenant.table(other).column(*condition.split("."))
-    ids = set(column.ids(int(text) if text.lstrip("-").isdigit() else text))
+    ids = set(column.ids(as_id(text)))
     if condition == "value":  # phone numbers are searched by their digits
         digits = re.sub(r"\D", "", text)
         ids = {
@@ -306,8 +306,7 @@ def parent(call: Call, table: Table) -> Wanted:
             scope = call.scope
             found.tests.append(lambda row, scope=scope: row.scope == scope)  # type: ignore[misc]
             return found
-        value = call.path[name]
-        found.ids.append(set(table.column(link).ids(int(value) if value.isdigit() else value)))
+        found.ids.append(set(table.column(link).ids(call.link(name))))
     return found
 
 

@@ -8,7 +8,7 @@ from perfectcatch.sandbox.servicetitan.answers import JSON, Answer, AnswerError,
 from perfectcatch.sandbox.servicetitan.call import Call
 from perfectcatch.sandbox.servicetitan.filters import parent, wanted
 from perfectcatch.sandbox.servicetitan.paging import ancestors, furnish
-from perfectcatch.sandbox.servicetitan.table import Row
+from perfectcatch.sandbox.servicetitan.table import Row, as_id
 from perfectcatch.sandbox.servicetitan.views import join, view
 from perfectcatch.vendors.servicetitan.shapes import Shape
 
@@ -68,7 +68,7 @@ def _furnish_item(call: Call) -> None:
     if route.parents and lists:
         furnish(call, table)
     elif not lists and tenant.key(route.collection, call.item) not in table.rows:
-        known: dict[str, Any] = {"id": int(call.item) if call.item.isdigit() else call.item}
+        known: dict[str, Any] = {"id": as_id(call.item)}
         table.put(
             tenant.made(route.collection, 0, known, *call.path.values()) | {"id": known["id"]},
             default=tenant.opened,

@@ -23,6 +23,11 @@ _CREATED = ("createdOn", "submittedOn")
 _KEEP = 8
 
 
+def as_id(text: str) -> Id:
+    """What a path or a query names: a number, below zero too, or a text such as a GUID."""
+    return int(text) if text.removeprefix("-").isdecimal() else text
+
+
 @dataclass(slots=True, eq=False)
 class Row:
     """A record: ``body`` is its list form, ``extra`` the inside of an object with what only exports carry."""

@@ -12,7 +12,7 @@ from perfectcatch.sandbox.servicetitan.madeup import Maker, number_of
 from perfectcatch.sandbox.servicetitan.options import Options
 from perfectcatch.sandbox.servicetitan.parts import PARTS, follow
 from perfectcatch.sandbox.servicetitan.routes import Routes
-from perfectcatch.sandbox.servicetitan.table import Id, Record, Row, Table, dig
+from perfectcatch.sandbox.servicetitan.table import Id, Record, Row, Table, as_id, dig
 
 # Where the record lives that a field such as ``soldById`` names.
 _REFERS = {
@@ -152,10 +152,8 @@ class Tenant:
 
     def key(self, collection: str, record_id: Any) -> Id:
         """A path's text as the collection's kind of id."""
-        if isinstance(record_id, str) and record_id.isdigit():
-            number = int(record_id)
-            if number in self.table(collection).rows:
-                return number
+        if isinstance(record_id, str) and (number := as_id(record_id)) in self.table(collection).rows:
+            return number
         return record_id if isinstance(record_id, int | str) else str(record_id)
 
     def get(self, collection: str, record_id: Any) -> Record:

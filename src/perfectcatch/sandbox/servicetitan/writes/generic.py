@@ -9,7 +9,7 @@ from perfectcatch.sandbox.servicetitan.call import Call
 from perfectcatch.sandbox.servicetitan.filters import field_names
 from perfectcatch.sandbox.servicetitan.paging import ancestors, furnish
 from perfectcatch.sandbox.servicetitan.singles import located, single
-from perfectcatch.sandbox.servicetitan.table import Record
+from perfectcatch.sandbox.servicetitan.table import Record, as_id
 from perfectcatch.sandbox.servicetitan.writes.kinds import external_data
 from perfectcatch.vendors.servicetitan.shapes import Shape, complaints, fits
 
@@ -107,8 +107,8 @@ def _change(call: Call) -> Answer:
         route.method == "PUT"
         and tenant.key(route.collection, call.item) not in tenant.table(route.collection).rows
     ):
-        if not call.item.isdigit():
-            id_shape = tenant.routes.all_fields(route.collection).get("id", Shape("string"))
+        id_shape = tenant.routes.all_fields(route.collection).get("id", Shape("string"))
+        if id_shape.word not in {"int64", "int32"} and not isinstance(as_id(call.item), int):
             if id_shape.word == "guid" and not _GUID.fullmatch(call.item):
                 raise AnswerError(404)
             known = {"id": call.item, **_facts(call, call.body or {})}
