@@ -1,9 +1,11 @@
 """What a dry run costs: 90 days of a company of 50,000 events, reading included.
 
-    .venv/bin/python -m benchmarks.rehearsal [--customers 9000] [--only 1] [--profile] [--database URL]
+    .venv/bin/python -m benchmarks.rehearsal [--customers 12000] [--recipes NAME ...] [--profile]
+    .venv/bin/python -m benchmarks.rehearsal --harsh [--customers 9000] [--profile]
 
-Documents go through the merge, so that rows, history and events are those of a real mirror. ``--database``
-keeps or uses a database that was filled before.
+A dry run of each recipe over the made-up company, as the sync has read it. ``--harsh``: a company of which
+every customer has two open estimates, so that two of three events become a message, and two runs over it: of
+one recipe, and of five together.
 """
 
 import argparse
@@ -17,7 +19,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from benchmarks.common import database_server, fresh_database, machine
+from benchmarks.common import (
+    command,
+    database_server,
+    fresh_database,
+    machine,
+    sandbox_process,
+    settings_for,
+)
 
 TENANT = 1
 NOW = datetime(2026, 6, 30, 18, tzinfo=UTC)
@@ -131,7 +140,9 @@ async def _fill(url: str, customers: int) -> None:
             await connection.execute("analyze")
 
 
-async def _run(url: str, names: tuple[str, ...], *, profile: bool) -> dict[str, Any]:
+async def _run(
+    url: str, names: tuple[str, ...], tenant_id: int, now: datetime, *, profile: bool
+) -> dict[str, Any]:
     from perfectcatch.store.pool import open_pool
     from perfectcatch.vendors.servicetitan.entities import BY_NAME
     from perfectcatch.workflows import definitions
@@ -144,7 +155,7 @@ async def _run(url: str, names: tuple[str, ...], *, profile: bool) -> dict[str, 
         began, cpu = time.perf_counter(), time.process_time()
         with cProfile.Profile(time.process_time) if profile else _Nothing() as profiled:
             report = await dry_run(
-                pool, TENANT, BY_NAME, chosen, now=NOW, days=DAYS, company=company, assume_consent=True
+                pool, tenant_id, BY_NAME, chosen, now=now, days=DAYS, company=company, assume_consent=True
             )
         took, spent = time.perf_counter() - began, time.process_time() - cpu
     if profile:
@@ -169,28 +180,54 @@ class _Nothing:
         return None
 
 
-async def measure(customers: int, database: str | None, only: int | None, *, profile: bool) -> None:
+async def measure(customers: int, recipes: list[str], *, profile: bool) -> None:
+    """Print the figures of each recipe over the made-up company."""
+    import psycopg
+
+    from perfectcatch.workflows import definitions
+
+    async with database_server() as server_url:
+        url = await fresh_database(server_url, "rehearsal")
+        with sandbox_process(customers) as known:
+            settings = settings_for(known) | {"DATABASE_URL": url}
+            for words in (("db", "migrate"), ("sync", "full")):
+                await asyncio.to_thread(command, settings, *words)
+        now = datetime.now(UTC)
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            await connection.execute("analyze")
+            found = await connection.execute(
+                "select count(*) from automation.events where occurred_at between %s and %s",
+                (now - timedelta(days=DAYS), now),
+            )
+            print(f"{customers:,} customers,", *(await found.fetchone() or ()), f"events in {DAYS} days")
+        for name in recipes or definitions.shipped():
+            figures = await _run(url, (name,), int(known["tenant_id"]), now, profile=profile)
+            print(name, json.dumps(figures), flush=True)
+    print(machine())
+
+
+async def measure_harsh(customers: int, *, profile: bool) -> None:
     """Print the figures of one workflow and of several."""
     async with database_server() as server_url:
-        url = database or await fresh_database(server_url, "rehearsal")
-        if database is None:
-            await _fill(url, customers)
+        url = await fresh_database(server_url, "rehearsal")
+        await _fill(url, customers)
         for names in (ONE, SEVERAL):
-            if only not in (None, len(names)):
-                continue
-            figures = await _run(url, names, profile=profile)
+            figures = await _run(url, names, TENANT, NOW, profile=profile)
             print(f"{len(names)} workflow(s)", json.dumps(figures), flush=True)
     print(machine())
 
 
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--customers", type=int, default=9_000)
+    words.add_argument("--customers", type=int)
+    words.add_argument("--recipes", nargs="*", default=[])
+    words.add_argument("--harsh", action="store_true")
     words.add_argument("--profile", action="store_true")
-    words.add_argument("--database")
-    words.add_argument("--only", type=int, choices=(len(ONE), len(SEVERAL)), help="how many workflows")
     chosen = words.parse_args()
-    asyncio.run(measure(chosen.customers, chosen.database, chosen.only, profile=chosen.profile))
+    if chosen.harsh:
+        asyncio.run(measure_harsh(chosen.customers or 9_000, profile=chosen.profile))
+    else:
+        asyncio.run(measure(chosen.customers or 12_000, chosen.recipes, profile=chosen.profile))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,23 @@
 """Records as they were: what is kept between two questions says the same as what is looked up anew."""
 
 import random
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from street import MONDAY, Street
 
+from perfectcatch.errors import Undecidable
+from perfectcatch.model.workflow import Trigger
+from perfectcatch.workflows import expressions
 from perfectcatch.workflows.bundle import Past
-from perfectcatch.workflows.sieve import own_parts
+from perfectcatch.workflows.definitions import shipped
+from perfectcatch.workflows.readings import READINGS
+from perfectcatch.workflows.sieve import Sieve, own_parts
 
 SEED = 20261126
 
@@ -66,3 +75,31 @@ def plain(rows: Any) -> dict[str, dict[int, Any]]:
 )
 def test_only_columns_of_the_record_itself_decide_beforehand(part: str, own: bool) -> None:
     assert own_parts(part, "jobs", "job") == ((part,) if own else ())
+
+
+@given(
+    sign=st.sampled_from(["<", "<=", ">", ">="]),
+    span=st.sampled_from(["now", "now - duration('24h')", "now + duration('7h')", "now-duration('720h')"]),
+    field=st.sampled_from(["created_on", "modified_on"]),
+    beside=st.sampled_from([-1, 0, 1]) | st.integers(-(10**13), 10**13),
+    hours=st.sampled_from([-24, 0, 7, -720]),
+    none=st.booleans(),
+)
+def test_a_span_is_judged_as_the_language_judges_it(
+    sign: str, span: str, field: str, beside: int, hours: int, none: bool
+) -> None:
+    """To the microsecond, and a record without the moment is left to the condition itself."""
+    where = f"job.{field} {sign} {span}"
+    column = f"st_{field}"
+    moment = None if none else MONDAY + timedelta(hours=hours, microseconds=beside)
+    row = {"st_id": 1, "st_created_on": MONDAY, "st_modified_on": MONDAY, "active": True, "deleted_at": None}
+    row |= dict.fromkeys(READINGS["jobs"].columns) | {column: moment}
+    sieve = Sieve(replace(shipped()["review-request"], trigger=Trigger(where=where)), "jobs", ZoneInfo("UTC"))
+    asked = {"now": MONDAY, "job": {field: moment}, "company": {"zone": "UTC"}}
+    try:
+        expected = expressions.holds(where, asked)
+    except Undecidable:
+        expected = True
+    assert sieve.may_hold(row, MONDAY) == expected
+    assert len(sieve._spans) == 1
+    assert sieve._spans[0].fails(row, MONDAY) == (not expected)

@@ -4,8 +4,10 @@ The parts of a trigger's condition that name nothing but the record's own column
 A part that cannot be decided on it decides nothing here.
 """
 
+import operator
 import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -33,6 +35,7 @@ class Sieve:
         parts = own_parts(definition.trigger.where or "true", entity, self._role)
         self._lasting = _Test(tuple(each for each in parts if not _reads_time(each)))
         self._passing = _Test(tuple(each for each in parts if _reads_time(each)))
+        self._spans = [_Span(*found) for part in parts if (found := _of_time(part, self._role)) is not None]
         self._entity = entity
         self._zone = zone
         self._beside = {"settings": definition.settings, "company": {"zone": zone.key}}
@@ -41,6 +44,8 @@ class Sieve:
 
     def may_hold(self, row: Mapping[str, Any], now: datetime) -> bool:
         """Whether the condition can hold for ``row``; False is certain."""
+        if any(each.fails(row, now) for each in self._spans):
+            return False
         known = self._known.get(row["st_id"])
         if known is None or known[0] is not row:
             holds = not self._lasting.parts or self._lasting.may_hold(self._records(row, self._beside))
@@ -55,6 +60,34 @@ class Sieve:
 
     def _records(self, row: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, Any]:
         return {**beside, self._role: plain_record(self._entity, row)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A moment of the record compared with a span from now: without the language a fiftieth of the time."""
+
+    column: str
+    holds: Callable[[datetime, datetime], bool]
+    span: timedelta
+
+    def fails(self, row: Mapping[str, Any], now: datetime) -> bool:
+        """Whether it certainly does not hold; without a moment that is not certain."""
+        moment = row.get(self.column)
+        return isinstance(moment, datetime) and not self.holds(moment, now + self.span)
+
+
+_ORDERS: Final = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+
+
+def _of_time(part: str, role: str) -> tuple[str, Callable[[datetime, datetime], bool], timedelta] | None:
+    """Column, comparison and span of a part that says no more than that."""
+    shown = _COMPARED.fullmatch(part)
+    if shown is None or shown["role"] != role or shown["operator"] not in _ORDERS:
+        return None
+    span = _hours(shown["value"])
+    if span is None:
+        return None
+    return _MOMENTS.get(shown["field"], shown["field"]), _ORDERS[shown["operator"]], span
 
 
 class _Test:
@@ -97,32 +130,38 @@ def narrowed(definition: Definition, entity: Entity, now: datetime) -> list[Narr
         shown = _COMPARED.fullmatch(part)
         if shown is None or shown["role"] != role:
             continue
-        name, operator, value = shown["field"], shown["operator"], shown["value"]
+        name, sign, value = shown["field"], shown["operator"], shown["value"]
         kind = Type.MOMENT if name in _MOMENTS else kinds.get(name) if name in read else None
         for fits, meaning in _MEANINGS:
-            given = meaning(operator, value, now) if kind in fits else None
+            given = meaning(sign, value, now) if kind in fits else None
             if given is not None:
-                found.append(Narrowing(_MOMENTS.get(name, name), operator, given))
+                found.append(Narrowing(_MOMENTS.get(name, name), sign, given))
     return found
 
 
-def _text(operator: str, value: str, _: datetime) -> str | list[str] | None:
+def _text(sign: str, value: str, _: datetime) -> str | list[str] | None:
     texts = [each[1:-1] for each in _TEXT.findall(value)]
-    if operator in ("==", "!="):
+    if sign in ("==", "!="):
         return texts[0] if _TEXT.fullmatch(value) else None
-    return texts if operator == "in" and _LIST.fullmatch(value) else None  # the order of texts may differ
+    return texts if sign == "in" and _LIST.fullmatch(value) else None  # the order of texts may differ
 
 
-def _number(operator: str, value: str, _: datetime) -> float | None:
-    return float(value) if operator != "in" and _NUMBER.fullmatch(value) else None
+def _number(sign: str, value: str, _: datetime) -> float | None:
+    return float(value) if sign != "in" and _NUMBER.fullmatch(value) else None
 
 
-def _span(operator: str, value: str, now: datetime) -> datetime | None:
+def _span(sign: str, value: str, now: datetime) -> datetime | None:
+    span = _hours(value)
+    return None if span is None or sign == "in" else now + span
+
+
+def _hours(value: str) -> timedelta | None:
+    """The span from now that a value names."""
     shown = _SPAN.fullmatch(value)
-    if shown is None or operator == "in":
+    if shown is None:
         return None
     hours = timedelta(hours=int(shown["hours"] or 0))
-    return now - hours if shown["sign"] == "-" else now + hours
+    return -hours if shown["sign"] == "-" else hours
 
 
 _COMPARED: Final = re.compile(
