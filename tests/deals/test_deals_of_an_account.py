@@ -214,3 +214,7 @@ async def test_what_is_abandoned_has_a_row_that_says_why(dealer: Dealer) -> None
     )
     assert [(deal, field, ours) for deal, field, ours, _ in found] == [("job-80", "status", "abandoned")]
     assert "gone" in found[0][3]
+    moves = await dealer.rows(
+        "select deal, status from integrations.deal_moves where tenant_id = %s and kind = 'changed'"
+    )
+    assert moves == [("job-80", "abandoned")]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from perfectcatch.deals import deciding
 from perfectcatch.deals.attempts import deadline, in_time
@@ -14,6 +15,8 @@ from perfectcatch.model.deals import Marks, Spot, Wanted
 from perfectcatch.store.deals import copies, rows
 from perfectcatch.store.names import CRM_OPPORTUNITIES
 from perfectcatch.store.pool import transaction
+
+_CLOSED: Final[Texts] = {deciding.STATUS: ABANDONED}
 
 
 async def create(visit: Visit, want: Wanted, marks: Marks, said: Texts, spot: Spot) -> tuple[Marks, bool]:
@@ -136,11 +139,13 @@ async def note(visit: Visit, want: Wanted, marks: Marks, beside: Sequence[str]) 
 
 
 async def abandon(visit: Visit, marks: Marks) -> None:
-    """The records that an opportunity stood for are gone: it is closed, and stays."""
+    """The records that an opportunity stood for are gone: it is closed, and stays.
+
+    One that somebody has moved since stays as they left it, and is listed for them to close.
+    """
     if marks.written.get(deciding.STATUS) == ABANDONED:
         return
     deals = visit.deals
-    want: Texts = {deciding.STATUS: ABANDONED}
     if marks.opportunity_id is None:  # it was being created when its records went away
         found = await made(visit, marks)
         marks = replace(marks, opportunity_id=found.id if found is not None else None, creating_at=None)
@@ -149,35 +154,60 @@ async def abandon(visit: Visit, marks: Marks) -> None:
             return
     try:
         seen = await deals.crm.opportunity(str(marks.opportunity_id))
+        there = deciding.texts_seen(seen, visit.account.of_opportunities)
+        if deals.rules.forward == "respect" and deciding.is_worked_on(there, marks):
+            conceded = {**marks.conceded, deciding.STATUS: seen.status.value}
+            await _abandoned(visit, replace(marks, conceded=conceded), seen, seen, kept=deciding.THEIRS)
+            return
+        before = seen
         if seen.status is not DealStatus.ABANDONED:
-            there = deciding.texts_seen(seen, visit.account.of_opportunities)
             arrived = {
                 name: value for name, value in (marks.pending or {}).items() if there.get(name) == value
             }
             written = {**marks.written, **arrived, deciding.STATUS: seen.status.value}
-            marks = replace(marks, written=written, pending=want)
+            marks = replace(marks, written=written, pending=_CLOSED)
             await _put(visit, marks)
-            change = deciding.change_of(want, {})
-            seen = await deals.crm.update_opportunity(seen.id, change)
+            seen = await deals.crm.update_opportunity(seen.id, deciding.change_of(_CLOSED, {}))
             visit.placed.updated += 1
     except NotFound:
         await gone(visit, marks, None)
         return
+    await _abandoned(visit, marks, before, seen, kept=deciding.OURS)
+
+
+async def _abandoned(
+    visit: Visit, marks: Marks, before: Opportunity, seen: Opportunity, *, kept: str
+) -> None:
+    """Keep that it was closed, or left to those who work with it."""
+    deals, names = visit.deals, visit.account.stages.names(seen.stage_id)
+    what = "it was closed as abandoned"
+    if kept == deciding.THEIRS:
+        what = f"somebody has moved it since, so it stays {seen.status.value} for them to close"
     async with transaction(deals.pool) as connection:
-        kept = replace(marks, written={**marks.written, **want}, pending=None)
-        await rows.put(connection, deals.tenant_id, kept)
+        left = replace(marks, written={**marks.written, **_CLOSED}, pending=None)
+        await rows.put(connection, deals.tenant_id, left)
         await rows.note_conflict(
             connection,
             deals.tenant_id,
             marks,
             field=deciding.STATUS,
             ours=ABANDONED,
-            theirs=marks.written.get(deciding.STATUS),
-            kept=deciding.OURS,
-            sentence="The records that the opportunity stood for are gone: it was closed as abandoned.",
+            theirs=before.status.value,
+            kept=kept,
+            sentence=f"The records that the opportunity stood for are gone: {what}.",
         )
-        names = visit.account.stages.names(seen.stage_id)
         await copies.put_opportunity(connection, deals.tenant_id, seen, names=names)
+        if before.status is not seen.status:
+            await rows.note_move(
+                connection,
+                deals.tenant_id,
+                marks,
+                kind="changed",
+                pipeline=None,
+                stage=None,
+                changes=_CLOSED,
+                event_id=visit.event_id,
+            )
 
 
 async def gone(visit: Visit, marks: Marks, said: Texts | None) -> None:
