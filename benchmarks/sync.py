@@ -66,34 +66,39 @@ def _database(server: str, name: str) -> str:
     return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
 
 
-async def beside_others(server: str, customers: int, place: Path) -> dict[str, Any]:
-    """The same five lists by other tools, and by us, at a company of ``customers``."""
+async def beside_others(server: str, customers: int, rounds: int, place: Path) -> dict[str, Any]:
+    """The same five lists by other tools, and by us, at a company of ``customers``: all in turns."""
+    result: dict[str, Any] = {"customers": customers, "rounds": []}
     with sandbox_process(customers) as known:
-        ours = await one_round(server, settings_for(known), known["url"])
-        mirrored = _database(server, "bench_ours")
-        turns = iter(range(4, 100))
+        for _ in range(rounds):
+            result["rounds"].append(await _one_turn(server, known, place))
+            print(json.dumps(result["rounds"][-1]), file=sys.stderr, flush=True)
+    return result
 
-        def change() -> None:
-            tasks.change_one_in_a_hundred(known["url"], mirrored, next(turns))
 
-        result: dict[str, Any] = {"customers": customers, "ours": ours}
-        others: dict[str, Callable[[dict[str, Any]], Any]] = {
-            "row_by_row": lambda facts: rivals.row_by_row(place, facts),
-            "dlt": lambda facts: rivals.dlt(place, facts, change),
-            "singer": lambda facts: rivals.singer(place, facts),
-        }
-        for name, measure in others.items():
-            facts = {"known": known, "database_url": await fresh_database(server, f"bench_{name}")}
-            result[name] = await asyncio.to_thread(measure, facts)
-            print(json.dumps({name: result[name]}), file=sys.stderr, flush=True)
-        target = await fresh_database(server, "bench_one_by_one")
-        here = settings_for(known) | {"DATABASE_URL": target}
-        await asyncio.to_thread(tasks.run, "migrate", here)
-        result["one_by_one"] = await asyncio.to_thread(
-            tasks.run, "one_by_one", here, source=mirrored, target=target, known=known
-        )
-        print(json.dumps({"one_by_one": result["one_by_one"]}), file=sys.stderr, flush=True)
-        return result
+async def _one_turn(server: str, known: dict[str, Any], place: Path) -> dict[str, Any]:
+    measured: dict[str, Any] = {"ours": await one_round(server, settings_for(known), known["url"])}
+    mirrored = _database(server, "bench_ours")
+    turns = iter(range(4, 100))
+
+    def change() -> None:
+        tasks.change_one_in_a_hundred(known["url"], mirrored, next(turns))
+
+    others: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "row_by_row": lambda facts: rivals.row_by_row(place, facts),
+        "dlt": lambda facts: rivals.dlt(place, facts, change),
+        "singer": lambda facts: rivals.singer(place, facts),
+    }
+    for name, measure in others.items():
+        facts = {"known": known, "database_url": await fresh_database(server, f"bench_{name}")}
+        measured[name] = await asyncio.to_thread(measure, facts)
+    target = await fresh_database(server, "bench_one_by_one")
+    here = settings_for(known) | {"DATABASE_URL": target}
+    await asyncio.to_thread(tasks.run, "migrate", here)
+    measured["one_by_one"] = await asyncio.to_thread(
+        tasks.run, "one_by_one", here, source=mirrored, target=target, known=known
+    )
+    return measured
 
 
 async def measure(customers: int, rounds: int, others: int, place: Path) -> dict[str, Any]:
@@ -108,8 +113,16 @@ async def measure(customers: int, rounds: int, others: int, place: Path) -> dict
             here = settings | {"DATABASE_URL": _database(server, "bench_ours")}
             result["listening"] = await asyncio.to_thread(tasks.run, "listening", here, rounds=200)
         if others:
-            result["others"] = await beside_others(server, others, place)
+            result["others"] = await beside_others(server, others, max(rounds, 1), place)
     return result
+
+
+def _at(found: Any, path: tuple[str, ...]) -> Any:
+    for step in path if found is not None else ():
+        found = found[step]
+        if found is None:
+            return None
+    return found
 
 
 def report(result: dict[str, Any]) -> str:
@@ -166,13 +179,15 @@ def report(result: dict[str, Any]) -> str:
 
 
 def _beside_others(others: dict[str, Any]) -> list[str]:
-    ours = others["ours"]
-    full, running, fresh = ours["full"]["wall"], ours["incremental"]["wall"], ours["command"]
+    def middle(*path: str) -> float | None:
+        found = [_at(each, path) for each in others["rounds"]]
+        return None if None in found else median(found)
+
+    full, running = middle("ours", "full", "wall"), middle("ours", "incremental", "wall")
+    fresh, records = middle("ours", "command"), middle("ours", "full", "records")
 
     def row(what: str, name: str, ours: float, limit: str, *path: str) -> str:
-        value: Any = others[name]
-        for step in path if value is not None else ():
-            value = value[step]
+        value = middle(name, *path)
         if value is None:
             return f"| {what} | could not be had here | | {limit} |"
         return f"| {what} | {value:.2f} s | **{value / ours:.1f}** | {limit} |"
@@ -180,8 +195,9 @@ def _beside_others(others: dict[str, Any]) -> list[str]:
     return [
         "",
         f"Beside other tools, the same five lists of {others['customers']:,} customers "
-        f"({ours['full']['records']:,} records), one after the other. Ours: full load {full:.2f} s, "
-        f"incremental {running:.2f} s in a running worker, {fresh:.2f} s as a fresh command.",
+        f"({records:,.0f} records), all in turns, medians of {len(others['rounds'])}. "
+        f"Ours: full load {full:.2f} s, incremental {running:.2f} s in a running worker, "
+        f"{fresh:.2f} s as a fresh command.",
         "",
         "| what | theirs | times ours | limit |",
         "|---|---|---|---|",

@@ -43,6 +43,7 @@ def dlt(place: Path, facts: dict[str, Any], change: Callable[[], object]) -> dic
     python = environment(place, "dlt", "dlt[postgres]")
     if python is None:
         return None
+    shutil.rmtree(place / "pipelines", ignore_errors=True)  # what it has read before stands there
     given = json.dumps(facts | {"place": str(place / "pipelines")}) + "\n"
     words = [str(python), str(HERE / "dlt_rest.py")]
     with subprocess.Popen(

@@ -179,7 +179,7 @@ async def test_first_loads_without_indexes_at_every_moment(
             behind += left
             await clean_run(other, sandbox)
             assert indexes_of(other) == before
-    assert sum(map(bool, behind)) >= 5, "most of them left indexes behind"  # noqa: PLR2004
+    assert sum(map(bool, behind)) >= 5, "most of them left indexes behind"
 
 
 JOB_POINTS: Final = (
