@@ -167,15 +167,26 @@ async def settle(pool: Pool, tenant_id: int, ids: Sequence[int]) -> None:
 
 
 async def give_back(
-    pool: Pool, tenant_id: int, ids: Sequence[int], *, after_seconds: float, error: str | None
+    pool: Pool,
+    tenant_id: int,
+    ids: Sequence[int],
+    *,
+    after_seconds: float,
+    error: str | None,
+    tried: bool = True,
 ) -> None:
-    """Try these again after ``after_seconds``; after eight tries they are left to the schedule."""
+    """Try these again after ``after_seconds``; after eight tries they are left to the schedule.
+
+    ``tried``: False where nothing was tried, such as while somebody else was at it; that may take long.
+    """
     await _set(
         pool,
         tenant_id,
         ids,
-        "state = case when attempts >= %(tries)s then 'failed' else 'waiting' end, error = %(error)s, "
+        "state = case when %(tried)s and attempts >= %(tries)s then 'failed' else 'waiting' end, "
+        "attempts = attempts - case when %(tried)s then 0 else 1 end, error = %(error)s, "
         "next_try_at = now() + make_interval(secs => %(wait)s)",
+        tried=tried,
         tries=GIVE_UP_AFTER,
         error=error,
         wait=after_seconds,

@@ -75,7 +75,12 @@ async def once(engine: Engine) -> bool:
     busy, failed, done = _sorted(claimed, {name: each.status for name, each in outcomes.items()})
     await inbox.settle(engine.pool, tenant_id, [each.id for each in done])
     await inbox.give_back(
-        engine.pool, tenant_id, [each.id for each in busy], after_seconds=_BUSY_SECONDS, error=None
+        engine.pool,
+        tenant_id,
+        [each.id for each in busy],
+        after_seconds=_BUSY_SECONDS,
+        error=None,
+        tried=False,
     )
     for each in failed:
         errors = [outcomes[name].error for name in each.entities if name in outcomes]
