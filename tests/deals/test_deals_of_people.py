@@ -5,15 +5,13 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
 from deals.dealer import Dealer
 from deals.memory_crm import refusing
 from perfectcatch.deals import persons
 from perfectcatch.deals.placing import place
 from perfectcatch.errors import OutcomeUnknown
 from perfectcatch.kit.clock import SystemClock
-from perfectcatch.model.crm import ContactChange, DealStatus, OpportunityChange
+from perfectcatch.model.crm import ContactChange, OpportunityChange
 
 PLANNED = ("SALES / Appointment Scheduled", "open")
 SENT = ("SALES / Appointment Completed / Proposal Sent", "open")
@@ -109,35 +107,6 @@ async def test_an_opportunity_whose_records_are_gone_serves_the_next_deal(dealer
         await dealer.run()
         dealer.pass_by(minutes=3)
     assert (dealer.places(), await dealer.waiting()) == ([PLANNED], [])
-
-
-@pytest.mark.parametrize(
-    ("change", "left"),
-    [
-        (OpportunityChange(pipeline_id="p1", stage_id="p1-4"), "open"),
-        (OpportunityChange(status=DealStatus.WON), "won"),
-        (OpportunityChange(name="Call Ann about the pump"), None),
-    ],
-)
-async def test_an_opportunity_that_somebody_has_moved_is_not_closed_when_its_records_go(
-    dealer: Dealer, change: OpportunityChange, left: str | None
-) -> None:
-    await planned(dealer, 70)
-    [deal] = dealer.all()
-    await dealer.crm.update_opportunity(deal.id, change)
-    [moved] = dealer.all()
-    await dealer.rows("update servicetitan.st_jobs set deleted_at = now() where tenant_id = %s returning 1")
-    await dealer.rows("update servicetitan.st_customers set active = false where tenant_id = %s returning 1")
-    for _ in range(2):
-        await place(dealer.deals, 7, looks=True)
-    [after] = dealer.all()
-    assert (after.status.value, after.stage_id) == (left or "abandoned", moved.stage_id)
-    listed = await dealer.rows(
-        "select kept, theirs, sentence from integrations.deal_conflicts where tenant_id = %s"
-        " and field = 'status' and ours = 'abandoned'"
-    )
-    assert [(kept, theirs) for kept, theirs, _ in listed] == [("theirs" if left else "ours", left or "open")]
-    assert ("somebody has moved it" in listed[0][2]) == (left is not None)
 
 
 async def test_contacts_that_cannot_be_searched_by_our_number_are_read_once(dealer: Dealer) -> None:

@@ -9,6 +9,7 @@ from floor import Floor, with_roles
 from test_instances import THANKS, customer, job, texts
 
 from perfectcatch.errors import Refused, VendorUnavailable
+from perfectcatch.store import events
 from perfectcatch.store.pool import transaction
 from perfectcatch.store.workflows import letters
 from perfectcatch.workflows.running import dispatch, persons, starting
@@ -219,3 +220,42 @@ async def test_a_letter_of_a_moment_that_is_over_is_not_said_to_be_tried(floor: 
     with pytest.raises(Refused, match="a moment that is over"):
         await persons.redrive(floor.workshop, letter.id, by="test")
     assert [each.id for each in await letters.unresolved(floor.workshop.pool, floor.tenant)] == [letter.id]
+
+
+TWO_WAITS = """
+name: two
+does: Waits twice for the same thing.
+class: service
+trigger: {on: [job_completed]}
+key: "'job-' + string(job.id)"
+max_concurrent_per_customer: 9
+stop_rules: [gone]
+steps:
+  - {id: first, kind: wait, events: [job_started], for: 30d, outcomes: {event: noted, timeout: end}}
+  - {id: noted, kind: task, title: "One"}
+  - {id: second, kind: wait, events: [job_started], for: 30d}
+"""
+
+
+async def test_an_event_that_is_tried_or_told_again_moves_nobody_twice(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await floor.enable(TWO_WAITS)
+    await complete(floor, 60)
+    await floor.enable(OTHER.replace("job_completed", "job_started"))
+    Poison(monkeypatch, "other", 71)
+    await job(floor, 71, "Scheduled", customerId=60)
+    await job(floor, 71, "InProgress", 4, customerId=60)
+    await floor.run()
+    assert await tried_out(floor) == EVENT_TRIES - 1
+    [letter] = await letters.unresolved(floor.workshop.pool, floor.tenant)
+    assert await floor.instances("workflow, step") == [("two", "second")]
+    with pytest.raises(ZeroDivisionError):
+        await persons.redrive(floor.workshop, letter.id, by="test")
+    monkeypatch.undo()
+    await persons.redrive(floor.workshop, letter.id, by="test")
+    async with transaction(floor.workshop.pool) as connection:
+        [event] = await events.by_ids(floor.workshop.pool, floor.tenant, [letter.event_id or 0])
+        assert await dispatch.tell(floor.workshop, connection, event) > 0
+    await floor.run()
+    assert ("two", "second") in await floor.instances("workflow, step")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from floor import Floor, with_roles
+from structlog.testing import capture_logs
 from test_instances import ASKS, BROKEN, THANKS, completed, customer, job, texts
 
 from perfectcatch.errors import Refused, Retry, VendorUnavailable
@@ -310,33 +311,79 @@ async def test_a_tick_that_breaks_keeps_no_other_workflow_waiting(
         return narrowed(definition, *more)
 
     monkeypatch.setattr(holding.sieve, "narrowed", broken)
-    assert await ticked(floor, 70) == 1
+    with capture_logs():
+        assert await ticked(floor, 70) == 1
     monkeypatch.setattr(holding.sieve, "narrowed", narrowed)
+    floor.counter.clock.advance(3600)
     assert await ticks.tick(floor.workshop) == 1, "its own is gone through again"
 
 
-async def test_a_tick_that_cannot_be_gone_through_becomes_a_letter_and_the_next_one_follows(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: Any) -> Any:
-        raise ZeroDivisionError
+def no_tick(*_: Any) -> Any:
+    raise ZeroDivisionError
 
-    with monkeypatch.context() as patch:
-        patch.setattr(holding.sieve, "narrowed", broken)
-        assert await ticked(floor, 70) == 0
+
+async def given_up(floor: Floor, monkeypatch: pytest.MonkeyPatch, *ids: int) -> int:
+    """A tick fails as often as it may; the id of its letter."""
+    with monkeypatch.context() as patch, capture_logs():  # telling of a traceback takes seconds
+        patch.setattr(holding.sieve, "narrowed", no_tick)
+        assert await ticked(floor, *ids) == 0
         for _ in range(EVENT_TRIES - 1):
             assert await letters_of(floor) == []
+            assert await ticks.tick(floor.workshop) == 0, "it rests between two tries"
+            floor.counter.clock.advance(3600)
             assert await ticks.tick(floor.workshop) == 0
-        [letter] = await letters.unresolved(floor.workshop.pool, floor.tenant)
-        assert (letter.workflow, letter.attempts) == ("clock", EVENT_TRIES)
-        assert "ZeroDivisionError" in letter.error
-        assert await ticks.tick(floor.workshop) == 0
-        assert len(await letters_of(floor)) == 1, "it is over until the next moment"
-    await persons.redrive(floor.workshop, letter.id, by="test")
-    assert len(await floor.instances()) == 1, "all that it is about"
-    floor.counter.clock.advance(24 * 3600)
-    assert await ticks.tick(floor.workshop) == 0, "once for each record"
+    [letter] = await letters.unresolved(floor.workshop.pool, floor.tenant)
+    assert (letter.workflow, letter.attempts) == ("clock", EVENT_TRIES)
+    assert "ZeroDivisionError" in letter.error
+    assert await ticks.tick(floor.workshop) == 0, "it is over until the next moment"
+    return letter.id
+
+
+async def test_a_tick_that_cannot_be_gone_through_becomes_a_letter_that_starts_what_is_left(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = await given_up(floor, monkeypatch, 70)
+    await persons.redrive(floor.workshop, letter, by="test")
+    await floor.run()
+    assert await floor.instances("key, status") == [("70", "ended")]
     assert await letters_of(floor) == []
+
+
+async def test_a_letter_of_a_tick_starts_nothing_beside_the_ticks_after_it(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = await given_up(floor, monkeypatch, 70)
+    floor.counter.clock.advance(24 * 3600)
+    assert await ticks.tick(floor.workshop) == 1
+    await floor.run()
+    with pytest.raises(Refused, match="of a moment that is over"):
+        await persons.redrive(floor.workshop, letter, by="test")
+    assert await floor.instances("key, status") == [("70", "ended")]
+    assert len(await letters_of(floor)) == 1
+
+
+async def test_a_clock_of_each_minute_that_fails_is_told_of_once(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the failures of a workflow are no mark of another whose name begins alike."""
+    await floor.enable(CLOCK.replace("0 9 * * *", "* * * * *"))
+    await floor.enable(CLOCK.replace("name: clock", "name: clock_failures"))
+    await customer(floor)
+    await job(floor, 70, "Scheduled")
+    await ticks.tick(floor.workshop)
+    real = holding.sieve.narrowed
+
+    def narrowed(definition: Any, *more: Any) -> Any:
+        return no_tick() if definition.name == "clock" else real(definition, *more)
+
+    monkeypatch.setattr(holding.sieve, "narrowed", narrowed)
+    with capture_logs():
+        for _ in range(2 * EVENT_TRIES + 1):
+            floor.counter.clock.advance(3 * 3600)
+            await ticks.tick(floor.workshop)
+    assert await letters_of(floor) == [(None, EVENT_TRIES)]
+    await floor.run()
+    assert set(await floor.instances("workflow, key")) == {("clock_failures", "70")}
 
 
 async def test_a_search_that_the_database_stops_goes_page_by_page(

@@ -137,11 +137,6 @@ def answered(marks: Marks, changes: Texts, seen: Texts) -> Marks:
     return replace(marks, conceded={**marks.conceded, **own_way})
 
 
-def is_worked_on(seen: Texts, marks: Marks) -> bool:
-    """Whether somebody else than we has moved the opportunity."""
-    return any(_touched(name, seen.get(name), marks) for name in (STAGE, STATUS))
-
-
 def _touched(name: str, theirs: str | None, marks: Marks) -> bool:
     """Whether somebody else than we has written what is there."""
     if name not in marks.written:

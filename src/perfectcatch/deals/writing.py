@@ -139,10 +139,7 @@ async def note(visit: Visit, want: Wanted, marks: Marks, beside: Sequence[str]) 
 
 
 async def abandon(visit: Visit, marks: Marks) -> None:
-    """The records that an opportunity stood for are gone: it is closed, and stays.
-
-    One that somebody has moved since stays as they left it, and is listed for them to close.
-    """
+    """The records that an opportunity stood for are gone: it is closed, and stays."""
     if marks.written.get(deciding.STATUS) == ABANDONED:
         return
     deals = visit.deals
@@ -155,10 +152,6 @@ async def abandon(visit: Visit, marks: Marks) -> None:
     try:
         seen = await deals.crm.opportunity(str(marks.opportunity_id))
         there = deciding.texts_seen(seen, visit.account.of_opportunities)
-        if deals.rules.forward == "respect" and deciding.is_worked_on(there, marks):
-            conceded = {**marks.conceded, deciding.STATUS: seen.status.value}
-            await _abandoned(visit, replace(marks, conceded=conceded), seen, seen, kept=deciding.THEIRS)
-            return
         before = seen
         if seen.status is not DealStatus.ABANDONED:
             arrived = {
@@ -172,17 +165,13 @@ async def abandon(visit: Visit, marks: Marks) -> None:
     except NotFound:
         await gone(visit, marks, None)
         return
-    await _abandoned(visit, marks, before, seen, kept=deciding.OURS)
+    await _abandoned(visit, marks, before, seen)
 
 
-async def _abandoned(
-    visit: Visit, marks: Marks, before: Opportunity, seen: Opportunity, *, kept: str
-) -> None:
-    """Keep that it was closed, or left to those who work with it."""
+async def _abandoned(visit: Visit, marks: Marks, before: Opportunity, seen: Opportunity) -> None:
+    """Keep that it was closed: its marks, a line for people, its copy, and the move."""
     deals, names = visit.deals, visit.account.stages.names(seen.stage_id)
-    what = "it was closed as abandoned"
-    if kept == deciding.THEIRS:
-        what = f"somebody has moved it since, so it stays {seen.status.value} for them to close"
+    is_ours = marks.pending == _CLOSED  # else a person had closed it, and so nobody moves it now
     async with transaction(deals.pool) as connection:
         left = replace(marks, written={**marks.written, **_CLOSED}, pending=None)
         await rows.put(connection, deals.tenant_id, left)
@@ -192,12 +181,12 @@ async def _abandoned(
             marks,
             field=deciding.STATUS,
             ours=ABANDONED,
-            theirs=before.status.value,
-            kept=kept,
-            sentence=f"The records that the opportunity stood for are gone: {what}.",
+            theirs=before.status.value if before is not seen else marks.written.get(deciding.STATUS),
+            kept=deciding.OURS,
+            sentence="The records that the opportunity stood for are gone: it was closed as abandoned.",
         )
         await copies.put_opportunity(connection, deals.tenant_id, seen, names=names)
-        if before.status is not seen.status:
+        if is_ours:
             await rows.note_move(
                 connection,
                 deals.tenant_id,

@@ -10,6 +10,7 @@ from perfectcatch.store.names import DEAD_LETTERS
 from perfectcatch.store.pool import Connection, Pool
 
 EVENT: Final = "event"
+UNTOLD: Final = "It could not be told to what is under way"  # how the letter of such an event begins
 INSTANCE: Final = "instance"
 
 
@@ -76,6 +77,19 @@ async def unresolved(pool: Pool, tenant_id: int, *, limit: int = 100) -> list[Le
             (tenant_id, limit),
         )
         return await cursor.fetchall()
+
+
+async def tells_of_ticks(connection: Connection, tenant_id: int, workflow: str) -> bool:
+    """Whether an open letter says already that whole ticks of a workflow cannot be gone through."""
+    found = await connection.execute(
+        f"""
+        select exists (select 1 from {DEAD_LETTERS} where tenant_id = %s and workflow = %s
+          and resolved_at is null and event_id is null
+          and occasion like '%%/%%' and occasion not like '%%/%%/%%')
+        """,
+        (tenant_id, workflow),
+    )
+    return await found.fetchone() == (True,)
 
 
 async def take(connection: Connection, tenant_id: int, letter_id: int, *, by: str) -> Letter | None:

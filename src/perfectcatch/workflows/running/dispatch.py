@@ -346,6 +346,6 @@ async def _wake_carefully(workshop: Workshop, connection: Connection, event: Eve
             workshop.tenant_id,
             kind=letters.EVENT,
             event_id=event.id,
-            error=f"It could not be told to what is under way: {type(error).__name__}: {error}",
+            error=f"{letters.UNTOLD}: {type(error).__name__}: {error}",
             attempts=1,
         )

@@ -104,7 +104,8 @@ async def redrive(workshop: Workshop, letter_id: int, *, by: str) -> None:
             for event in found:
                 wanted = wanted_by(active, event)
                 await start_all(workshop, connection, wanted, event)
-                await dispatch.tell(workshop, connection, event)
+                if letter.error.startswith(letters.UNTOLD):
+                    await dispatch.tell(workshop, connection, event)
         elif letter.workflow is not None and letter.occasion is not None:
             await ticks.redrive(workshop, connection, letter.workflow, letter.occasion)
         else:

@@ -88,32 +88,38 @@ async def _tick(workshop: Workshop, active: Active) -> int:
         return 0
     # Only now: a tick whose process died is gone through again, and starts nothing twice.
     async with transaction(workshop.pool) as connection:
-        await state.put(connection, workshop.tenant_id, _key(active), moment.isoformat())
+        await _over(workshop, connection, active, moment)
     return started
 
 
+async def _over(workshop: Workshop, connection: Connection, active: Active, moment: datetime) -> None:
+    await state.put(connection, workshop.tenant_id, _key(active), moment.isoformat())
+    await state.forget(connection, workshop.tenant_id, _failures(active))
+
+
 async def _given_up(workshop: Workshop, active: Active, moment: datetime, trouble: Exception) -> bool:
-    """Count a failure of a tick; whether it was the last, after which a person is told of it."""
-    name, key = active.definition.name, f"{_key(active)}_tries"
+    """Count a failure in a row; whether it was the last, after which a person is told of it."""
+    name, key = active.definition.name, _failures(active)
     async with transaction(workshop.pool) as connection:
-        kept = (await state.get(workshop.pool, workshop.tenant_id, key)).get(key, "")
-        of, _, tries = kept.rpartition(" ")
-        failures = int(tries) + 1 if of == moment.isoformat() else 1
-        await state.put(connection, workshop.tenant_id, key, f"{moment.isoformat()} {failures}")
+        kept = (await state.seen(connection, workshop.tenant_id, key)).get(key)
+        failures = kept["number"] + 1 if kept else 1
         if failures < EVENT_TRIES:
+            later = next_try(workshop, failures, trouble)
+            again = {"number": failures, "not_before": later.isoformat()}
+            await state.put(connection, workshop.tenant_id, key, again)
             return False
-        occasion = Tick(name, "", 0, moment).occasion
-        error = f"{occasion}: {type(trouble).__name__}: {trouble}"
-        await letters.write(
-            connection,
-            workshop.tenant_id,
-            kind=letters.EVENT,
-            workflow=name,
-            occasion=occasion,
-            error=error,
-            attempts=failures,
-        )
-        await state.put(connection, workshop.tenant_id, _key(active), moment.isoformat())
+        if not await letters.tells_of_ticks(connection, workshop.tenant_id, name):
+            occasion = Tick(name, "", 0, moment).occasion
+            await letters.write(
+                connection,
+                workshop.tenant_id,
+                kind=letters.EVENT,
+                workflow=name,
+                occasion=occasion,
+                error=f"{occasion}: {type(trouble).__name__}: {trouble}",
+                attempts=failures,
+            )
+        await _over(workshop, connection, active, moment)
     return True
 
 
@@ -125,15 +131,22 @@ async def _due(workshop: Workshop, active: Active) -> datetime | None:
         await connection.execute(
             "select pg_advisory_xact_lock(hashtextextended(%s, %s))", (key, workshop.tenant_id)
         )
-        seen = (await state.get(workshop.pool, workshop.tenant_id, key)).get(key)
-        if seen is None:
+        kept = await state.seen(connection, workshop.tenant_id, key, _failures(active))
+        if key not in kept:
             await state.put(connection, workshop.tenant_id, key, now.isoformat())
             return None
-    return _newest(cron, zone, datetime.fromisoformat(seen), now)
+    failed = kept.get(_failures(active))
+    if failed is not None and now < datetime.fromisoformat(failed["not_before"]):
+        return None
+    return _newest(cron, zone, datetime.fromisoformat(kept[key]), now)
 
 
 def _key(active: Active) -> str:
     return f"workflow_clock_{active.definition.name}"
+
+
+def _failures(active: Active) -> str:
+    return f"workflow_clock_failures {active.definition.name}"  # no name holds a space
 
 
 def _newest(cron: Cron, zone: ZoneInfo, seen: datetime, now: datetime) -> datetime | None:
@@ -281,11 +294,16 @@ async def redrive(workshop: Workshop, connection: Connection, workflow: str, occ
     active = await _active(workshop, workflow)
     if active is None:
         raise Refused(f"{workflow} is not enabled: enable it, then try again.")
-    ticked = Tick.parse(workflow, occasion)
-    if active.definition.trigger.each is not None and not ticked.entity:
-        await _start(workshop, active, ticked.moment)
-    else:
+    ticked, trigger = Tick.parse(workflow, occasion), active.definition.trigger
+    if trigger.clock is None or (ticked.entity and ticked.entity != trigger.each):
+        raise Refused(f"{workflow} is started by something else by now.")
+    if trigger.each is None or ticked.entity:
         await _begin(workshop, connection, active, ticked)
+        return
+    kept = (await state.seen(connection, workshop.tenant_id, _key(active))).get(_key(active))
+    if kept != ticked.moment.isoformat():
+        raise Refused("It is of a moment that is over: the ticks after it have started what was left.")
+    await _start(workshop, active, ticked.moment)
 
 
 async def _active(workshop: Workshop, workflow: str) -> Active | None:

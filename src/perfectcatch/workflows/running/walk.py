@@ -165,12 +165,18 @@ def happened(walk: Walk) -> bool:
         _leaves(walk, step, stop)
         _moved(walk)
         return goes(walk, stop)
-    if step is None or not decisions.wakes(walk.definition, walk.records, walk.state):
+    if step is None or _has_moved(walk) or not decisions.wakes(walk.definition, walk.records, walk.state):
         return False
     result = Result(outcome="event", value=walk.records["happening"]["type"])
     executed(walk, step, result)
     _moved(walk)
     return goes(walk, decisions.next_step(walk.definition, step, result))
+
+
+def _has_moved(walk: Walk) -> bool:
+    """Whether this event has moved the instance before; it may be told again."""
+    event = walk.records.happening
+    return event is not None and event.id == walk.instance.taken.get(MOVED_BY)
 
 
 def _moved(walk: Walk) -> None:
