@@ -16,8 +16,8 @@ from typing import Any
 import aiohttp
 
 _EARLIER = 0.5  # seconds by which the vendor has changed a record before it tells so
-_AGAIN = 0.5
-_TRIES = 20
+_AGAIN = 1.0  # seconds until it is sent again, twice as many each time
+_TRIES = 12
 
 
 class Storm:
@@ -48,7 +48,7 @@ class Storm:
             async with self.http.post(f"{self.plan['vendor']}/_sandbox/edit", json=hook["edit"]) as edited:
                 edited.raise_for_status()
             due = max(due, time.monotonic())  # the vendor's own slowness is not the server's
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             status = await self.post(hook)
             self.statuses[status] += 1
@@ -56,7 +56,7 @@ class Storm:
                 self.milliseconds.append((time.monotonic() - due) * 1000)
                 self.taken[number] += 1
                 return
-            due = time.monotonic() + _AGAIN
+            due = time.monotonic() + min(60.0, _AGAIN * 2**attempt)
 
     async def post(self, hook: dict[str, Any]) -> int:
         """The status; 0 where no answer came."""

@@ -56,7 +56,7 @@ trigger:
 key: event.entity + ' ' + string(event.id)
 max_concurrent_per_customer: 100
 steps:
-  - {{id: call, kind: task, title: "Call about {{{{ event.id }}}}"}}
+  - {{id: storm-call, kind: task, title: "Call about {{{{ event.id }}}}"}}
 """
 
 
@@ -71,7 +71,8 @@ where workflow = 'storm'
 """
 TROUBLE = {
     "letters": "select count(*) from automation.workflow_dead_letters",
-    "steps": "select count(*) from automation.workflow_step_executions where status <> 'done'",
+    "steps": """select count(*) from automation.workflow_step_executions
+      where step = 'storm-call' and status <> 'done'""",
     "jobs": "select count(*) from procrastinate_jobs where status in ('failed', 'aborted')",
     "quarantine": "select count(*) from servicetitan.sync_quarantine",
     "holds": "select count(*) from servicetitan.sync_holds",
@@ -346,7 +347,7 @@ async def drained(works: Works, size: Size) -> bool:
     if works.one("select count(*) from automation.events where not historical") < size.events:
         return False
     return not await unread(works) and not works.one(
-        "select count(*) from automation.workflow_instances where ended_at is null"
+        "select count(*) from automation.workflow_instances where workflow = 'storm' and ended_at is null"
     )
 
 
@@ -363,10 +364,12 @@ def changed_at_the_vendor(sandbox: Sandbox, before: set[Change]) -> Counter[Told
 
 
 def assert_webhooks_kept(works: Works, taken: Counter[tuple[str, str]]) -> None:
-    """Each that was acknowledged is there once, knows how often it was, and is done."""
+    """Each that was acknowledged is there once, as often as it was acknowledged at least, and is done."""
     rows = works.product.rows("select source, identity, times, state, error from automation.webhooks")
-    assert Counter({(source, name): times for source, name, times, _, _ in rows}) == taken
-    assert len(rows) == len(taken)
+    kept = Counter({(source, name): times for source, name, times, _, _ in rows})
+    assert len(rows) == len(kept)
+    assert kept.keys() == taken.keys()
+    assert taken - kept == Counter()  # one that was stored and got no answer came more often than it knows
     assert [row for row in rows if row[3:] != ("done", None)] == []
 
 
@@ -403,7 +406,7 @@ def assert_workflow_went_through(works: Works) -> None:
     )
     assert Counter(row[1] for row in instances) == wanted
     assert Counter(row[2:] for row in instances) == {("ended", "finished"): len(wanted)}
-    tasks = rows("select workflow_instance_id from automation.tasks")
+    tasks = rows("select workflow_instance_id from automation.tasks where step = 'storm-call'")
     assert Counter(row[0] for row in tasks) == Counter(row[0] for row in instances)
 
 
