@@ -18,6 +18,7 @@ from perfectcatch.model.crm import ContactChange
 from perfectcatch.model.webhook import Delivery, Hint
 from perfectcatch.store import inbox
 from perfectcatch.store.deals import queue
+from perfectcatch.store.inbox import Arrival
 from perfectcatch.store.pool import transaction
 
 PLANNED = ("SALES / Appointment Scheduled", "open")
@@ -118,7 +119,11 @@ async def test_a_push_takes_the_old_ones_too(dealer: Dealer) -> None:
 
 async def hint(dealer: Dealer, kind: str, its_id: str) -> None:
     delivery = Delivery(event_type="x", event_id=None, hints=(Hint(kind, its_id),))  # type: ignore[arg-type]
-    await inbox.receive(dealer.deals.pool, dealer.deals.tenant_id, "ghl", delivery, {}, its_id.encode())
+    await inbox.receive(
+        dealer.deals.pool,
+        dealer.deals.tenant_id,
+        Arrival(source="ghl", delivery=delivery, headers={}, body=its_id.encode()),
+    )
 
 
 async def test_webhooks_are_hints_and_our_own_echo_is_nothing(dealer: Dealer) -> None:

@@ -16,6 +16,7 @@ from perfectcatch.model.webhook import Delivery, Hint
 from perfectcatch.sandbox.gohighlevel.server import LOCATION, PRIVATE_TOKEN, VENDOR, Fault, Vendor, make_app
 from perfectcatch.settings import Settings
 from perfectcatch.store import inbox
+from perfectcatch.store.inbox import Arrival
 from perfectcatch.store.pool import Pool
 from vendors.gohighlevel.ghl_location import served
 from workflows.shop import Shop
@@ -108,7 +109,9 @@ async def test_a_creation_that_the_vendor_carries_out_too_late_is_listed(deals_p
         await until(lambda: len(vendor.account.opportunities) == 2)
         [second] = set(vendor.account.opportunities) - {mine["id"]}
         hint = Delivery(event_type="OpportunityCreate", event_id=None, hints=(Hint("opportunity", second),))
-        await inbox.receive(deals_pool, dealer.deals.tenant_id, "ghl", hint, {}, b"{}")
+        await inbox.receive(
+            deals_pool, dealer.deals.tenant_id, Arrival(source="ghl", delivery=hint, headers={}, body=b"{}")
+        )
         await follow(dealer.deals)
         await dealer.run()
         assert stage(vendor) == [("SALES / New Lead", "open"), ("SALES / New Lead", "open")]
@@ -134,7 +137,11 @@ async def test_events_and_people_are_heard_while_it_runs(deals_pool: Pool) -> No
             hint = Delivery(
                 event_type="OpportunityUpdate", event_id=None, hints=(Hint("opportunity", deal["id"]),)
             )
-            await inbox.receive(deals_pool, dealer.deals.tenant_id, "ghl", hint, {}, b"{}")
+            await inbox.receive(
+                deals_pool,
+                dealer.deals.tenant_id,
+                Arrival(source="ghl", delivery=hint, headers={}, body=b"{}"),
+            )
             await until(lambda: "Mine" not in str(vendor.account.opportunities))
             while await dealer.waiting():  # noqa: ASYNC110 - the database tells nobody
                 await asyncio.sleep(0.02)

@@ -10,6 +10,7 @@ from vendor import Vendor
 from perfectcatch.kit.clock import SystemClock
 from perfectcatch.model.webhook import Delivery, Hint
 from perfectcatch.store import inbox
+from perfectcatch.store.inbox import Arrival
 from perfectcatch.store.locks import open_locks
 from perfectcatch.store.pool import Pool
 from perfectcatch.sync import hints
@@ -45,7 +46,7 @@ async def rows(pool: Pool, query: str) -> list[Any]:
 
 
 async def receive(pool: Pool, what: Delivery, body: bytes = BODY) -> bool:
-    return await inbox.receive(pool, 7, "vendor", what, {}, body)
+    return await inbox.receive(pool, 7, Arrival(source="vendor", delivery=what, headers={}, body=body))
 
 
 async def states(pool: Pool) -> list[Any]:

@@ -14,7 +14,7 @@ from perfectcatch.gateway.context import gateway_of
 from perfectcatch.gateway.problems import Denied
 from perfectcatch.messaging.post import PostRoom
 from perfectcatch.model.reports import MessageWebhooks, Webhook
-from perfectcatch.store import inbox
+from perfectcatch.store.inbox import Arrival
 
 LARGEST: Final = 1024 * 1024
 _KEPT: Final = ("content-type", "user-agent")
@@ -55,9 +55,10 @@ async def receive(vendor: str, request: Request) -> Any:
         raise Denied(401, "The signature of the webhook is missing or wrong.")
     delivery = source.read(request.headers, body)
     headers = {name: request.headers[name] for name in _KEPT if name in request.headers}
+    arrival = Arrival(source=vendor, delivery=delivery, headers=headers, body=body)
     try:
         async with asyncio.timeout(source.patience):
-            new = await inbox.receive(gateway.pool, gateway.tenant_id, vendor, delivery, headers, body)
+            new = await gateway.post.intake.receive(arrival)
     except (PerfectCatchError, TimeoutError) as error:
         if source.patience is None:
             raise

@@ -13,7 +13,8 @@ from perfectcatch.model.messaging import Received
 from perfectcatch.model.reports import MessageWebhooks, Webhook
 from perfectcatch.model.webhook import Delivery
 from perfectcatch.store import inbox
-from perfectcatch.store.inbox import ClaimedMessage
+from perfectcatch.store.inbox import Arrival, ClaimedMessage
+from perfectcatch.store.intake import Intake
 
 TARGET: Final = ":target"  # beside the headers: path and query that a webhook was sent to
 _AGAIN_SECONDS: Final = 5.0
@@ -26,25 +27,27 @@ class PostRoom:
     """Takes what vendors of messages tell, and asks them for what they did not.
 
     ``poll_seconds``: between two questions to the vendors. ``run`` may go on in any number of processes.
+    ``intake`` stores the webhooks of all vendors.
     """
 
     def __init__(self, desk: Desk, sources: Mapping[str, MessageWebhooks], *, poll_seconds: float) -> None:
         self.desk = desk
         self.sources = sources
+        self.intake = Intake(desk.pool, desk.tenant_id)
         self._poll_seconds = poll_seconds
         self._stored = asyncio.Event()
 
     async def store(self, source: MessageWebhooks, webhook: Webhook, kept: Mapping[str, str]) -> bool:
         """Store a verified webhook, with the headers ``kept``; whether it is new. It is looked after soon."""
         event_type, event_id = source.identify(webhook)
-        new = await inbox.receive(
-            self.desk.pool,
-            self.desk.tenant_id,
-            source.name,
-            Delivery(event_type=event_type, event_id=event_id, hints=()),
-            {**kept, TARGET: webhook.target},
-            webhook.body,
-            of_messages=True,
+        new = await self.intake.receive(
+            Arrival(
+                source=source.name,
+                delivery=Delivery(event_type=event_type, event_id=event_id, hints=()),
+                headers={**kept, TARGET: webhook.target},
+                body=webhook.body,
+                of_messages=True,
+            )
         )
         self._stored.set()
         return new

@@ -16,6 +16,7 @@ GIVE_UP_AFTER: Final = 8  # tries; the schedule brings the change by itself
 _CLAIMED_SECONDS: Final = 300  # a claim of a process that died meanwhile
 _MESSAGE_SECONDS: Final = 30  # the same of what is done in milliseconds: an opt-out must not wait
 _AT_ONCE: Final = 500
+_BY_BODY: Final = "sha256:"  # how the identity begins of what its vendor gave no number
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,54 +28,71 @@ class Claimed:
     attempts: int
 
 
-async def receive(
-    pool: Pool,
-    tenant_id: int,
-    source: str,
-    delivery: Delivery,
-    headers: Mapping[str, str],
-    body: bytes,
-    *,
-    of_messages: bool = False,
-) -> bool:
-    """Store a webhook; whether it is new. The same one again changes nothing.
-
-    ``of_messages``: it waits for whoever looks after messages to people, not for who reads records.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A webhook as it came. ``of_messages``: it waits for whoever looks after messages to people.
 
     The vendor's number of the happening tells them apart. Without one the body does, and then the same body
     may tell of a later change: it is looked after once more.
     """
-    identity = delivery.event_id or f"sha256:{sha256(body).hexdigest()}"
-    hints = [{"entity": hint.entity, "st_id": hint.st_id} for hint in delivery.hints]
+
+    source: str
+    delivery: Delivery
+    headers: Mapping[str, str]
+    body: bytes
+    of_messages: bool = False
+
+    @property
+    def identity(self) -> str:
+        """What tells it apart from the others of its source."""
+        return self.delivery.event_id or f"{_BY_BODY}{sha256(self.body).hexdigest()}"
+
+    @property
+    def hints(self) -> list[dict[str, Any]]:
+        """The records that it is about."""
+        return [{"entity": hint.entity, "st_id": hint.st_id} for hint in self.delivery.hints]
+
+
+async def receive(pool: Pool, tenant_id: int, arrival: Arrival) -> bool:
+    """Store a webhook; whether it is new. The same one again changes nothing."""
+    [new] = await receive_all(pool, tenant_id, [arrival])
+    return new
+
+
+async def receive_all(pool: Pool, tenant_id: int, arrivals: Sequence[Arrival]) -> list[bool]:
+    """Store webhooks, no two of them the same one, in one transaction; which are new."""
+    # In one order: two processes that store the same ones would else wait for each other.
+    ordered = sorted(arrivals, key=lambda each: (each.source, each.identity))
     async with transaction(pool) as connection:
         stored = await connection.execute(
             f"""
             insert into {WEBHOOKS} as w (tenant_id, source, identity, event_type, headers, body, hints, state)
-            values (%(tenant)s, %(source)s, %(identity)s, %(type)s, %(headers)s, %(body)s, %(hints)s,
-              %(state)s)
+            select %(tenant)s, * from unnest(%(source)s::text[], %(identity)s::text[], %(type)s::text[],
+              %(headers)s::jsonb[], %(body)s::bytea[], %(hints)s::jsonb[], %(state)s::text[])
             on conflict (tenant_id, source, identity) do update set
               times = w.times + 1, last_received_at = now(),
-              state = case when %(again)s and w.state in ('done', 'failed') then 'waiting' else w.state end
-            returning times = 1, state = 'waiting'
+              state = case when excluded.identity like '{_BY_BODY}%%' and w.state in ('done', 'failed')
+                then 'waiting' else w.state end
+            returning source, identity, times = 1, state = 'waiting' and hints <> '[]'
             """,
             {
                 "tenant": tenant_id,
-                "source": source,
-                "identity": identity,
-                "type": delivery.event_type,
-                "headers": Jsonb(dict(headers)),
-                "body": body,
-                "hints": Jsonb(hints),
-                "state": "waiting" if hints or of_messages else "ignored",
-                "again": delivery.event_id is None,
+                "source": [each.source for each in ordered],
+                "identity": [each.identity for each in ordered],
+                "type": [each.delivery.event_type for each in ordered],
+                "headers": [Jsonb(dict(each.headers)) for each in ordered],
+                "body": [each.body for each in ordered],
+                "hints": [Jsonb(each.hints) for each in ordered],
+                "state": [
+                    "waiting" if each.delivery.hints or each.of_messages else "ignored" for each in ordered
+                ],
             },
         )
-        row = await stored.fetchone()
-        assert row is not None
-        new, waits = row
-        if waits and hints:
+        rows = await stored.fetchall()
+        if any(waits for *_, waits in rows):
             await connection.execute("select pg_notify(%s, %s)", (WEBHOOK_CHANNEL, str(tenant_id)))
-        return bool(new)
+    new = {(source, identity): is_new for source, identity, is_new, _ in rows}
+    return [bool(new[each.source, each.identity]) for each in arrivals]
 
 
 async def claim(pool: Pool, tenant_id: int, entities: Collection[str]) -> list[Claimed]:
