@@ -11,6 +11,7 @@ import pytest
 from perfectcatch.errors import DatabaseUnavailable
 from perfectcatch.model.webhook import Delivery, Hint
 from perfectcatch.store import inbox
+from perfectcatch.store import intake as rooms
 from perfectcatch.store.inbox import Arrival
 from perfectcatch.store.intake import Intake
 from perfectcatch.store.pool import Pool
@@ -66,7 +67,7 @@ async def test_large_ones_are_parted(pool: Pool, batches: list[int]) -> None:
     intake = Intake(pool, TENANT + 1)
     await asyncio.gather(*(intake.receive(arrival(1000 + each, size=250_000)) for each in range(40)))
     assert sum(batches) == 40
-    assert max(batches) == 16
+    assert max(batches) == 8
 
 
 async def test_the_same_one_at_once_is_new_once(pool: Pool) -> None:
@@ -76,11 +77,12 @@ async def test_the_same_one_at_once_is_new_once(pool: Pool) -> None:
     assert set((await times(pool, TENANT + 2)).values()) == {10}
 
 
-async def test_one_that_cannot_be_stored_spoils_no_other(pool: Pool) -> None:
+async def test_one_that_cannot_be_stored_spoils_no_other(pool: Pool, batches: list[int]) -> None:
     intake = Intake(pool, TENANT + 3)
     coming = [intake.receive(arrival(each, kind="bad\x00" if each == 7 else "good")) for each in range(20)]
     told = await asyncio.gather(*coming, return_exceptions=True)
     assert [at for at, each in enumerate(told) if each is not True] == [7]
+    assert len(batches) < 15, "by halves"
     assert isinstance(told[7], psycopg.DataError | ValueError)
     assert len(await times(pool, TENANT + 3)) == 19
 
@@ -137,5 +139,53 @@ async def test_where_the_process_ends_nobody_is_told_that_it_is_stored(
     assert intake._storing is not None
     intake._storing.cancel()
     told = await asyncio.gather(*waiting, return_exceptions=True)
-    assert all(isinstance(each, asyncio.CancelledError) for each in told)
+    assert all(isinstance(each, DatabaseUnavailable) for each in told)
     assert await times(pool, TENANT + 6) == {}
+
+
+async def test_what_a_person_said_last_is_done_last(pool: Pool) -> None:
+    """Whatever numbers their vendor gave them."""
+    intake = Intake(pool, TENANT + 7)
+    words = [b"STOP", b"START", b"Hello", b"STOP again"]
+    for number, body in enumerate(words):
+        delivery = Delivery(event_type="sms", event_id=f"SM{9 - number}", hints=())
+        said = Arrival(source="twilio", delivery=delivery, headers={}, body=body, of_messages=True)
+        intake._waiting.append((said, asyncio.get_running_loop().create_future()))
+    await intake._store()
+    claimed = await inbox.claim_of_messages(pool, TENANT + 7)
+    assert [each.body for each in claimed] == words
+
+
+async def test_a_table_that_somebody_holds_keeps_nobody_waiting_for_ever(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "_LIMITS", inbox._LIMITS.replace("2s", "50ms"))
+    intake = Intake(pool, TENANT + 8)
+    async with pool.connection() as other, other.transaction():
+        await other.execute("lock table automation.webhooks in access exclusive mode")
+        told = await asyncio.gather(
+            *(intake.receive(arrival(each)) for each in range(5)), return_exceptions=True
+        )
+        assert all(isinstance(each, DatabaseUnavailable) for each in told)
+    assert await times(pool, TENANT + 8) == {}
+    assert await intake.receive(arrival(1)) is True
+
+
+async def test_who_waits_for_too_long_is_told_and_so_is_who_comes_when_too_many_wait(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake = Intake(pool, TENANT + 9)
+
+    async def receive_all(*_: Any) -> list[bool]:
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr(inbox, "receive_all", receive_all)
+    monkeypatch.setattr(rooms, "WAIT_SECONDS", 0.02)
+    with pytest.raises(DatabaseUnavailable, match="could not be stored within"):
+        await intake.receive(arrival(1))
+    monkeypatch.setattr(rooms, "MOST_WAITING", 0)
+    with pytest.raises(DatabaseUnavailable, match="wait to be stored already"):
+        await intake.receive(arrival(2))
+    assert intake._storing is not None
+    intake._storing.cancel()

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ GIVE_UP_AFTER: Final = 8  # tries; the schedule brings the change by itself
 _CLAIMED_SECONDS: Final = 300  # a claim of a process that died meanwhile
 _MESSAGE_SECONDS: Final = 30  # the same of what is done in milliseconds: an opt-out must not wait
 _AT_ONCE: Final = 500
+# Senders wait: a table that somebody holds is told to them, and they come again.
+_LIMITS: Final = "select set_config('lock_timeout', '2s', true), set_config('statement_timeout', '3s', true)"
 _BY_BODY: Final = "sha256:"  # how the identity begins of what its vendor gave no number
 
 
@@ -28,7 +31,7 @@ class Claimed:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Arrival:
     """A webhook as it came. ``of_messages``: it waits for whoever looks after messages to people.
 
@@ -42,7 +45,7 @@ class Arrival:
     body: bytes
     of_messages: bool = False
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """What tells it apart from the others of its source."""
         return self.delivery.event_id or f"{_BY_BODY}{sha256(self.body).hexdigest()}"
@@ -60,15 +63,24 @@ async def receive(pool: Pool, tenant_id: int, arrival: Arrival) -> bool:
 
 
 async def receive_all(pool: Pool, tenant_id: int, arrivals: Sequence[Arrival]) -> list[bool]:
-    """Store webhooks, no two of them the same one, in one transaction; which are new."""
+    """Store webhooks, no two of them the same one, in one transaction; which are new.
+
+    Each is a microsecond younger than the one before it: what a person said last is done last.
+    """
     # In one order: two processes that store the same ones would else wait for each other.
-    ordered = sorted(arrivals, key=lambda each: (each.source, each.identity))
+    places = sorted(range(len(arrivals)), key=lambda at: (arrivals[at].source, arrivals[at].identity))
+    ordered = [arrivals[at] for at in places]
     async with transaction(pool) as connection:
+        await connection.execute(_LIMITS)
         stored = await connection.execute(
             f"""
-            insert into {WEBHOOKS} as w (tenant_id, source, identity, event_type, headers, body, hints, state)
-            select %(tenant)s, * from unnest(%(source)s::text[], %(identity)s::text[], %(type)s::text[],
-              %(headers)s::jsonb[], %(body)s::bytea[], %(hints)s::jsonb[], %(state)s::text[])
+            insert into {WEBHOOKS} as w (tenant_id, received_at, source, identity, event_type, headers, body,
+              hints, state)
+            select %(tenant)s, now() + place * interval '1 microsecond', source, identity, type, headers,
+              body, hints, state
+            from unnest(%(place)s::integer[], %(source)s::text[], %(identity)s::text[], %(type)s::text[],
+              %(headers)s::jsonb[], %(body)b::bytea[], %(hints)s::jsonb[], %(state)s::text[])
+              given(place, source, identity, type, headers, body, hints, state)
             on conflict (tenant_id, source, identity) do update set
               times = w.times + 1, last_received_at = now(),
               state = case when excluded.identity like '{_BY_BODY}%%' and w.state in ('done', 'failed')
@@ -77,6 +89,7 @@ async def receive_all(pool: Pool, tenant_id: int, arrivals: Sequence[Arrival]) -
             """,
             {
                 "tenant": tenant_id,
+                "place": places,
                 "source": [each.source for each in ordered],
                 "identity": [each.identity for each in ordered],
                 "type": [each.delivery.event_type for each in ordered],
@@ -142,12 +155,13 @@ async def claim_of_messages(pool: Pool, tenant_id: int, *, limit: int = 50) -> l
               select id from {WEBHOOKS} where tenant_id = %(tenant)s and hints = '[]' and (
                 (state = 'waiting' and next_try_at <= now())
                 or (state = 'claimed' and claimed_at < now() - make_interval(secs => %(stale)s)))
-              order by id limit %(limit)s for update skip locked)
+              order by received_at, id limit %(limit)s for update skip locked)
             returning id, source, headers, body, received_at
             """,
             {"tenant": tenant_id, "stale": _MESSAGE_SECONDS, "limit": limit},
         )
-        return sorted((ClaimedMessage(*row) for row in await taken.fetchall()), key=lambda each: each.id)
+        claimed = [ClaimedMessage(*row) for row in await taken.fetchall()]
+        return sorted(claimed, key=lambda each: (each.received_at, each.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +230,9 @@ async def _set(pool: Pool, tenant_id: int, ids: Sequence[int], what: str, **valu
         return
     async with pool.connection() as connection:
         await connection.execute(
-            f"update {WEBHOOKS} set {what} where tenant_id = %(tenant)s and id = any(%(ids)s) "
-            "and state = 'claimed'",
+            # Locked in the order in which arrivals lock those that come again.
+            f"update {WEBHOOKS} set {what} where tenant_id = %(tenant)s and id in (select id from {WEBHOOKS} "
+            "where tenant_id = %(tenant)s and id = any(%(ids)s) and state = 'claimed' "
+            "order by source, identity for update)",
             {"tenant": tenant_id, "ids": list(ids), **values},
         )
