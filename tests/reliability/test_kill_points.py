@@ -116,6 +116,7 @@ async def test_every_named_point_twice(
 _PUT_ASIDE, _BUILT = r"suspend_indexes\(", r"restore_indexes\("
 INDEX_POINTS: Final = (
     Point("indexes are put aside, unheard", _PUT_ASIDE, When.ANSWERED, nth=2),
+    Point("indexes are put aside for good", r'insert into "servicetitan"."st_jobs"', When.ASKED),
     Point("in the middle of a load without them", r'insert into "servicetitan"."st_jobs"', When.ANSWERED),
     Point("before those that were left are built", _BUILT, When.ASKED),
     Point("some are built, not committed", _BUILT, When.ANSWERED, nth=6),
@@ -152,7 +153,8 @@ async def test_first_loads_without_indexes(
 ) -> None:
     before = indexes_of(product)
     left = await kill_first_loads(INDEX_POINTS, product, forge, tap, tapped(product, database, tap))
-    assert any(left), "a load that dies leaves indexes behind, unless it had built them or not begun"
+    # The first may die before any load has committed that, or when the first of them has built its own again.
+    assert all(left[1:4])
     await clean_run(product, sandbox)
     assert indexes_of(product) == before
     checked = await asyncio.to_thread(product.run, "db", "check", "--json")
