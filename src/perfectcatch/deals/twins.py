@@ -154,13 +154,4 @@ async def close(deals: Deals, asked: Conflict, *, by: str) -> None:
         if seen is not None:
             await _keep(connection, deals, stages, seen)
         if closes:
-            await rows.note_move(
-                connection,
-                deals.tenant_id,
-                marks,
-                kind="changed",
-                pipeline=None,
-                stage=None,
-                changes={deciding.STATUS: DealStatus.ABANDONED.value},
-                event_id=None,
-            )
+            await rows.note_closed(connection, deals.tenant_id, marks, event_id=None)

@@ -1,7 +1,7 @@
 """Doing what waits: customers are taken from the queue, done side by side, and tried again until accepted."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -38,21 +38,42 @@ log = structlog.get_logger(__name__)
 async def drain(deals: Deals, counts: Counts | None = None, *, side_by_side: int = SIDE_BY_SIDE) -> int:
     """Do everything that is due now; how many customers were done or tried."""
     done = 0
+    while True:
+        async with _taken(deals, side_by_side * 4) as claims:
+            if not claims:
+                return done
+            await _batch(deals, claims, counts, side_by_side)
+            done += len(claims)
+
+
+async def _batch(deals: Deals, claims: Sequence[Claim], counts: Counts | None, side_by_side: int) -> None:
+    gate = asyncio.Semaphore(side_by_side)
     lost: ExceptionGroup[PerfectCatchError] | None = None
-    while claims := await queue.claim(
-        deals.pool, deals.tenant_id, limit=side_by_side * 4, seconds=_CLAIM_SECONDS
-    ):
-        gate = asyncio.Semaphore(side_by_side)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for claim in sorted(claims, key=lambda each: each.st_customer_id):
-                    group.create_task(_within(gate, deals, claim, counts))
-        except* PerfectCatchError as errors:
-            lost = errors
-        if lost is not None:
-            raise _first(lost)  # outside of a group, so that whoever waits can tell what it is
-        done += len(claims)
-    return done
+    try:
+        async with asyncio.TaskGroup() as group:
+            for claim in sorted(claims, key=lambda each: each.st_customer_id):
+                group.create_task(_within(gate, deals, claim, counts))
+    except* PerfectCatchError as errors:
+        lost = errors
+    if lost is not None:
+        raise _first(lost)  # outside of a group, so that whoever waits can tell what it is
+
+
+@asynccontextmanager
+async def _taken(deals: Deals, limit: int, customer_id: int | None = None) -> AsyncIterator[list[Claim]]:
+    """Customers that are due; whoever is stopped before they are done gives them back.
+
+    A claim may have been committed when whoever asked for it is stopped: its answer is waited for.
+    """
+    asking = asyncio.create_task(
+        queue.claim(deals.pool, deals.tenant_id, limit=limit, seconds=_CLAIM_SECONDS, customer_id=customer_id)
+    )
+    try:
+        yield await asyncio.shield(asking)
+    except BaseException:
+        with suppress(PerfectCatchError):
+            await queue.release(deals.pool, deals.tenant_id, await asking)
+        raise
 
 
 def _first(errors: ExceptionGroup[PerfectCatchError]) -> PerfectCatchError:
@@ -65,24 +86,16 @@ async def one(deals: Deals, customer_id: int, *, looks: bool = False, late: bool
 
     What waits for the customer is taken before anything is read: what comes meanwhile is done afterwards.
     """
-    claims = await queue.claim(
-        deals.pool, deals.tenant_id, limit=1, seconds=_CLAIM_SECONDS, customer_id=customer_id
-    )
-    looks = looks or any(claim.looks or claim.attempts > 0 for claim in claims)
-    try:
+    async with _taken(deals, 1, customer_id) as claims:
         placed = await place(
             deals,
             customer_id,
-            looks=looks,
+            looks=looks or any(claim.looks or claim.attempts > 0 for claim in claims),
             late=late or any(each.late for each in claims),
             event_id=max((each.event_id for each in claims if each.event_id is not None), default=None),
         )
-    except BaseException:
-        with suppress(PerfectCatchError):
-            await queue.release(deals.pool, deals.tenant_id, [claim.st_customer_id for claim in claims])
-        raise
-    for claim in claims:
-        await queue.done(deals.pool, deals.tenant_id, claim)
+        for claim in claims:
+            await queue.done(deals.pool, deals.tenant_id, claim)
     return placed
 
 
@@ -98,11 +111,6 @@ async def _do(deals: Deals, claim: Claim, counts: Counts | None) -> None:
         placed = await place(
             deals, customer, looks=claim.looks or claim.attempts > 0, late=claim.late, event_id=claim.event_id
         )
-    except asyncio.CancelledError:
-        # Whoever comes next need not wait until the claim has run out.
-        with suppress(PerfectCatchError):
-            await queue.release(deals.pool, deals.tenant_id, [customer])
-        raise
     except PerfectCatchError as error:
         wait, refused = _wait(error, claim.attempts + 1)
         if not isinstance(error, Retry):
@@ -242,10 +250,17 @@ async def _doing(deals: Deals, bell: asyncio.Event, poll_seconds: float) -> None
     """Do one customer after the other; a slow one keeps no other waiting."""
     while True:
         bell.clear()
-        while claims := await queue.claim(deals.pool, deals.tenant_id, limit=1, seconds=_CLAIM_SECONDS):
-            await _do(deals, claims[0], None)
+        while await _next(deals):
+            pass
         due = await queue.next_due(deals.pool, deals.tenant_id)
         await _rung(bell, poll_seconds if due is None else min(poll_seconds, due + _SOON_SECONDS))
+
+
+async def _next(deals: Deals) -> bool:
+    async with _taken(deals, 1) as claims:
+        for claim in claims:
+            await _do(deals, claim, None)
+    return bool(claims)
 
 
 async def _rung(bell: asyncio.Event, seconds: float) -> None:

@@ -187,16 +187,7 @@ async def _abandoned(visit: Visit, marks: Marks, before: Opportunity, seen: Oppo
         )
         await copies.put_opportunity(connection, deals.tenant_id, seen, names=names)
         if is_ours:
-            await rows.note_move(
-                connection,
-                deals.tenant_id,
-                marks,
-                kind="changed",
-                pipeline=None,
-                stage=None,
-                changes=_CLOSED,
-                event_id=visit.event_id,
-            )
+            await rows.note_closed(connection, deals.tenant_id, marks, event_id=visit.event_id)
 
 
 async def gone(visit: Visit, marks: Marks, said: Texts | None) -> None:

@@ -21,7 +21,8 @@ class Claim:
     """A customer that this process does now.
 
     ``looks``: the CRM is to be asked even where nothing of ours has changed. ``late``: journeys that ended
-    long ago count too. ``event_id``: the newest event that led to it.
+    long ago count too. ``event_id``: the newest event that led to it. ``claimed_until`` tells this claim
+    from every other one of the customer.
     """
 
     st_customer_id: int
@@ -32,6 +33,7 @@ class Claim:
     wanted_at: datetime
     attempts: int
     failing_since: datetime | None
+    claimed_until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,8 @@ async def claim(
                 and (%(customer)s::bigint is null or st_customer_id = %(customer)s)
                 and (claimed_until is null or claimed_until < now())
               order by next_try_at limit %(limit)s for update skip locked)
-            returning st_customer_id, version, looks, late, event_id, wanted_at, attempts, failing_since
+            returning st_customer_id, version, looks, late, event_id, wanted_at, attempts, failing_since,
+              claimed_until
             """,
             {"tenant": tenant_id, "limit": limit, "seconds": seconds, "customer": customer_id},
         )
@@ -150,12 +153,17 @@ async def failed(
         )
 
 
-async def release(pool: Pool, tenant_id: int, customer_ids: Sequence[int]) -> None:
-    """Give back what was claimed and not begun."""
+async def release(pool: Pool, tenant_id: int, claims: Sequence[Claim]) -> None:
+    """Give back what was claimed and not done; what is done, or claimed by another one since, stays."""
     async with pool.connection() as connection:
         await connection.execute(
-            f"update {DEAL_QUEUE} set claimed_until = null where tenant_id = %s and st_customer_id = any(%s)",
-            (tenant_id, list(customer_ids)),
+            f"""
+            update {DEAL_QUEUE} q set claimed_until = null
+            from unnest(%s::bigint[], %s::timestamptz[]) as ours (st_customer_id, claimed_until)
+            where q.tenant_id = %s and q.st_customer_id = ours.st_customer_id
+              and q.claimed_until = ours.claimed_until
+            """,
+            ([each.st_customer_id for each in claims], [each.claimed_until for each in claims], tenant_id),
         )
 
 

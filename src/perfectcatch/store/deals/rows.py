@@ -8,6 +8,7 @@ from typing import Any, Final
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from perfectcatch.model.crm import DealStatus
 from perfectcatch.model.deals import TWIN, Marks
 from perfectcatch.store.names import CRM_OPPORTUNITIES, DEAL_CONFLICTS, DEAL_MOVES, DEALS
 from perfectcatch.store.pool import Connection, Pool
@@ -265,4 +266,18 @@ async def note_move(
             sorted(changes),
             event_id,
         ),
+    )
+
+
+async def note_closed(connection: Connection, tenant_id: int, marks: Marks, *, event_id: int | None) -> None:
+    """Keep that we closed an opportunity as abandoned, in the stage where it was."""
+    await note_move(
+        connection,
+        tenant_id,
+        marks,
+        kind="changed",
+        pipeline=None,
+        stage=None,
+        changes={"status": DealStatus.ABANDONED.value},
+        event_id=event_id,
     )
