@@ -127,7 +127,16 @@ class Hub:
             await self._clock.sleep(_GATHER_SECONDS)
 
     async def _catch_up(self) -> None:
+        """Tell everybody what happened; while nobody listens only the place goes on.
+
+        In a storm of events reading them took all the time of a server that had webhooks to answer.
+        """
         assert self.place is not None
+        if not self._listeners:
+            now = await events.here(self._pool, self._tenant_id)
+            if not self._listeners:  # who came meanwhile was told the place where we are
+                self.place = now
+                return
         while True:
             read, reached = await events.after(self._pool, self._tenant_id, self.place)
             for event in read:
