@@ -71,6 +71,7 @@ def served(product: Product, **settings: str) -> Iterator[str]:
         stdout=subprocess.PIPE,
         cwd="/",
         text=True,
+        start_new_session=True,  # Linux shares the processor among sessions: the tests are one of their own
     )
     try:
         assert process.stdout is not None

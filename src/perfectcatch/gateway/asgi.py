@@ -148,7 +148,7 @@ def make_app(
     )
     app.router.routes += operations.routes((*rows, mirror.fallback()))
     app.state.tally = tally
-    behind = Straight(Patient(app.behind), {route.path: route for route in first})
+    behind = Patient(Straight(app.behind, (*first, *webhooks.router.routes)))
     app.front = Measured(PassThrough(behind, table, local), tally)
     return app
 

@@ -96,6 +96,8 @@ def to(error: Exception, path: str) -> JSONResponse:
             return answer(error.status, error.detail, headers=error.headers, **error.more)
         case PerfectCatchError():
             return of(error)
+        case HTTPException():
+            return _of_framework(error, path)
         case DataError():
             # A value that PostgreSQL has no place for; it came with the request.
             said = error.diag.message_primary or str(error)
@@ -107,8 +109,7 @@ def to(error: Exception, path: str) -> JSONResponse:
 def install(app: FastAPI) -> None:
     """Let every error leave as a problem."""
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    for kind in (Denied, PerfectCatchError, DataError, Exception):
+    for kind in (HTTPException, Denied, PerfectCatchError, DataError, Exception):
         app.add_exception_handler(kind, _other)
 
 
@@ -122,11 +123,10 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     return answer(422, f"The request cannot be understood: {said}.", errors=errors)
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
+def _of_framework(error: HTTPException, path: str) -> JSONResponse:
     detail = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND and detail == HTTPStatus.NOT_FOUND.phrase:
-        detail = f"There is nothing at {request.url.path}: /openapi.json lists every route."
+        detail = f"There is nothing at {path}: /openapi.json lists every route."
     return answer(error.status_code, detail, headers=dict(error.headers or {}))
 
 

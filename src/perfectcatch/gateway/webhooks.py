@@ -1,11 +1,11 @@
 """``POST /webhooks/{vendor}``: verified, stored, answered; what it tells of is read elsewhere."""
 
 import asyncio
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import structlog
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from perfectcatch.errors import PerfectCatchError
@@ -42,7 +42,7 @@ class Received(BaseModel):
     },
     openapi_extra={"x-required-scope": "signature"},
 )
-async def receive(vendor: str, request: Request) -> Any:
+async def receive(vendor: str, request: Request) -> Response:
     """Nothing is stored of a body that is not signed, and nothing is answered before it is stored."""
     gateway = gateway_of(request)
     if (about := gateway.post.sources.get(vendor)) is not None:
@@ -65,7 +65,7 @@ async def receive(vendor: str, request: Request) -> Any:
         log.warning("a webhook is put off", vendor=vendor, error=repr(error))
         source.put_off(body, gateway.clock.now())
         raise Denied(429, "It could not be stored: send it again.", headers={"Retry-After": "60"}) from error
-    return Received(status="stored" if new else "known")
+    return JSONResponse({"status": "stored" if new else "known"})
 
 
 async def _of_messages(request: Request, post: PostRoom, source: MessageWebhooks) -> Response:

@@ -8,6 +8,7 @@ GET    /_sandbox/faults               what goes wrong, and how often it did; wit
 GET    /_sandbox/stats                counts of requests and records
 GET    /_sandbox/records/{name}       every record of a collection, whole (``?id=`` for one)
 POST   /_sandbox/edit                 {collection, id, changes}: change fields now
+POST   /_sandbox/edits                {edits: [{collection, id, changes}, ...]}: many of them
 POST   /_sandbox/add                  {collection, record}: add a record
 POST   /_sandbox/delete               {collection, id, hard}: delete as the vendor does, or without a trace
 POST   /_sandbox/merge                {collection, from, to}: merge customers or locations
@@ -82,6 +83,7 @@ class Control:
         facts = {"url": None} if name == "webhooks" and body.strip() == b"null" else _facts(body)
         write = {
             "edit": self._edit,
+            "edits": self._edits,
             "add": self._add,
             "delete": self._delete,
             "merge": self._merge,
@@ -168,6 +170,11 @@ class Control:
 
     def _edit(self, facts: dict[str, Any]) -> Any:
         return self._service.tenant.edit(facts["collection"], facts["id"], **facts["changes"])
+
+    def _edits(self, facts: dict[str, Any]) -> Any:
+        for each in facts["edits"]:
+            self._edit(each)
+        return {"edited": len(facts["edits"])}
 
     def _add(self, facts: dict[str, Any]) -> Any:
         return self._service.tenant.add(facts["collection"], facts["record"])
