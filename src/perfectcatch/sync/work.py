@@ -88,6 +88,7 @@ class Work:
             historical=self.place.first_load,
             past_before=self.context.clock.now() - NEWS if later else None,
             settle=settle,
+            recognises=not self.place.full,
         )
         return await mirror.merge(self.context.pool, batch, and_then)
 

@@ -5,9 +5,8 @@ session in PostgreSQL's binary format, and everything else is a handful of state
 """
 
 import json
-import struct
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Self
@@ -15,12 +14,12 @@ from uuid import UUID
 
 import psycopg
 
-from perfectcatch.kit import fingerprint
 from perfectcatch.kit.fingerprint import Document
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.source import BrokenRecord
 from perfectcatch.store.merging import drift, quarantine
-from perfectcatch.store.merging.statements import COPY_IN, NOTIFY, SESSION_TABLES, Merge, merge_of
+from perfectcatch.store.merging.incoming import copy_in, unknown
+from perfectcatch.store.merging.statements import NOTIFY, SESSION_TABLES, Merge, merge_of
 from perfectcatch.store.names import qualified, quote
 from perfectcatch.store.pool import Connection, Pool, run_in_transaction
 
@@ -37,13 +36,6 @@ UNFIT = (
 # 5,000 new rows. For a small batch the cached plan is right, and analyzing would take longer than merging.
 ANALYZE_ABOVE = 200
 NOTE_LIMIT = 400  # ids in one note; NOTIFY carries at most 8,000 bytes
-
-_PIECE = 1 << 20  # bytes of COPY data handed over at once
-
-_ROW = struct.Struct(">hiii16si")  # fields, ord, hash, length of the document
-_COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
-_COPY_END = struct.pack(">h", -1)
-_JSONB_VERSION = b"\x01"
 
 _written: dict[tuple[int, int], tuple[Mapping[str, Entity], Entity, Merge]] = {}
 
@@ -98,6 +90,7 @@ class Batch:
     ``historical``: what they tell happened before anybody was watching, so it never reaches a person.
     ``past_before``: the same for records that were last modified before this moment.
     ``settle``: stop with ``Unsettled`` if a record that decides about an event is missing.
+    ``recognises``: what the mirror has already need not be copied in; nobody asks afterwards what came.
     """
 
     tenant_id: int
@@ -109,6 +102,7 @@ class Batch:
     historical: bool = False
     past_before: datetime | None = None
     settle: bool = False
+    recognises: bool = False
 
     @property
     def values(self) -> dict[str, Any]:
@@ -207,7 +201,8 @@ async def _store(connection: Connection, batch: Batch, records: Sequence[Documen
     if not records:
         return outcome
     merge = statements_of(batch.entity, batch.entities)
-    await _copy_in(connection, records)
+    left = await unknown(connection, batch.entity, records, batch.values) if batch.recognises else records
+    await copy_in(connection, left)
     kinds = await _plan(connection, batch, merge)
     await _write(connection, batch, merge, kinds, outcome)
     outcome.created = kinds["n"]
@@ -335,24 +330,6 @@ async def prepare_session(connection: Connection) -> None:
     found = await connection.execute("select to_regclass('pg_temp.plan') is null")
     if await found.fetchone() == (True,):
         await connection.execute(SESSION_TABLES)
-
-
-async def _copy_in(connection: Connection, records: Iterable[Document]) -> None:
-    piece: list[Document] = [_COPY_HEAD]
-    size = 0
-    async with connection.cursor() as cursor, cursor.copy(COPY_IN) as copy:
-        for ord_, record in enumerate(records):
-            piece += (
-                _ROW.pack(3, 4, ord_, fingerprint.SIZE, fingerprint.of(record), len(record) + 1),
-                _JSONB_VERSION,
-                record,
-            )
-            size += len(record)
-            if size >= _PIECE:
-                await copy.write(b"".join(piece))
-                piece, size = [], 0
-        piece.append(_COPY_END)
-        await copy.write(b"".join(piece))
 
 
 async def _kinds(connection: Connection) -> Counter[str]:
