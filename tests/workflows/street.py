@@ -12,8 +12,9 @@ from perfectcatch.messaging.rules import Rules
 from perfectcatch.model.workflow import Definition
 from perfectcatch.store.events import Event
 from perfectcatch.workflows import definitions
-from perfectcatch.workflows.bundle import Names, Past
+from perfectcatch.workflows.bundle import Names
 from perfectcatch.workflows.definitions import read
+from perfectcatch.workflows.pasts import Past
 from perfectcatch.workflows.readings import READINGS
 from perfectcatch.workflows.records import Company
 from perfectcatch.workflows.rehearsal.history import History

@@ -17,7 +17,7 @@ from perfectcatch.model.messaging import Received
 from perfectcatch.sandbox.servicetitan.company import generate
 from perfectcatch.store.names import qualified
 from perfectcatch.vendors.servicetitan.entities import BY_NAME
-from perfectcatch.workflows import bundle, questions
+from perfectcatch.workflows import bundle, pasts, questions
 from perfectcatch.workflows.records import Company
 
 ZONE = ZoneInfo("America/New_York")
@@ -316,11 +316,11 @@ async def test_calls_of_somebody_unknown_are_found_by_the_number(shop: Shop) -> 
     also = [("calls", 71)]
     async with shop.pool.connection() as connection:
         now = (await bundle.present(connection, shop.tenant, BY_NAME, [], also)).of(None, also)
-        then = await bundle.past(connection, shop.tenant, BY_NAME, [], also)
-    assert set(now.rows["calls"]) == {71, 72}
-    assert set(then.at(None, MONDAY + timedelta(minutes=1), also).rows["calls"]) == {71}
+        then = await pasts.past(connection, shop.tenant, BY_NAME, [], also)
+    assert set(now.kind("calls").rows) == {71, 72}
+    assert set(then.at(None, MONDAY + timedelta(minutes=1), also).kind("calls").rows) == {71}
     later = then.at(None, MONDAY + timedelta(minutes=3), also)
-    assert set(later.rows["calls"]) == {71, 72}
+    assert set(later.kind("calls").rows) == {71, 72}
 
 
 async def test_a_number_that_calls_all_day_hides_no_other(shop: Shop) -> None:

@@ -48,6 +48,9 @@ from perfectcatch.workflows.views import ROLES
 Records = Mapping[str, Any]
 
 THE_END: Final = "end"
+NOT_WANTED: Final = Start(
+    verdict=Verdict.SKIP, reason="condition", sentence="The condition of the trigger does not hold.", key=""
+)
 FINISHED: Final = End(reason="finished", sentence="The last step is done.")
 # What the gate says for good about a person: nothing that follows in the same workflow could reach them.
 FINAL: Final = frozenset(
@@ -77,9 +80,14 @@ def may_start(definition: Definition, records: Records, earlier: Sequence[Earlie
 
 def is_wanted(definition: Definition, records: Records) -> str | Start:
     """What a start is about, if its condition holds; else what is decided about it, whatever runs beside."""
+    return is_wanted_where(definition.trigger.where, definition, records)
+
+
+def is_wanted_where(where: str | None, definition: Definition, records: Records) -> str | Start:
+    """The same with what is left of the condition, where the rest of it is known to hold."""
     try:
-        if not expressions.holds(definition.trigger.where, records):
-            return _skip("condition", "The condition of the trigger does not hold.")
+        if not expressions.holds(where, records):
+            return NOT_WANTED
         return key_of(definition, records)
     except Undecidable as error:
         return _skip("undecidable", str(error))

@@ -6,11 +6,10 @@ says that it is approximate.
 """
 
 import bisect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 Row = Mapping[str, Any]
 
@@ -97,40 +96,89 @@ _REWINDS: Final[Mapping[str, tuple[Callable[[Row, datetime], Row], tuple[str, ..
 }
 
 
-@dataclass(slots=True)
+_LOOKED_AT: Final = {entity: ("st_created_on", *columns) for entity, (_, columns) in _REWINDS.items()}
+# Before and after every moment of a record.
+FIRST: Final = datetime.min.replace(tzinfo=UTC)
+LAST: Final = datetime.max.replace(tzinfo=UTC)
+
+
+class Spell(NamedTuple):
+    """A record for as long as it is the same. ``guessed``: the row is made from a later version."""
+
+    row: Row | None
+    guessed: bool
+    since: datetime
+    until: datetime
+
+
 class Versions:
-    """Versions of one record, oldest first."""
+    """Versions of one record, oldest first. ``told`` as they were read, each with its moment in second place.
 
-    entity: str
-    since: list[datetime] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-    _turns: list[datetime] = field(default_factory=list)
-    _last: tuple[int, tuple[Row | None, bool]] | None = None
+    Rows are made of them by ``make`` when somebody asks: most records of a replay are never looked at.
+    """
 
-    def turns(self) -> list[datetime]:
+    __slots__ = ("_last", "_make", "_rows", "_since", "_turns", "entity", "told")
+
+    def __init__(self, entity: str, make: Callable[[Sequence[Any]], Row]) -> None:
+        self.entity = entity
+        self.told: list[Sequence[Any]] = []
+        self._make = make
+        self._rows: list[Row] | None = None
+        self._since: list[datetime] | None = None
+        self._turns: list[datetime] | None = None
+        self._last: Spell | None = None
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The versions as rows."""
+        if self._rows is None:
+            self._rows = [self._make(each) for each in self.told]
+        return self._rows
+
+    @property
+    def since(self) -> Sequence[datetime]:
+        """The moments from which on they hold."""
+        if self._since is None:
+            self._since = [each[1] for each in self.told]
+        return self._since
+
+    def turns(self) -> Sequence[datetime]:
         """Moments between which ``at`` gives the same: those of versions, and what rewinding looks at.
 
         A day counts by its midnights, and by those of the two after.
         """
-        if not self._turns:
-            found = set(self.since)
-            first, (_, columns) = self.rows[0], _REWINDS.get(self.entity, (None, ()))
-            named = [first["st_created_on"], *(first[column] for column in columns)]
-            for value in (*named, *(row["deleted_at"] for row in self.rows)):
-                if isinstance(value, datetime):
-                    found.add(value)
-                elif value is not None:
-                    midnight = datetime.combine(value, time(), UTC)
-                    found |= {midnight + timedelta(days=days) for days in (0, 1, 2)}
-            self._turns = sorted(found)
+        if self._turns is None:
+            self._turns = sorted(self._moments())
         return self._turns
 
-    def at(self, moment: datetime) -> tuple[Row | None, bool]:
-        """The row as it was, and whether it is made from a later version. ``moment`` is in UTC."""
-        turn = bisect.bisect_right(self.turns(), moment)
-        if self._last is None or self._last[0] != turn:
-            self._last = turn, self._at(moment)
-        return self._last[1]
+    def at(self, moment: datetime) -> Spell:
+        """The record as it was. ``moment`` is in UTC."""
+        last = self._last
+        if last is None or not last.since <= moment < last.until:
+            turns = self.turns()
+            place = bisect.bisect_right(turns, moment)
+            since = turns[place - 1] if place else FIRST
+            until = turns[place] if place < len(turns) else LAST
+            last = self._last = Spell(*self._at(moment), since, until)
+        return last
+
+    def guessed(self, moment: datetime) -> bool:
+        """Whether the record was there at ``moment``, before every version that is known."""
+        if self.told[0][1] <= moment:
+            return False
+        created = self.rows[0]["st_created_on"]
+        return created is not None and created <= moment
+
+    def _moments(self) -> set[datetime]:
+        first, found = self.rows[0], set(self.since)
+        named = [first[name] for name in _LOOKED_AT.get(self.entity, ("st_created_on",))]
+        for value in (*named, *(row["deleted_at"] for row in self.rows)):
+            if type(value) is datetime:
+                found.add(value)
+            elif value is not None:
+                midnight = datetime.combine(value, time(), UTC)
+                found |= {midnight + timedelta(days=days) for days in (0, 1, 2)}
+        return found
 
     def _at(self, moment: datetime) -> tuple[Row | None, bool]:
         place = bisect.bisect_right(self.since, moment) - 1

@@ -35,7 +35,8 @@ ROLES: Final = {
     "note": "job_notes",
 }
 OF_ENTITY: Final = {entity: role for role, entity in ROLES.items()}
-_OF_TODAY: Final = ("invoice", "membership")  # what they say changes with the day
+OF_TODAY: Final = ("invoice", "membership")  # what they say changes with the day
+OF_THE_MOMENT: Final = ("upcoming", "next_visit_at")  # what of a customer changes with the moment
 _PAYER_FIRST: Final = ("invoices", "payments", "memberships")
 
 
@@ -91,7 +92,7 @@ class View:
         """The record of ``role``, with what it leads to."""
         if row is None:
             return None
-        if role in _OF_TODAY:
+        if role in OF_TODAY:
             return self._record(role, row)
         return self.bundle.once((role, row["st_id"]), lambda: self._record(role, row))
 

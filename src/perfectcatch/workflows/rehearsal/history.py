@@ -13,8 +13,9 @@ from perfectcatch.model.workflow import Definition
 from perfectcatch.store.events import Event
 from perfectcatch.store.names import CONSENTS, EVENTS, MESSAGES, OPT_OUTS, qualified
 from perfectcatch.store.pool import Connection, Pool
-from perfectcatch.workflows import bundle
-from perfectcatch.workflows.bundle import Key, Names, Past
+from perfectcatch.workflows import bundle, pasts
+from perfectcatch.workflows.bundle import Key, Names
+from perfectcatch.workflows.pasts import Past
 from perfectcatch.workflows.readings import READINGS
 
 Entities = Mapping[str, Entity]
@@ -73,7 +74,7 @@ async def load(
         keys |= {(entity, st_id) for entity, ids in candidates.items() for st_id in ids}
         owner = await bundle.owners(connection, tenant_id, entities, keys)
         customers = sorted(set(owner.values()))
-        past = await bundle.past(connection, tenant_id, entities, customers, keys - set(owner))
+        past = await pasts.past(connection, tenant_id, entities, customers, keys - set(owner))
         return History(
             since=since,
             until=until,

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from perfectcatch.model.workflow import Definition, End, State
 from perfectcatch.store.events import Event
 from perfectcatch.workflows.rehearsal.report import Course
+
+TICK: Final = "tick"
 
 
 @dataclass(slots=True)
@@ -35,7 +37,7 @@ class Instance:
 
 def ticked(entity: str, st_id: int, now: datetime) -> Event:
     """A clock's tick, as the event that starts an instance."""
-    return Event(0, "tick", entity, st_id, now.isoformat(), now, now, historical=False, data={})
+    return Event(0, TICK, entity, st_id, now.isoformat(), now, now, historical=False, data={})
 
 
 def course_of(instance: Instance) -> Course:

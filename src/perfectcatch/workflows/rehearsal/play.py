@@ -32,12 +32,14 @@ from perfectcatch.model.workflow import (
 from perfectcatch.store.events import Event
 from perfectcatch.workflows import decisions
 from perfectcatch.workflows.bundle import Bundle
-from perfectcatch.workflows.records import Beside, Company, at_hand
+from perfectcatch.workflows.lasting import decided, parted
+from perfectcatch.workflows.records import Beside, Company, Records, at_hand
 from perfectcatch.workflows.rehearsal.acts import Acts
 from perfectcatch.workflows.rehearsal.gate import PastGate
 from perfectcatch.workflows.rehearsal.history import History, grouped, senders
-from perfectcatch.workflows.rehearsal.instance import Instance, course_of, ticked
+from perfectcatch.workflows.rehearsal.instance import TICK, Instance, course_of, ticked
 from perfectcatch.workflows.rehearsal.report import Report, with_overlaps
+from perfectcatch.workflows.rehearsal.walk import Walk
 from perfectcatch.workflows.sieve import Sieve
 
 MOST_STEPS: Final = 500  # of one instance without a wait: more goes in a circle
@@ -45,7 +47,7 @@ MOST_LISTED: Final = 50_000
 SEGMENT: Final = Decimal(
     "0.0083"
 )  # dollars for a part of a text in the United States, as the vendor lists it
-_EVENT, _TICK, _WAKE = range(3)  # what comes first where moments are equal
+_TICK, _WAKE = range(2)  # what comes first where moments are equal, behind the events
 
 
 class Player:
@@ -83,27 +85,19 @@ class Player:
         self._started: dict[tuple[str, str, int], datetime] = {}  # by workflow and record, for clocks
         self._agenda: list[tuple[datetime, int, int, Any]] = []
         self._order = itertools.count()
-        self._sieves: dict[str, Sieve] = {}
+        self._walks: dict[str, Walk] = {}
 
     def run(self) -> Report:
         """Play everything from the first event to the last moment."""
-        for event in self.history.events:
-            self._at(event.occurred_at, _EVENT, event)
         for definition in self.definitions.values():
             for moment in self._ticks(definition):
                 self._at(moment, _TICK, definition)
-        while self._agenda:
-            moment, kind, _, what = heapq.heappop(self._agenda)
-            if moment >= self.history.until:
+        for event in self.history.events:
+            if event.occurred_at >= self.history.until:
                 break
-            if kind == _EVENT:
-                self._happens(what, moment)
-            elif kind == _TICK:
-                self._tick(what, moment)
-            else:
-                instance, number = what
-                if instance.waits == number and instance.end is None:
-                    self._advance(instance, moment)
+            self._until(event.occurred_at)
+            self._happens(event, event.occurred_at)
+        self._until(self.history.until)
         beside = [
             (row["customer_id"], row["at"], row["workflow"] or "a message") for row in self.history.sends
         ]
@@ -132,39 +126,50 @@ class Player:
             yield moment
             moment = schedule.next_after(moment, self.zone)
 
+    def _until(self, moment: datetime) -> None:
+        """Play ticks and waits that are over before ``moment``."""
+        while self._agenda and self._agenda[0][0] < moment:
+            now, kind, _, what = heapq.heappop(self._agenda)
+            if kind == _TICK:
+                self._tick(what, now)
+            else:
+                instance, number = what
+                if instance.waits == number and instance.end is None:
+                    self._advance(instance, now)
+
     def _tick(self, definition: Definition, now: datetime) -> None:
         entity = definition.trigger.each
         if entity is None:
             self._trigger(definition, ticked("clock", 0, now), None, now)
             return
         started = 0
-        finer = self._sieves.get(definition.name)
-        if finer is None:
-            finer = self._sieves[definition.name] = Sieve(definition, entity, self.zone)
-        for st_id in self.history.candidates.get(entity, ()):
+        walk = self._walks.get(definition.name)
+        if walk is None:
+            ids = self.history.candidates.get(entity, ())
+            sieve = Sieve(definition, entity, self.zone)
+            walk = self._walks[definition.name] = Walk(self.history.past, sieve, entity, ids)
+        for st_id, _ in walk.at(now):
             if definition.trigger.at_most is not None and started >= definition.trigger.at_most:
                 return
             last = self._started.get((definition.name, entity, st_id))
             if last is not None and now - last < (definition.again_after or timedelta()):
                 continue
             customer = self.history.owner.get((entity, st_id))
-            row = self.history.past.row(entity, st_id, now)
-            if row is not None and finer.may_hold(row, now):
-                started += self._trigger(definition, ticked(entity, st_id, now), customer, now)
+            started += self._trigger(definition, ticked(entity, st_id, now), customer, now)
 
     def _happens(self, event: Event, now: datetime) -> None:
         customer = self.history.customer_of(event)
         concerned = [
             each for who in (customer, *senders(event)) if who for each in self._running.get(who, ())
         ]
-        for instance in {each.id: each for each in concerned}.values():
+        for instance in {each.id: each for each in concerned}.values() if concerned else ():
             self._tell(instance, event, now)
         for definition in self._by_event.get(event.event_type, ()):
             self._trigger(definition, event, customer, now)
 
     def _trigger(self, definition: Definition, event: Event, customer: int | None, now: datetime) -> bool:
         records = self._records(event, customer, now, Beside(settings=definition.settings))
-        key = decisions.is_wanted(definition, records)
+        key = self._wanted(definition, event, customer, records, now)
         if isinstance(key, Start):
             self.skipped[definition.name][key.reason] += 1
             return False
@@ -193,6 +198,19 @@ class Player:
             self._end(self._instances[number - 1], End(reason="replaced", sentence=start.sentence), now)
         self._begin(definition, event, customer, start.key, now)
         return True
+
+    def _wanted(
+        self, definition: Definition, event: Event, customer: int | None, records: Records, now: datetime
+    ) -> str | Start:
+        """As ``decisions.is_wanted``; what lasts of a clock's condition is asked once for the same rows."""
+        if event.event_type != TICK or definition.trigger.where is None:
+            return decisions.is_wanted(definition, records)
+        lasting, passing = parted(definition.trigger.where)
+        name = ("lasting", definition.name, event.entity, event.st_id)
+        holds = self._bundle(event, customer, now).once(name, lambda: decided(lasting, records))
+        if holds is None:
+            return decisions.is_wanted(definition, records)
+        return decisions.is_wanted_where(passing, definition, records) if holds else decisions.NOT_WANTED
 
     def _begin(
         self, definition: Definition, event: Event, customer: int | None, key: str, now: datetime
@@ -310,9 +328,7 @@ class Player:
         )
         return self._records(instance.event, instance.customer_id, now, beside)
 
-    def _records(
-        self, event: Event, customer: int | None, now: datetime, beside: Beside
-    ) -> Mapping[str, Any]:
+    def _records(self, event: Event, customer: int | None, now: datetime, beside: Beside) -> Records:
         return at_hand(
             self._bundle(event, customer, now),
             self.history.names,

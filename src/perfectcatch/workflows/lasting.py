@@ -1,0 +1,48 @@
+"""The parts of a condition that stay as they are for as long as the records do, whatever the clock says.
+
+A record that a clock comes by each day is asked by them once, and by the others each time. The language lets
+the parts that && joins be asked one by one: one that is false decides, even beside one that has no value.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from perfectcatch.errors import PerfectCatchError
+from perfectcatch.workflows import expressions
+from perfectcatch.workflows.sifting import split
+from perfectcatch.workflows.views import OF_THE_MOMENT, OF_TODAY, ROLES
+
+_ROOTS: Final = frozenset(
+    {*ROLES, "customer", "location", "technician", "contact", "settings", "company"} - {*OF_TODAY}
+)
+
+
+@lru_cache(maxsize=256)
+def parted(where: str) -> tuple[str, str]:
+    """The lasting parts of ``where``, and the others; "true" where there are none."""
+    lasting: list[str] = []
+    passing: list[str] = []
+    for part in split(where):
+        paths = expressions.compiled(part).paths
+        (lasting if all(map(_lasts, paths)) else passing).append(part)
+    return _joined(lasting), _joined(passing)
+
+
+def decided(condition: str, records: Mapping[str, Any]) -> bool | None:
+    """Whether it holds; None: that cannot be decided."""
+    try:
+        return expressions.holds(condition, records)
+    except PerfectCatchError:
+        return None
+
+
+def _lasts(path: tuple[str, ...]) -> bool:
+    root, field = path[0], path[1] if len(path) > 1 else None
+    if root == "customer":
+        return field is not None and field not in OF_THE_MOMENT
+    return root in _ROOTS
+
+
+def _joined(parts: list[str]) -> str:
+    return "&&".join(parts) or "true"  # no longer than they were
