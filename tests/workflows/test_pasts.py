@@ -49,7 +49,8 @@ def test_what_is_kept_of_the_past_is_what_was() -> None:
     street.put("memberships", 61, MONDAY + timedelta(days=31), status="Expired")
     street.put("estimates", 21, MONDAY + timedelta(days=12), deleted_at=MONDAY + timedelta(days=12))
     kept = told(street)
-    turns = sorted(set().union(*(each.turns() for known in kept._known.values() for each in known.values())))
+    every = [each for entity in kept.entities() for each in kept._known(entity).values()]
+    turns = sorted(set().union(*(each.turns() for each in every)))
     moments = [turn + timedelta(microseconds=beside) for turn in turns for beside in (-1, 0, 1)]
     moments += [MONDAY + timedelta(seconds=draw.randrange(-86400 * 10, 86400 * 60)) for _ in range(200)]
     for order in (sorted(moments), draw.sample(moments, len(moments))):
@@ -58,7 +59,7 @@ def test_what_is_kept_of_the_past_is_what_was() -> None:
             mine, theirs = kept.at(1, moment), anew.at(1, moment)
             assert (plain(mine), mine.approximate) == (plain(theirs), theirs.approximate)
             assert kept.row("jobs", 11, moment) == anew.row("jobs", 11, moment)
-            known = anew._known["memberships"][61]
+            known = anew._known("memberships")[61]
             assert mine.get("memberships", 61) == known._at(moment)[0]
 
 

@@ -1,5 +1,7 @@
 """What a replay leaves out, puts off or keeps is what the long way round would have said."""
 
+import contextlib
+import gc
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -13,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from street import COMPANY, MONDAY, NAMES, Street, recipe
 
+from perfectcatch.kit import collector
 from perfectcatch.model.workflow import Definition, Start, Trigger
 from perfectcatch.store.events import Event
 from perfectcatch.workflows import decisions
@@ -22,7 +25,7 @@ from perfectcatch.workflows.lasting import decided, parted
 from perfectcatch.workflows.past import LAST
 from perfectcatch.workflows.pasts import Past
 from perfectcatch.workflows.readings import READINGS
-from perfectcatch.workflows.records import Beside, Records, at_hand, local_time
+from perfectcatch.workflows.records import Beside, Records, at_hand, local_time, types_of
 from perfectcatch.workflows.rehearsal.play import Player
 from perfectcatch.workflows.rehearsal.walk import Walk
 from perfectcatch.workflows.sieve import Sieve, own_parts
@@ -132,6 +135,39 @@ def test_a_bundle_is_kept_for_as_long_as_nothing_that_was_asked_for_changes() ->
     assert past.at(1, MONDAY + timedelta(hours=3)) is first
     assert first.get("estimates", 21) is not None
     assert past.at(1, MONDAY + timedelta(hours=1)) is not first
+
+
+def test_the_types_of_what_happened_are_those_of_the_list() -> None:
+    """Also of our own calls, and without what began the instance."""
+    street = Street().household().job(MONDAY)
+    called = MONDAY + timedelta(hours=3)
+    street.put("calls", 71, called, customer_id=1, direction="Outbound", duration_seconds=9)
+    street.says("yes", MONDAY + timedelta(hours=1))
+    street.tell("job_created", "jobs", 11, MONDAY)
+    street.tell("estimate_created", "estimates", 21, MONDAY + timedelta(hours=2))
+    start, seen = street.events[1], set()
+    for hours in range(5):
+        now = MONDAY + timedelta(hours=hours)
+        for since in (MONDAY, called + timedelta(minutes=1), None):
+            happened = [each for each in street.events if each.occurred_at <= now]
+            beside = Beside(started_at=since, happened=happened)
+            bundle = told(street).at(1, now)
+            records = at_hand(bundle, NAMES, start, 1, now=now, company=COMPANY, beside=beside)
+            expected = {each["type"] for each in records["happened"]}
+            assert types_of(records) == types_of(dict(records)) == expected
+            seen.add(frozenset(expected))
+    assert seen >= {frozenset(), frozenset({"message_received", "estimate_created", "call_placed"})}
+
+
+def test_python_collects_as_before_when_the_last_is_out() -> None:
+    before, rarely = gc.get_threshold(), collector.Rarely()
+    with rarely, contextlib.ExitStack() as second:
+        inner = gc.get_threshold()
+        second.enter_context(rarely)
+        assert inner[0] > before[0]
+        second.close()
+        assert gc.get_threshold() == inner
+    assert gc.get_threshold() == before
 
 
 # Clocks ------------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ from perfectcatch.model.workflow import (
 )
 from perfectcatch.workflows import expressions
 from perfectcatch.workflows.readings import READINGS
+from perfectcatch.workflows.records import types_of
 from perfectcatch.workflows.views import ROLES
 
 Records = Mapping[str, Any]
@@ -177,11 +178,12 @@ def should_stop(definition: Definition, records: Records, step: str | None = Non
     those that read nothing of what it happened to.
     """
     happening = records.get("happening") if step is None else None
+    types = types_of(records) if any(rule.events for rule in definition.stop_rules) else frozenset()
     rules = [
         rule
         for rule in definition.stop_rules
         if (not rule.steps or step in rule.steps)
-        and (not rule.events or any(each["type"] in rule.events for each in records["happened"]))
+        and (not rule.events or not types.isdisjoint(rule.events))
         and (happening is None or rule.events or _concerns(rule.when, happening["entity"]))
     ]
     if len(rules) > 1 and _none_holds(tuple(rule.when for rule in rules), records):

@@ -29,6 +29,9 @@ from perfectcatch.workflows.past import FIRST, LAST, Versions
 from perfectcatch.workflows.readings import READINGS, Reading
 from perfectcatch.workflows.strangers import CALLS, ByNumber, calls_with
 
+Told = Sequence[Any]  # a version as it was read: owner, since when, id, and the rest
+Make = Callable[[Told], Row]
+
 KEPT: Final = 20_000  # customers whose last bundle is kept
 
 
@@ -113,7 +116,8 @@ class Past:
 
     def __init__(self) -> None:
         self.owner: dict[Key, int] = {}
-        self._known: dict[str, dict[int, Versions]] = defaultdict(dict)
+        self._told: dict[str, list[tuple[Iterable[Told], Make]]] = defaultdict(list)
+        self._opened: dict[str, dict[int, Versions]] = {}
         self._of: dict[str, dict[int, list[Versions]]] = {}
         self._last: dict[int, Then] = {}
         self._numbers: ByNumber | None = None
@@ -122,14 +126,9 @@ class Past:
         """One more version; they come in the order of time, and all of them before the first question."""
         self.read(entity, [(None, since, st_id, row)], lambda told: told[3])
 
-    def read(self, entity: str, told: Iterable[Sequence[Any]], make: Callable[[Sequence[Any]], Row]) -> None:
+    def read(self, entity: str, told: Iterable[Told], make: Make) -> None:
         """Versions as they were read: owner, since when, id, and whatever ``make`` makes a row of."""
-        known = self._known[entity]
-        for each in told:
-            versions = known.get(each[2])
-            if versions is None:
-                versions = known[each[2]] = Versions(entity, make)
-            versions.told.append(each)
+        self._told[entity].append((told, make))
 
     def belongs(self, key: Key, customer_id: int | None) -> None:
         """Say whose record it is."""
@@ -138,14 +137,14 @@ class Past:
 
     def entities(self) -> Collection[str]:
         """The entities of which there is something."""
-        return self._known
+        return self._told
 
     def of(self, entity: str, customer_id: int | None) -> Sequence[Versions]:
         """The customer's records of one kind."""
         theirs = self._of.get(entity)
         if theirs is None:
             theirs = self._of[entity] = defaultdict(list)
-            for st_id, versions in self._known.get(entity, {}).items():
+            for st_id, versions in self._known(entity).items():
                 owner = self.owner.get((entity, st_id))
                 if owner is not None:
                     theirs[owner].append(versions)
@@ -153,7 +152,7 @@ class Past:
 
     def versions(self, entity: str, st_id: int) -> Versions | None:
         """All that is known of one record."""
-        return self._known.get(entity, {}).get(st_id)
+        return self._known(entity).get(st_id)
 
     def row(self, entity: str, st_id: int, moment: datetime) -> Row | None:
         """One record as it was at ``moment``; the same object as long as it did not change."""
@@ -176,6 +175,18 @@ class Past:
             last = self._last[customer_id] = Then(self, customer_id, moment, shelf=shelf)
         return last
 
+    def _known(self, entity: str) -> dict[int, Versions]:
+        known = self._opened.get(entity)
+        if known is None:
+            known = self._opened[entity] = {}
+            for told, make in self._told.get(entity, ()):
+                for each in told:
+                    versions = known.get(each[2])
+                    if versions is None:
+                        versions = known[each[2]] = Versions(entity, make)
+                    versions.told.append(each)
+        return known
+
     def _named(self, keys: Iterable[Key]) -> Mapping[str, Sequence[Versions]]:
         found: dict[str, list[Versions]] = defaultdict(list)
         for entity, st_id in keys:
@@ -188,7 +199,7 @@ class Past:
         if self._numbers is None:
             self._numbers = ByNumber()
             for entity in (CALLS, "leads"):
-                for st_id, versions in self._known.get(entity, {}).items():
+                for st_id, versions in self._known(entity).items():
                     for row in versions.rows:
                         self._numbers.note(entity, st_id, row)
         return self._numbers

@@ -5,6 +5,7 @@ moment of the past. What names there are and what they mean is listed in ``shape
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -54,6 +55,7 @@ def at_hand(
     return Records(bundle, names, event, customer_id, now, company, beside or Beside())
 
 
+CALL_PLACED: Final = "call_placed"
 # What is at hand beside the roles.
 OTHERS: Final = (
     "customer",
@@ -136,6 +138,12 @@ class Records(Mapping[str, Any]):
     def since(self) -> Sequence[Event]:
         """Events with the customer since the instance began, the newest first."""
         return self._beside.happened
+
+    @property
+    def types(self) -> AbstractSet[str]:
+        """The types of what ``happened`` lists, without the list."""
+        found = {event.event_type for event in _told(self._beside, self._event)}
+        return found | {CALL_PLACED} if any(_calls(self._bundle, self._beside)) else found
 
     @property
     def happening(self) -> Event | None:
@@ -281,28 +289,41 @@ def _event(event: Event) -> dict[str, Any]:
     }
 
 
+def types_of(records: Mapping[str, Any]) -> AbstractSet[str]:
+    """The types of what happened since the instance began."""
+    return records.types if isinstance(records, Records) else {each["type"] for each in records["happened"]}
+
+
 def _happened(bundle: Bundle, beside: Beside, start: Event) -> Iterator[dict[str, Any]]:
     """Events since the instance began, and calls of ours, which are no event."""
-    for event in beside.happened[:MOST_LISTED]:
-        if event.id != start.id or event.id == 0:
-            row = bundle.get(event.entity, event.st_id) or {}
-            yield _event(event) | {
-                "location_id": event.data.get("location_id", row.get("location_id")),
-                "job_id": event.data.get("job_id", row.get("job_id")),
-            }
+    for event in _told(beside, start):
+        row = bundle.get(event.entity, event.st_id) or {}
+        yield _event(event) | {
+            "location_id": event.data.get("location_id", row.get("location_id")),
+            "job_id": event.data.get("job_id", row.get("job_id")),
+        }
+    for call in _calls(bundle, beside):
+        yield {
+            "type": CALL_PLACED,
+            "entity": "calls",
+            "id": call["st_id"],
+            "version": "",
+            "at": call["st_created_on"],
+            "location_id": call["location_id"],
+            "job_id": call["job_id"],
+            "data": {"seconds": float(call["duration_seconds"] or 0)},
+        }
+
+
+def _told(beside: Beside, start: Event) -> Iterator[Event]:
+    return (event for event in beside.happened[:MOST_LISTED] if event.id != start.id or event.id == 0)
+
+
+def _calls(bundle: Bundle, beside: Beside) -> Iterator[Row]:
     if beside.started_at is not None:
         for call in bundle.of("calls", "direction", "Outbound"):
             if call["st_created_on"] is not None and call["st_created_on"] >= beside.started_at:
-                yield {
-                    "type": "call_placed",
-                    "entity": "calls",
-                    "id": call["st_id"],
-                    "version": "",
-                    "at": call["st_created_on"],
-                    "location_id": call["location_id"],
-                    "job_id": call["job_id"],
-                    "data": {"seconds": float(call["duration_seconds"] or 0)},
-                }
+                yield call
 
 
 def local_time(now: datetime, zone: ZoneInfo) -> dict[str, Any]:

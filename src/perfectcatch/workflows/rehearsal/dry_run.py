@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from perfectcatch.errors import BadArgument
+from perfectcatch.kit import collector
 from perfectcatch.messaging.rules import Rules
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.workflow import Definition
@@ -36,15 +37,16 @@ async def dry_run(
     """
     if not 1 <= days <= LONGEST_DAYS:
         raise BadArgument(f"A dry run goes over 1 to {LONGEST_DAYS} days, not {days}.")
-    read = await history.load(
-        pool, tenant_id, entities, definitions, since=now - timedelta(days=days), until=now
-    )
-    player = Player(
-        read,
-        definitions,
-        company=company,
-        rules=rules,
-        assume_consent=assume_consent,
-        public_url=public_url,
-    )
-    return player.run()
+    with collector.RARELY:
+        read = await history.load(
+            pool, tenant_id, entities, definitions, since=now - timedelta(days=days), until=now
+        )
+        player = Player(
+            read,
+            definitions,
+            company=company,
+            rules=rules,
+            assume_consent=assume_consent,
+            public_url=public_url,
+        )
+        return player.run()
