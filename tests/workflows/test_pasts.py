@@ -58,6 +58,8 @@ def test_what_is_kept_of_the_past_is_what_was() -> None:
             anew = told(street)
             mine, theirs = kept.at(1, moment), anew.at(1, moment)
             assert (plain(mine), mine.approximate) == (plain(theirs), theirs.approximate)
+            versions = [each for entity in anew.entities() for each in anew.of(entity, 1)]
+            assert mine.approximate == any(each._at(moment)[1] for each in versions)
             assert kept.row("jobs", 11, moment) == anew.row("jobs", 11, moment)
             known = anew._known("memberships")[61]
             assert mine.get("memberships", 61) == known._at(moment)[0]

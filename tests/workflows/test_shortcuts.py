@@ -15,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from street import COMPANY, MONDAY, NAMES, Street, recipe
 
+from perfectcatch.errors import Undecidable
 from perfectcatch.kit import collector
 from perfectcatch.model.workflow import Definition, Start, Trigger
 from perfectcatch.store.events import Event
 from perfectcatch.workflows import decisions
 from perfectcatch.workflows.bundle import Row
 from perfectcatch.workflows.definitions import shipped
-from perfectcatch.workflows.lasting import decided, parted
+from perfectcatch.workflows.lasting import decided, light, parted
 from perfectcatch.workflows.past import LAST
 from perfectcatch.workflows.pasts import Past
 from perfectcatch.workflows.readings import READINGS
@@ -76,8 +77,9 @@ def estimates_of(street: Street, draw: random.Random, customer: int) -> None:
             "estimates", number, made, customer, job_id=number, status=draw.choice(["Open", "Dismissed"]),
             subtotal=Decimal(draw.choice([100, 500, 9000])), is_change_order=False, **its,
         )  # fmt: skip
-        if draw.random() < 0.3:
-            later = made + timedelta(days=draw.randrange(1, 200))
+        later = made
+        for _ in range(draw.choice([0, 0, 1, 3])):
+            later += timedelta(days=draw.randrange(1, 100))
             status = draw.choice(["Open", "Dismissed", "Sold"])
             street.put("estimates", number, later, customer, status=status, sold_on=later)
         begins = made + timedelta(days=draw.randrange(1, 60))
@@ -273,6 +275,44 @@ def test_a_condition_taken_apart_is_false_when_the_whole_is_and_as_long(
             assert not expected
         asleep = max(asleep or now, until) if until is not None else None
         assert until is None or now <= until <= LAST
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_ways_to_hold_the_earlier_counts(turned: bool) -> None:
+    ways = ["job.created_on < now - duration('9h')", "job.modified_on < now - duration('2h')"]
+    where = " || ".join(reversed(ways) if turned else ways)
+    definition = replace(shipped()["review-request"], trigger=Trigger(where=f"({where})"))
+    row: dict[str, Any] = {**dict.fromkeys(READINGS["jobs"].columns), "st_id": 1, "active": True}
+    row |= {"st_created_on": MONDAY, "st_modified_on": MONDAY, "deleted_at": None}
+    assert Sieve(definition, "jobs", DENVER).asleep_until(row, MONDAY) == MONDAY + timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    ("upcoming", "said", "found"),
+    [
+        ("[1]", "true", True),
+        ("[1]", "false", False),
+        ("[]", "true", False),
+        ("1", "false", False),
+        ("1", "true", None),
+    ],
+)
+def test_a_way_is_closed_by_its_light_part_as_by_the_whole(
+    upcoming: str, said: str, found: bool | None
+) -> None:
+    """Also where the light part has no value, and the other decides."""
+    when = f"size({upcoming}) > 0 && happened.exists(h, {said})"
+    if upcoming == "1":
+        when = when.replace("size(1) > 0", "customer.missing > 0")
+    records = {"happened": [{"type": "a"}], "customer": {}, "company": {"zone": "UTC"}}
+    assert decided(when, records) == found
+    assert light(when) == when.split(" && ")[0]
+    assert light("happened.exists(h, true)") is None
+    if found is None:
+        with pytest.raises(Undecidable):
+            decisions._holds(when, records)
+    else:
+        assert decisions._holds(when, records) == found
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ from perfectcatch.model.workflow import (
     Wait,
 )
 from perfectcatch.workflows import expressions
+from perfectcatch.workflows.lasting import decided, light
 from perfectcatch.workflows.readings import READINGS
 from perfectcatch.workflows.records import types_of
 from perfectcatch.workflows.views import ROLES
@@ -327,12 +328,19 @@ def _branched(definition: Definition, step: Branch, records: Records, state: Sta
         way = f"{step.id}>{choice.go}"
         if choice.at_most is not None and state.taken.get(way, 0) >= choice.at_most:
             continue
-        if expressions.holds(choice.when, records):
+        if _holds(choice.when, records):
             if choice.go == THE_END:
                 return End(reason="finished", sentence=f"{step.id}: {choice.when}")
             counted = way if choice.at_most is not None else None
             return Go(to=choice.go, sentence=f"{step.id}: {choice.when}", way_back=counted)
     return _onward(definition, step, f"{step.id}: no condition holds.")
+
+
+def _holds(when: str, records: Records) -> bool:
+    part = light(when)
+    if part is not None and decided(part, records) is False:
+        return False
+    return expressions.holds(when, records)
 
 
 # Waiting -----------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def evaluate(text: str, records: Mapping[str, Any]) -> Any:
 
 def holds(text: str | None, records: Mapping[str, Any]) -> bool:
     """Whether the condition is true; without a text it is. Raises as ``evaluate``."""
-    if text is None:
+    if text is None or text == "true":
         return True
     value = evaluate(text, records)
     if not isinstance(value, bool):
