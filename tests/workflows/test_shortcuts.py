@@ -328,6 +328,37 @@ def test_an_or_is_parted_where_it_is_joined(where: str, parts: list[str]) -> Non
     assert list(split(where, "||")) == parts
 
 
+@pytest.mark.parametrize(
+    ("where", "number"),
+    [
+        ("a && b", 2),
+        ("a // && quoted\n&& b", 1),  # to the end of the line it is a comment
+        ("a == 'http://b' && c", 2),
+        (
+            r"a == 'b\\' && c.exists(d, d == 'e && f')",
+            2,
+        ),  # the quote behind an escaped backslash ends the text
+        ("a.exists(job, job > 1) && job.id == 1", 1),  # by itself the other part would read another job
+        ("a.exists(j, j > 1) && job.id == 1", 2),
+        ("a && b c", 1),  # no expression, and so no part of one
+    ],
+)
+def test_what_means_something_else_by_itself_is_not_parted(where: str, number: int) -> None:
+    parts = split(where)
+    assert len(parts) == number
+    assert number > 1 or parts == [where]
+
+
+def test_a_way_behind_a_comment_is_taken_as_before() -> None:
+    when = "// said && done\nhappened.exists(h, h.type == 'x') && customer.id == 1"
+    records = {"happened": [{"type": "x"}], "customer": {"id": 1}, "company": {"zone": "UTC"}}
+    assert decisions._holds(when, records)
+    assert parted("customer.id == 1 // now\n&& now > event.at") == (
+        "true",
+        "customer.id == 1 // now\n&& now > event.at",
+    )
+
+
 # What lasts --------------------------------------------------------------------------------------
 
 

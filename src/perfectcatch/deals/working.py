@@ -25,6 +25,7 @@ from perfectcatch.store.pool import transaction
 
 SIDE_BY_SIDE: Final = 6
 _CLAIM_SECONDS: Final = 300.0  # a customer takes a few requests; more is a process that died
+_GIVE_BACK_SECONDS: Final = 5.0
 _AGAIN: Final = Rules(attempts=1_000_000, first_wait=2.0, longest_wait=120.0)
 _REFUSED: Final = Rules(attempts=1_000_000, first_wait=60.0, longest_wait=300.0)
 _ASKED_SECONDS: Final = 900.0  # a person decides; meanwhile it is looked at now and then
@@ -71,8 +72,10 @@ async def _taken(deals: Deals, limit: int, customer_id: int | None = None) -> As
     try:
         yield await asyncio.shield(asking)
     except BaseException:
-        with suppress(PerfectCatchError):
-            await queue.release(deals.pool, deals.tenant_id, await asking)
+        # The database may be away, or somebody may have the table for long: then the claims run out.
+        with suppress(PerfectCatchError, TimeoutError, asyncio.CancelledError):
+            async with asyncio.timeout(_GIVE_BACK_SECONDS):
+                await queue.release(deals.pool, deals.tenant_id, await asking)
         raise
 
 

@@ -62,13 +62,13 @@ class PostRoom:
         """Do what webhooks wait; how many."""
         desk, done = self.desk, 0
         while claimed := await inbox.claim_of_messages(desk.pool, desk.tenant_id):
-            well = [each.id for each in claimed if await self._look_after(each)]
-            await inbox.settle(desk.pool, desk.tenant_id, well)
+            for each in claimed:
+                await self._look_after(each)
             done += len(claimed)
         return done
 
-    async def _look_after(self, webhook: ClaimedMessage) -> bool:
-        """Act on it; whether that went well. Where the process dies it is done again, and changes nothing."""
+    async def _look_after(self, webhook: ClaimedMessage) -> None:
+        """Act on it, and note so at once: a report that is done again undoes what came after it."""
         desk, source = self.desk, self.sources.get(webhook.source)
         came = Webhook(
             target=webhook.headers.get(TARGET, ""), headers={}, body=webhook.body, at=webhook.received_at
@@ -88,8 +88,8 @@ class PostRoom:
                 after_seconds=_AGAIN_SECONDS,
                 error=f"{type(error).__name__}: {error}"[:500],
             )
-            return False
-        return True
+        else:
+            await inbox.settle(desk.pool, desk.tenant_id, [webhook.id])
 
     async def _webhooks(self) -> None:
         while True:

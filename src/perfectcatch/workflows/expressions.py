@@ -36,6 +36,8 @@ FUNCTIONS: Final = frozenset(
 )
 
 
+OF_TEXT: Final = "'"  # stands for each character of a text
+
 Tree = dict[str, "Tree"]
 _AS_THEY_ARE: Final = frozenset({type(None), bool, int, float, str, timedelta})
 
@@ -50,6 +52,11 @@ class Expression:
     tree: Tree  # the same, one below the other
     bound: frozenset[str]  # names that stand for an element of a list
     parts: frozenset[str] | None  # the fields that are read of elements; None: all of them
+
+
+def without_texts(text: str) -> str:
+    """As long as ``text``, with ``OF_TEXT`` in the place of texts."""
+    return _TEXT.sub(lambda found: OF_TEXT * len(found[0]), text)
 
 
 @lru_cache(maxsize=4096)

@@ -32,7 +32,7 @@ def parted(where: str) -> tuple[str, str]:
 @lru_cache(maxsize=1024)
 def light(where: str) -> str | None:
     """The parts that do not read what happened, a list that is dear to hand over; None: all or none do."""
-    parts = list(split(where))
+    parts = split(where)
     others = [each for each in parts if ("happened",) not in expressions.compiled(each).paths]
     return _joined(others) if 0 < len(others) < len(parts) else None
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
-from perfectcatch.errors import PerfectCatchError
+from perfectcatch.errors import BadWorkflow, PerfectCatchError
 from perfectcatch.workflows import expressions
 from perfectcatch.workflows.past import LAST
 from perfectcatch.workflows.records import local_time
@@ -78,7 +78,7 @@ def condition(parts: Sequence[str], clock: Clock) -> Condition:
 def _part(part: str, clock: Clock) -> Condition:
     part = _bare(part)
     for joint, made in (("||", _any), ("&&", condition)):
-        joined = list(split(part, joint))
+        joined = split(part, joint)
         if len(joined) > 1:
             return made(joined, clock)
     if not _reads(part, *TIME):
@@ -258,11 +258,21 @@ def _told(value: str, clock: Clock) -> timedelta | None:
 # Texts -------------------------------------------------------------------------------------------
 
 
-def split(where: str, joint: str = "&&") -> Iterator[str]:
-    """The parts of ``where`` that are joined at its top; the whole where a weaker sign stands there too."""
+def split(where: str, joint: str = "&&") -> list[str]:
+    """The parts of ``where`` that are joined at its top.
+
+    The whole where a weaker sign stands there too, or where a part does not mean the same by itself: there is
+    a comment, or a name that one of them gives to the members of a list and another one reads.
+    """
+    parts = list(_at_the_top(where, joint))
+    return parts if not parts[1:] or _stand_alone(parts) else [where.strip()]
+
+
+def _at_the_top(where: str, joint: str) -> Iterator[str]:
     start, parts = 0, []
+    weaker = _WEAKER[joint]
     for place, depth in _outside(where):
-        if depth == 0 and where.startswith(_WEAKER[joint], place):
+        if where.startswith("//", place) or (depth == 0 and where.startswith(weaker, place)):
             yield where.strip()
             return
         if depth == 0 and where.startswith(joint, place):
@@ -272,18 +282,23 @@ def split(where: str, joint: str = "&&") -> Iterator[str]:
     yield from (part.strip() for part in parts if part.strip())
 
 
+def _stand_alone(parts: Sequence[str]) -> bool:
+    try:
+        shown = [expressions.compiled(part) for part in parts]
+    except BadWorkflow:
+        return False
+    given = {name for each in shown for name in each.bound}
+    return given.isdisjoint(path[0] for each in shown for path in each.paths)
+
+
 _WEAKER: Final = {"&&": ("||", "?"), "||": ("?",)}
 
 
 def _outside(where: str) -> Iterator[tuple[int, int]]:
     """Each character outside of texts, by its place, with the number of brackets that are open around it."""
-    depth, quote = 0, ""
-    for place, character in enumerate(where):
-        if quote:
-            quote = "" if character == quote and where[place - 1] != "\\" else quote
-        elif character in "'\"":
-            quote = character
-        else:
+    depth = 0
+    for place, character in enumerate(expressions.without_texts(where)):
+        if character != expressions.OF_TEXT:
             depth -= character in ")]}"
             yield place, depth
             depth += character in "([{"

@@ -66,8 +66,10 @@ async def unknown(
     if entity.key != "id" or entity.derived_key or len(records) < WORTH:
         return records
     keys = [_key_of(record) for record in records]
+    if None in keys:
+        return records  # as a text an id may be that of another one
     times = Counter(keys)
-    asked = [place for place, key in enumerate(keys) if key is not None and times[key] == 1]
+    asked = [place for place, key in enumerate(keys) if times[key] == 1]
     found = await connection.execute(
         f"""
         select m.st_id from unnest(%(ids)s::bigint[], %(hashes)b::bytea[]) given(st_id, hash)
@@ -90,6 +92,6 @@ async def unknown(
 def _key_of(record: Document) -> int | None:
     try:
         key = _key_in(record).id
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None  # the merge will say what is wrong with it
     return key if -_LARGEST_ID <= key <= _LARGEST_ID else None
