@@ -3,10 +3,8 @@
 import gc
 from types import TracebackType
 
-_BETWEEN = (
-    50_000  # objects that are new since the last time; Python's own 700 cost a first load a fifth of its CPU
-)
-_MANY = 200_000  # the same while somebody makes half a million objects that stay, see ``Rarely``
+# Objects that are new since the last time; Python's own 700 cost a first load a fifth of its CPU, a dry run half.
+_BETWEEN = 50_000
 
 
 def settle(*, collect: bool = True) -> None:
@@ -36,7 +34,7 @@ class Rarely:
         self._inside += 1
         if self._inside == 1:
             self._before = gc.get_threshold()
-            gc.set_threshold(max(_MANY, self._before[0]), *self._before[1:])
+            gc.set_threshold(max(_BETWEEN, self._before[0]), *self._before[1:])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
