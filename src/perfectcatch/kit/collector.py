@@ -3,8 +3,8 @@
 import gc
 from types import TracebackType
 
-# Objects that are new since the last time; Python's own 700 cost a first load a fifth of its CPU and a dry run
-# half of it.
+# Objects that are new since the last time; Python's own 700 cost a first load a fifth of its CPU, and a
+# dry run half.
 _BETWEEN = 50_000
 
 
