@@ -8,11 +8,12 @@ import pytest
 from counter import ADDRESS, NOON, NUMBER, Counter, email, mobile
 
 from perfectcatch.errors import NothingKnown
-from perfectcatch.messaging import gate, inbound, people
+from perfectcatch.messaging import gate, inbound, people, reports
 from perfectcatch.messaging.optout import Meaning
 from perfectcatch.messaging.people import OptingOut
 from perfectcatch.messaging.rules import StopCovers
 from perfectcatch.model.messaging import Channel, NotCarried, Purpose, Received, Status
+from perfectcatch.model.reports import Report
 
 SECOND, THIRD, OFFICE = "+13035550143", "+13035550144", "+13035550100"
 
@@ -122,6 +123,24 @@ async def test_a_refusal_for_an_opt_out_is_one(counter: Counter):
     counter.carrier.answer = None
     assert (first.status, first.reason) == (Status.REFUSED, "opted_out_at_vendor")
     assert (await counter.send(customer_id=customer, recipient=SECOND)).reason == "opted_out"
+
+
+async def test_what_a_vendor_told_of_a_message_once_does_not_undo_a_later_start(counter: Counter):
+    """A process may die between what it does about a report and noting that it is done."""
+    await counter.customer(7, mobile())
+    assert (await counter.send()).status is Status.SENT
+    [(number,)] = await counter.log("id")
+    trouble = NotCarried("21610", "the recipient has replied STOP", opted_out=True)
+    report = Report(channel=Channel.SMS, address=NUMBER, vendor_id=f"V{number}", trouble=trouble)
+    await reports.apply(counter.desk, report)
+    assert (await counter.send()).reason == "opted_out"
+    await inbound.take(counter.desk, words("START"))
+    await reports.apply(counter.desk, report)
+    assert (await counter.send()).status is Status.SENT
+    query = (
+        "select count(*) from automation.events where tenant_id = %s and event_type = 'opted_out'"
+    )
+    assert await counter.rows(query, counter.tenant) == [(1,)]
 
 
 async def test_a_merged_customer_takes_the_opt_out_along(counter: Counter):

@@ -78,7 +78,8 @@ async def add_opt_out(
 ) -> int | None:
     """Note an opt-out, and tell it as an event; None if the same one is in force already.
 
-    ``covers`` None: what the rules say.
+    ``covers`` None: what the rules say. Of one message it follows once: where that is told again, its person
+    may have asked for messages since.
     """
     stored = await connection.execute(
         f"""
@@ -90,6 +91,8 @@ async def add_opt_out(
           select 1 from {OPT_OUTS} o where o.tenant_id = %(tenant)s and o.ended_at is null
             and o.channel = %(channel)s and o.address is not distinct from %(address)s
             and o.covers is not distinct from %(covers)s and o.customer_ids @> %(customers)s::bigint[])
+          and not exists (
+          select 1 from {OPT_OUTS} o where o.tenant_id = %(tenant)s and o.message_id = %(message)s::bigint)
         returning id
         """,
         {
