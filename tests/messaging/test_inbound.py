@@ -137,9 +137,7 @@ async def test_what_a_vendor_told_of_a_message_once_does_not_undo_a_later_start(
     await inbound.take(counter.desk, words("START"))
     await reports.apply(counter.desk, report)
     assert (await counter.send()).status is Status.SENT
-    query = (
-        "select count(*) from automation.events where tenant_id = %s and event_type = 'opted_out'"
-    )
+    query = "select count(*) from automation.events where tenant_id = %s and event_type = 'opted_out'"
     assert await counter.rows(query, counter.tenant) == [(1,)]
 
 
