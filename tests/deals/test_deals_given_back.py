@@ -62,3 +62,18 @@ async def test_a_claim_that_another_one_has_since_is_not_given_back(dealer: Deal
     assert await claimed(dealer) == [1]
     await queue.release(pool, tenant, theirs)
     assert await claimed(dealer) == []
+
+
+async def test_whoever_is_stopped_waits_for_nobody_who_has_the_table(
+    dealer: Dealer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "_GIVE_BACK_SECONDS", 0.1)
+    waits = "select from pg_locks where relation = 'integrations.deal_queue'::regclass and not granted"
+    async with dealer.deals.pool.connection() as other, other.transaction():
+        await other.execute("lock table integrations.deal_queue in access exclusive mode")
+        worker = asyncio.create_task(working.drain(dealer.deals))
+        async with asyncio.timeout(20):
+            while await (await other.execute(waits)).fetchone() is None:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.01)
+        worker.cancel()
+        assert await asyncio.wait([worker], timeout=20) == ({worker}, set())
