@@ -44,7 +44,6 @@ NAMES = Names(
 class Street:
     """One customer, number 1, at place 1, with job 11 and visit 41 of technician 7."""
 
-    past: Past = field(default_factory=Past)
     events: list[Event] = field(default_factory=list)
     latest: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
     versions: list[tuple[datetime, str, int, int | None, dict[str, Any]]] = field(default_factory=list)
@@ -133,14 +132,18 @@ class Street:
         )  # fmt: skip
         return self
 
+    def known(self) -> Past:
+        """Every version, as it would be read."""
+        past = Past()
+        for at, entity, st_id, customer, row in sorted(self.versions, key=lambda each: each[0]):
+            past.read(entity, [(customer, at, st_id, row)], lambda told: told[3])
+        return past
+
     def play(
         self, *names: str, days: int = 120, settings: dict[str, Any] | None = None, **more: Any
     ) -> Report:
         """Play the shipped recipes from a day before Monday on."""
-        past = Past()
-        for at, entity, st_id, customer, row in sorted(self.versions, key=lambda each: each[0]):
-            past.add(entity, st_id, at, row)
-            past.belongs((entity, st_id), customer)
+        past = self.known()
         history = History(
             since=MONDAY - timedelta(days=1),
             until=MONDAY + timedelta(days=days),

@@ -17,20 +17,11 @@ from perfectcatch.workflows import expressions
 from perfectcatch.workflows.bundle import Bundle
 from perfectcatch.workflows.definitions import shipped
 from perfectcatch.workflows.past import LAST
-from perfectcatch.workflows.pasts import Past
 from perfectcatch.workflows.readings import READINGS
 from perfectcatch.workflows.sieve import Sieve, own_parts
 from perfectcatch.workflows.sifting import span_of
 
 SEED = 20261126
-
-
-def told(street: Street) -> Past:
-    past = Past()
-    for at, entity, st_id, customer, row in sorted(street.versions, key=lambda each: each[0]):
-        past.add(entity, st_id, at, row)
-        past.belongs((entity, st_id), customer)
-    return past
 
 
 def test_what_is_kept_of_the_past_is_what_was() -> None:
@@ -48,14 +39,14 @@ def test_what_is_kept_of_the_past_is_what_was() -> None:
     street.membership(MONDAY + timedelta(days=30), date(2026, 6, 20))
     street.put("memberships", 61, MONDAY + timedelta(days=31), status="Expired")
     street.put("estimates", 21, MONDAY + timedelta(days=12), deleted_at=MONDAY + timedelta(days=12))
-    kept = told(street)
+    kept = street.known()
     every = [each for entity in kept.entities() for each in kept._known(entity).values()]
     turns = sorted(set().union(*(each.turns() for each in every)))
     moments = [turn + timedelta(microseconds=beside) for turn in turns for beside in (-1, 0, 1)]
     moments += [MONDAY + timedelta(seconds=draw.randrange(-86400 * 10, 86400 * 60)) for _ in range(200)]
     for order in (sorted(moments), draw.sample(moments, len(moments))):
         for moment in order:
-            anew = told(street)
+            anew = street.known()
             mine, theirs = kept.at(1, moment), anew.at(1, moment)
             assert (plain(mine), mine.approximate) == (plain(theirs), theirs.approximate)
             versions = [each for entity in anew.entities() for each in anew.of(entity, 1)]

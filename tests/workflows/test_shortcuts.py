@@ -22,7 +22,8 @@ from perfectcatch.store.events import Event
 from perfectcatch.workflows import decisions
 from perfectcatch.workflows.bundle import Row
 from perfectcatch.workflows.definitions import shipped
-from perfectcatch.workflows.lasting import decided, light, parted
+from perfectcatch.workflows.expressions import decided
+from perfectcatch.workflows.lasting import light, parted
 from perfectcatch.workflows.past import LAST
 from perfectcatch.workflows.pasts import Past
 from perfectcatch.workflows.readings import READINGS
@@ -37,14 +38,6 @@ SEED = 20261127
 DENVER = ZoneInfo("America/Denver")
 CLOCKS = sorted(name for name, each in shipped().items() if each.trigger.each)
 EVERY_MONTH = {"season_months": list(range(1, 13))}
-
-
-def told(street: Street) -> Past:
-    past = Past()
-    for at, entity, st_id, customer, row in sorted(street.versions, key=lambda each: each[0]):
-        past.add(entity, st_id, at, row)
-        past.belongs((entity, st_id), customer)
-    return past
 
 
 def busy(draw: random.Random, customers: int = 25) -> Street:
@@ -116,12 +109,12 @@ def test_a_bundle_that_goes_on_says_what_a_new_one_would(seed: int) -> None:
     """Whichever kinds were asked for before, and whatever was made of them."""
     draw = random.Random(SEED + seed)
     street = busy(draw, 3)
-    kept, entities = told(street), [*READINGS]
+    kept, entities = street.known(), [*READINGS]
     seconds = sorted(draw.randrange(-86400 * 300, 86400 * 90) for _ in range(250))
     for second in seconds:
         moment = MONDAY + timedelta(seconds=second)
         customer = draw.randrange(1, 4)
-        mine, theirs = kept.at(customer, moment), told(street).at(customer, moment)
+        mine, theirs = kept.at(customer, moment), street.known().at(customer, moment)
         for entity in draw.sample(entities, draw.randrange(4)):
             made = mine.once(entity, lambda: dict(mine.kind(entity).rows))  # noqa: B023 - called at once
             assert made == mine.kind(entity).rows == theirs.kind(entity).rows
@@ -131,7 +124,7 @@ def test_a_bundle_that_goes_on_says_what_a_new_one_would(seed: int) -> None:
 
 def test_a_bundle_is_kept_for_as_long_as_nothing_that_was_asked_for_changes() -> None:
     street = Street().household().job(MONDAY).estimate(MONDAY + timedelta(hours=2))
-    past = told(street)
+    past = street.known()
     first = past.at(1, MONDAY)
     first.get("jobs", 11)
     assert past.at(1, MONDAY + timedelta(hours=3)) is first
@@ -153,7 +146,7 @@ def test_the_types_of_what_happened_are_those_of_the_list() -> None:
         for since in (MONDAY, called + timedelta(minutes=1), None):
             happened = [each for each in street.events if each.occurred_at <= now]
             beside = Beside(started_at=since, happened=happened)
-            bundle = told(street).at(1, now)
+            bundle = street.known().at(1, now)
             records = at_hand(bundle, NAMES, start, 1, now=now, company=COMPANY, beside=beside)
             expected = {each["type"] for each in records["happened"]}
             assert types_of(records) == types_of(dict(records)) == expected
@@ -184,11 +177,11 @@ def test_a_walk_brings_what_a_look_at_every_record_would(name: str, settings: di
     street = busy(draw, 40)
     ids = sorted({st_id for _, kind, st_id, _, _ in street.versions if kind == entity})
     draw.shuffle(ids)
-    walk = Walk(told(street), Sieve(definition, entity, DENVER), entity, ids)
+    walk = Walk(street.known(), Sieve(definition, entity, DENVER), entity, ids)
     moments = sorted(MONDAY + timedelta(hours=draw.randrange(-2000, 3000)) for _ in range(120))
     found = 0
     for now in moments:
-        past = told(street)
+        past = street.known()
         rows = [(st_id, past.row(entity, st_id, now)) for st_id in ids]
         expected = [(st_id, row) for st_id, row in rows if row and may_hold(definition, entity, row, now)]
         assert list(walk.at(now)) == expected
@@ -382,7 +375,7 @@ def test_parts_decide_as_the_whole_condition(name: str) -> None:
     seen = set()
     for _ in range(6):
         street = busy(draw)
-        past = told(street)
+        past = street.known()
         for st_id in {st_id for _, kind, st_id, _, _ in street.versions if kind == entity}:
             for _ in range(4):
                 now = MONDAY + timedelta(hours=draw.randrange(-2000, 3000))

@@ -42,7 +42,7 @@ from perfectcatch.model.workflow import (
     Wait,
 )
 from perfectcatch.workflows import expressions
-from perfectcatch.workflows.lasting import decided, light
+from perfectcatch.workflows.lasting import light
 from perfectcatch.workflows.readings import READINGS
 from perfectcatch.workflows.records import types_of
 from perfectcatch.workflows.views import ROLES
@@ -338,7 +338,7 @@ def _branched(definition: Definition, step: Branch, records: Records, state: Sta
 
 def _holds(when: str, records: Records) -> bool:
     part = light(when)
-    if part is not None and decided(part, records) is False:
+    if part is not None and expressions.decided(part, records) is False:
         return False
     return expressions.holds(when, records)
 

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import cel
 
-from perfectcatch.errors import BadWorkflow, Undecidable
+from perfectcatch.errors import BadWorkflow, PerfectCatchError, Undecidable
 
 LONGEST: Final = 2_000  # characters
 DEEPEST: Final = 24  # brackets in brackets
@@ -94,6 +94,14 @@ def holds(text: str | None, records: Mapping[str, Any]) -> bool:
     if not isinstance(value, bool):
         raise Undecidable(f"{_short(text)} is {value!r:.40}, neither true nor false.")
     return value
+
+
+def decided(text: str, records: Mapping[str, Any]) -> bool | None:
+    """Whether the condition is true; None: that cannot be decided."""
+    try:
+        return holds(text, records)
+    except PerfectCatchError:
+        return None
 
 
 def moment(text: str, records: Mapping[str, Any]) -> datetime:

@@ -4,11 +4,9 @@ A record that a clock comes by each day is asked by them once, and by the others
 the parts that && joins be asked one by one: one that is false decides, even beside one that has no value.
 """
 
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
-from perfectcatch.errors import PerfectCatchError
 from perfectcatch.workflows import expressions
 from perfectcatch.workflows.sifting import split
 from perfectcatch.workflows.views import OF_THE_MOMENT, OF_TODAY, ROLES
@@ -35,14 +33,6 @@ def light(where: str) -> str | None:
     parts = split(where)
     others = [each for each in parts if ("happened",) not in expressions.compiled(each).paths]
     return _joined(others) if 0 < len(others) < len(parts) else None
-
-
-def decided(condition: str, records: Mapping[str, Any]) -> bool | None:
-    """Whether it holds; None: that cannot be decided."""
-    try:
-        return expressions.holds(condition, records)
-    except PerfectCatchError:
-        return None
 
 
 def _lasts(path: tuple[str, ...]) -> bool:

@@ -116,24 +116,19 @@ class Past:
 
     def __init__(self) -> None:
         self.owner: dict[Key, int] = {}
-        self._told: dict[str, list[tuple[Iterable[Told], Make]]] = defaultdict(list)
+        self._told: dict[str, list[tuple[Sequence[Told], Make]]] = defaultdict(list)
         self._opened: dict[str, dict[int, Versions]] = {}
         self._of: dict[str, dict[int, list[Versions]]] = {}
         self._last: dict[int, Then] = {}
         self._numbers: ByNumber | None = None
 
-    def add(self, entity: str, st_id: int, since: datetime, row: Row) -> None:
-        """One more version; they come in the order of time, and all of them before the first question."""
-        self.read(entity, [(None, since, st_id, row)], lambda told: told[3])
+    def read(self, entity: str, told: Sequence[Told], make: Make) -> None:
+        """Versions as they were read: owner, since when, id, and whatever ``make`` makes a row of.
 
-    def read(self, entity: str, told: Iterable[Told], make: Make) -> None:
-        """Versions as they were read: owner, since when, id, and whatever ``make`` makes a row of."""
+        They come in the order of time, and all of them before the first question.
+        """
         self._told[entity].append((told, make))
-
-    def belongs(self, key: Key, customer_id: int | None) -> None:
-        """Say whose record it is."""
-        if customer_id is not None:
-            self.owner[key] = customer_id
+        self.owner.update({(entity, each[2]): each[0] for each in told if each[0] is not None})
 
     def entities(self) -> Collection[str]:
         """The entities of which there is something."""
@@ -226,7 +221,6 @@ async def past(
         found = await connection.execute(_versions(reading, entities), values | {"entity": entity})
         told = await found.fetchall()
         known.read(entity, told, partial(_row, entity, columns_of(reading)))
-        known.owner.update({(entity, each[2]): each[0] for each in told if each[0] is not None})
     return known
 
 

@@ -150,7 +150,7 @@ class _Ticking:
 
     def false_until(self, _: Row, now: datetime) -> datetime | None:
         if self._known[0] != now:
-            self._known = now, _may_be_true(self._part, self._clock.at(now))
+            self._known = now, expressions.decided(self._part, self._clock.at(now)) is not False
         return None if self._known[1] else now
 
 
@@ -163,7 +163,7 @@ class _Passing:
 
     def false_until(self, row: Row, now: datetime) -> datetime | None:
         records = self.clock.with_row(row, self.clock.at(now))
-        return None if _may_be_true(self.part, records) else now
+        return now if expressions.decided(self.part, records) is False else None
 
 
 class _Test:
@@ -175,17 +175,10 @@ class _Test:
 
     def may_hold(self, records: Mapping[str, Any]) -> bool:
         """False is certain: a part that cannot be decided decides nothing."""
-        try:
-            return expressions.holds(self._together, records)
-        except PerfectCatchError:
-            return all(_may_be_true(each, records) for each in self._parts)
-
-
-def _may_be_true(part: str, records: Mapping[str, Any]) -> bool:
-    try:
-        return expressions.holds(part, records)
-    except PerfectCatchError:
-        return True
+        together = expressions.decided(self._together, records)
+        if together is not None:
+            return together
+        return all(expressions.decided(each, records) is not False for each in self._parts)
 
 
 # Spans -------------------------------------------------------------------------------------------

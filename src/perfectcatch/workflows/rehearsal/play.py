@@ -30,9 +30,9 @@ from perfectcatch.model.workflow import (
     Verdict,
 )
 from perfectcatch.store.events import Event
-from perfectcatch.workflows import decisions
+from perfectcatch.workflows import decisions, expressions
 from perfectcatch.workflows.bundle import Bundle
-from perfectcatch.workflows.lasting import decided, parted
+from perfectcatch.workflows.lasting import parted
 from perfectcatch.workflows.records import Beside, Company, Records, at_hand
 from perfectcatch.workflows.rehearsal.acts import Acts
 from perfectcatch.workflows.rehearsal.gate import PastGate
@@ -207,7 +207,7 @@ class Player:
             return decisions.is_wanted(definition, records)
         lasting, passing = parted(definition.trigger.where)
         name = ("lasting", definition.name, event.entity, event.st_id)
-        holds = self._bundle(event, customer, now).once(name, lambda: decided(lasting, records))
+        holds = self._bundle(event, customer, now).once(name, lambda: expressions.decided(lasting, records))
         if holds is None:
             return decisions.is_wanted(definition, records)
         return decisions.is_wanted_where(passing, definition, records) if holds else decisions.NOT_WANTED
