@@ -282,27 +282,53 @@ async def test_people_in_three_processes_keep_the_rate_together(budgets: tuple[s
     assert early == []
 
 
+async def _waiting_for_locks(pool: Pool, number: int) -> None:
+    async with pool.connection() as connection:
+        while await (  # noqa: ASYNC110 - turns of another process
+            await connection.execute(
+                "select count(*) from pg_stat_activity "
+                "where wait_event_type = 'Lock' and datname = current_database()"
+            )
+        ).fetchone() != (number,):
+            await asyncio.sleep(0.01)
+
+
 async def test_what_was_asked_for_before_a_pause_waits_for_its_end(budgets: tuple[str, Pool]) -> None:
     _, pool = budgets
     clock = FakeClock()
     budget = PostgresBudget(pool, RATES, clock)
     await budget.acquire("vendor", interactive=True)
 
-    async def waiting(number: int) -> None:
-        async with pool.connection() as connection:
-            while await (  # noqa: ASYNC110 - turns of another process
-                await connection.execute(
-                    "select count(*) from pg_stat_activity "
-                    "where wait_event_type = 'Lock' and datname = current_database()"
-                )
-            ).fetchone() != (number,):
-                await asyncio.sleep(0.01)
-
     async with pool.connection() as holder, holder.transaction():
         await holder.execute("select from rate_budgets where key = 'vendor' for update")
         call = asyncio.create_task(budget.acquire("vendor", interactive=True))
-        await waiting(1)
+        await _waiting_for_locks(pool, 1)
         pause = asyncio.create_task(budget.slow_down("vendor", 3600))
-        await waiting(2)
+        await _waiting_for_locks(pool, 2)
+    await asyncio.gather(call, pause)
+    assert clock.monotonic() > 3000
+
+
+async def test_nobody_of_this_process_asks_while_a_pause_is_being_written(budgets: tuple[str, Pool]) -> None:
+    _, pool = budgets
+    clock = FakeClock()
+    budget, another = PostgresBudget(pool, RATES, clock), PostgresBudget(pool, RATES, FakeClock())
+    await another.acquire("vendor", interactive=True)
+    async with pool.connection() as connection:
+        await connection.execute(
+            "create function wait_for_turn() returns trigger language plpgsql as "
+            "'begin perform pg_advisory_xact_lock(308); return null; end'"
+        )
+        await connection.execute(
+            "create trigger late before insert on rate_budgets execute function wait_for_turn()"
+        )
+    async with pool.connection() as holder, holder.transaction():
+        await holder.execute("select pg_advisory_xact_lock(308)")
+        pause = asyncio.create_task(budget.slow_down("vendor", 3600))
+        await _waiting_for_locks(pool, 1)
+        call = asyncio.create_task(budget.acquire("vendor", interactive=True))
+        # Others, whose processes know nothing of the pause yet, are answered; so would this one be.
+        for _ in range(5):
+            await another.acquire("vendor", interactive=True)
     await asyncio.gather(call, pause)
     assert clock.monotonic() > 3000

@@ -72,6 +72,7 @@ class _Lease:
     counting_since: float = float("-inf")
     per_second: float = 0.0  # as it was counted last
     pauses: int = 0
+    pausing: asyncio.Lock = field(default_factory=asyncio.Lock)  # while a pause is being written
 
     def pause(self) -> None:
         """Give up what is in hand, and what is being asked for."""
@@ -140,11 +141,12 @@ class PostgresBudget:
         """Let no process call with ``key`` for ``seconds``; a shorter wish never shortens a longer one."""
         rate_for(key, self._rates)
         lease = self._leases.setdefault(key, _Lease())
-        lease.pause()
-        with plain_errors():
-            async with self._pool.connection() as connection:
-                await connection.execute(_PAUSE, {"key": key, "seconds": seconds})
-        lease.pause()  # what was asked for before the pause was written knows nothing of it
+        async with lease.pausing:
+            lease.pause()
+            with plain_errors():
+                async with self._pool.connection() as connection:
+                    await connection.execute(_PAUSE, {"key": key, "seconds": seconds})
+            lease.pause()  # what was asked for before the pause was written knows nothing of it
 
     async def _next_interactive(self, key: str) -> float:
         """Seconds until a slot that is ours now."""
@@ -165,6 +167,8 @@ class PostgresBudget:
 
     async def _fill(self, key: str, lease: _Lease) -> None:
         """Take slots for all who wait, and for as many as will come before the slots are too old."""
+        async with lease.pausing:
+            pass  # whoever asks meanwhile may be answered before the pause is there
         rate, now = rate_for(key, self._rates), self._clock.monotonic()
         expected = int(min(lease.used(now), rate.per_second) * LATE_SECONDS)
         count = max(lease.waiting, expected, 1)
