@@ -146,7 +146,6 @@ class PostgresBudget:
             with plain_errors():
                 async with self._pool.connection() as connection:
                     await connection.execute(_PAUSE, {"key": key, "seconds": seconds})
-            lease.pause()  # what was asked for before the pause was written knows nothing of it
 
     async def _next_interactive(self, key: str) -> float:
         """Seconds until a slot that is ours now."""
@@ -180,10 +179,17 @@ class PostgresBudget:
         lease.moments.extend(asked_at + answer.wait + place * rate.interval for place in range(count))
 
     async def _next_background(self, key: str, rate: Rate) -> _Answer:
-        while not (answer := await self._ask(key, rate, interactive=False)).taken:
-            # Asking a little late still finds the slot; a draw keeps processes from asking all at once.
-            await self._clock.sleep(answer.wait - AHEAD_SECONDS * random.uniform(0.5, 1.0))
-        return answer
+        lease = self._leases.setdefault(key, _Lease())
+        while True:
+            async with lease.pausing:
+                pass
+            pauses = lease.pauses
+            answer = await self._ask(key, rate, interactive=False)
+            if not answer.taken:
+                # Asking a little late still finds the slot; a draw keeps processes from asking all at once.
+                await self._clock.sleep(answer.wait - AHEAD_SECONDS * random.uniform(0.5, 1.0))
+            elif lease.pauses == pauses:
+                return answer
 
     async def _ask(self, key: str, rate: Rate, *, interactive: bool, slots: int = 1) -> _Answer:
         values = {
