@@ -1,5 +1,6 @@
 """Reads that are cut short at an unlucky moment, or overtaken by another process."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,14 +14,18 @@ from vendor import Vendor
 
 from perfectcatch.errors import DatabaseUnavailable
 from perfectcatch.kit.clock import SystemClock
-from perfectcatch.model.entity import Inactive
+from perfectcatch.model.entity import Entity, Inactive
 from perfectcatch.model.source import Page
 from perfectcatch.store import locks, runs
 from perfectcatch.store.merging import mirror, quarantine
-from perfectcatch.store.merging.mirror import Batch
-from perfectcatch.store.pool import Pool
+from perfectcatch.store.merging.mirror import Batch, Outcome
+from perfectcatch.store.pool import Pool, transaction
 from perfectcatch.sync.engine import Engine
 from perfectcatch.sync.place import Place
+from perfectcatch.sync.progress import Silent
+from perfectcatch.sync.pull import pull
+from perfectcatch.sync.report import EntityReport
+from perfectcatch.sync.work import Context, Stored
 
 C, J, U, K = "t.customers.export", "t.jobs.export", "t.units.export", "t.contacts.export"
 
@@ -118,10 +123,28 @@ async def test_who_was_overtaken_stores_nothing_more(pool: Pool) -> None:
     assert await rows(pool, "select count(*) from servicetitan.t_customers") == [(8,)]
 
 
+async def test_who_was_overtaken_after_its_last_page_does_not_say_that_it_is_done(pool: Pool) -> None:
+    vendor = Overtaken(pool)
+    vendor.overtaken_at_one = True
+    entity = replace(CUSTOMERS, reads_one="t.customers.get")
+    work = engine(pool, vendor, entities=ENTITIES | {"customers": entity})
+    for st_id in range(1, 4):
+        vendor.put(C, st_id, name="x")
+    await work.run_entities([entity])
+    vendor.forgotten = {2}  # asked for by itself after all pages
+    [line] = (await work.run_entities([entity], full=True)).entities
+    assert (line.status, "taken up this reading" in str(line.error)) == ("failed", True)
+    [(checkpoint,)] = await rows(
+        pool, "select value->>'position' from servicetitan.sync_state where key = 'customers_checkpoint'"
+    )
+    assert checkpoint is not None  # still the place of whoever has taken it up
+
+
 class Overtaken(Vendor):
     """While it answers, another process closes the lines of the log as one does that has the lock."""
 
     overtaken_at: int | None = None
+    overtaken_at_one = False
 
     def __init__(self, pool: Pool) -> None:
         super().__init__()
@@ -130,8 +153,17 @@ class Overtaken(Vendor):
     async def export_page(self, endpoint: str, token: str | None, query: Mapping[str, str]) -> Page:
         page = await super().export_page(endpoint, token, query)
         if len(self.pages) == self.overtaken_at:
-            await runs.close_lines(self.pool, self.tenant_id, "customers")
+            await self._close_lines()
         return page
+
+    async def one(self, endpoint: str, st_id: int) -> bytes | None:
+        if self.overtaken_at_one:
+            await self._close_lines()
+        return await super().one(endpoint, st_id)
+
+    async def _close_lines(self) -> None:
+        async with transaction(self.pool) as connection:
+            await runs.close_lines(connection, self.tenant_id, "customers")
 
 
 async def test_what_a_merge_moves_before_its_first_load_is_complete_is_no_news(pool: Pool) -> None:
@@ -152,6 +184,71 @@ async def test_what_a_merge_moves_before_its_first_load_is_complete_is_no_news(p
     report = await work.run_entities([customers])
     assert report.events == Counter({"customer_merged": 1})
     assert report.past_events == Counter({"job_moved": 3})
+
+
+class Watched(Silent):
+    """Tells when a page of an entity is stored."""
+
+    def __init__(self, entity: str) -> None:
+        self.entity, self.stored = entity, asyncio.Event()
+
+    def page(self, entity: str, total: Outcome) -> None:
+        if entity == self.entity:
+            self.stored.set()
+
+
+async def test_who_refers_to_an_entity_waits_for_its_pages_and_not_for_what_comes_after(pool: Pool) -> None:
+    vendor, watched = Vendor(), Watched("jobs")
+    work = engine(pool, vendor, progress=watched)
+    vendor.put(C, 3, name="x")
+    vendor.put(U, 1, name="Service")
+    vendor.put(J, 1, status="Open", customerId=3, unitId=1)
+    await work.run_entities([UNITS, CUSTOMERS, JOBS])
+    watched.stored.clear()
+    vendor.put(C, 3, name="y")
+    vendor.put(J, 2, status="Open", customerId=3, unitId=1)
+    async with transaction(pool) as holder:  # the customers cannot keep their end
+        await holder.execute(
+            "select from servicetitan.sync_state where key = 'customers_last_modified' for update"
+        )
+        running = asyncio.create_task(work.run_entities([CUSTOMERS, JOBS]))
+        async with asyncio.timeout(30):
+            await watched.stored.wait()
+        assert not running.done()
+    assert (await running).status == "succeeded"
+
+
+async def test_who_refers_to_merged_records_waits_until_their_followers_are_read(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Asked(Vendor):
+        async def one(self, endpoint: str, st_id: int) -> bytes | None:
+            found.append("customers" in told)
+            return await super().one(endpoint, st_id)
+
+    async def noting(context: Context, entity: Entity, *, stored: Stored, **more: Any) -> EntityReport:
+        def note() -> None:
+            told.append(entity.name)
+            stored()
+
+        return await pull(context, entity, stored=note, **more)
+
+    monkeypatch.setattr("perfectcatch.sync.engine.pull", noting)
+    told: list[str] = []
+    found: list[bool] = []
+    vendor = Asked()
+    jobs = replace(JOBS, reads_one="t.jobs.get", settles=())
+    customers = replace(CUSTOMERS, merged_into="mergedToId")
+    work = engine(pool, vendor, entities=ENTITIES | {"jobs": jobs, "customers": customers})
+    vendor.put(C, 3, name="x")
+    vendor.put(J, 1, status="Open", customerId=3)
+    await work.run_entities([customers, jobs])
+    vendor.put(C, 3, active=False, mergedToId=4)
+    vendor.records[J][1]["customerId"] = 4  # without a trace in the feed
+    report = await work.run_entities([customers, jobs])
+    assert (report.status, report.events["job_moved"], found) == ("succeeded", 1, [False])
+    await work.run_entities([customers, jobs])
+    assert "customers" in told  # where nobody was merged
 
 
 async def test_followers_wait_for_what_their_events_refer_to(pool: Pool) -> None:

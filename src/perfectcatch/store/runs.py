@@ -193,36 +193,41 @@ async def end(pool: Pool, tenant_id: int, run_id: UUID, *, status: str, error: s
         )
 
 
-async def close_lines(pool: Pool, tenant_id: int, entity: str) -> None:
-    """Close the lines that others left open, before it is asked how far they came.
+async def close_lines(connection: Connection, tenant_id: int, entity: str) -> datetime:
+    """Close the lines that others left open, before it is asked how far they came. Gives the time.
 
     The caller holds the entity's lock. Who had it before is dead, or has lost it with its connection and does
     not know it yet: without its line it can store nothing more.
     """
-    async with unhurried(pool) as connection:
-        await connection.execute(
-            f"""
-            update {SYNC_LOG} set status = 'interrupted', completed_at = now(),
-              error_message = 'The process ended before the run did; the next one went on from there.'
-            where tenant_id = %s and module = %s and status = 'running'
-            """,
-            (tenant_id, entity),
-        )
+    found = await connection.execute(
+        f"""
+        with closed as (
+          update {SYNC_LOG} set status = 'interrupted', completed_at = now(),
+            error_message = 'The process ended before the run did; the next one went on from there.'
+          where tenant_id = %s and module = %s and status = 'running'
+        ) select clock_timestamp()
+        """,
+        (tenant_id, entity),
+    )
+    row = await found.fetchone()
+    assert row is not None
+    return cast("datetime", row[0])
 
 
-async def begin_entity(pool: Pool, tenant_id: int, run_id: UUID, *, entity: str, mode: str) -> int:
-    """Open a line. Returns its id."""
-    async with unhurried(pool) as connection:
-        found = await connection.execute(
-            f"""
-            insert into {SYNC_LOG} (tenant_id, run_id, module, sync_type, status, started_at)
-            values (%s, %s, %s, %s, 'running', now()) returning id
-            """,
-            (tenant_id, run_id, entity, mode),
-        )
-        row = await found.fetchone()
-        assert row is not None
-        return int(row[0])
+async def begin_entity(
+    connection: Connection, tenant_id: int, run_id: UUID, *, entity: str, mode: str
+) -> int:
+    """Open a line, in the caller's transaction. Returns its id."""
+    found = await connection.execute(
+        f"""
+        insert into {SYNC_LOG} (tenant_id, run_id, module, sync_type, status, started_at)
+        values (%s, %s, %s, %s, 'running', now()) returning id
+        """,
+        (tenant_id, run_id, entity, mode),
+    )
+    row = await found.fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 async def note_page(
@@ -259,10 +264,10 @@ async def still_ours(connection: Connection, tenant_id: int, log_id: int) -> Non
     Raises AlreadyRunning: our lock was lost with its connection, and another process goes on from our place.
     """
     found = await connection.execute(
-        f"select from {SYNC_LOG} where tenant_id = %s and id = %s and status = 'running' for update",
+        f"select id from {SYNC_LOG} where tenant_id = %s and id = %s and status = 'running' for update",
         (tenant_id, log_id),
     )
-    if not found.rowcount:
+    if await found.fetchone() is None:
         raise AlreadyRunning(_TAKEN_OVER)
 
 
@@ -364,6 +369,11 @@ async def beat(pool: Pool, tenant_id: int, run_id: UUID) -> None:
 async def database_clock(pool: Pool) -> datetime:
     """The time by which rows tell when they were stored."""
     async with pool.connection() as connection:
-        row = await (await connection.execute("select clock_timestamp()")).fetchone()
-        assert row is not None
-        return cast("datetime", row[0])
+        return await time_of(connection)
+
+
+async def time_of(connection: Connection) -> datetime:
+    """The same, of a connection that the caller has."""
+    row = await (await connection.execute("select clock_timestamp()")).fetchone()
+    assert row is not None
+    return cast("datetime", row[0])

@@ -19,13 +19,14 @@ from perfectcatch.store import indexes, runs
 from perfectcatch.store.locks import Locks, open_locks
 from perfectcatch.store.merging import clock_rules
 from perfectcatch.store.pool import Pool, plain_errors
+from perfectcatch.sync.gate import Gate
 from perfectcatch.sync.modes import Mode, chosen, mode_of
 from perfectcatch.sync.place import never_loaded
 from perfectcatch.sync.progress import Progress, Silent
 from perfectcatch.sync.pull import pull
 from perfectcatch.sync.report import EntityReport, RunReport
 from perfectcatch.sync.unindexed import building_what_was_left
-from perfectcatch.sync.work import Context, Turn
+from perfectcatch.sync.work import Context, Stored, Turn
 
 SIDE_BY_SIDE = 4  # entities at once: more only wait for the rate budget and for the disk
 PER_ENTITY = 5  # connections of the pool that must be there for each of them, full and incremental
@@ -51,12 +52,14 @@ class Engine:
     side_by_side: int = SIDE_BY_SIDE
     _places: dict[bool, asyncio.Semaphore] = field(init=False)
     _builders: asyncio.Semaphore = field(init=False)
+    _gate: Gate = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the places, as many as the pool has connections for."""
         number = max(1, min(self.side_by_side, self.pool.max_size // PER_ENTITY))
         self._places = {full: asyncio.Semaphore(number) for full in (True, False)}
         self._builders = asyncio.Semaphore(indexes.SIDE_BY_SIDE)
+        self._gate = Gate()
 
     async def run(self, mode_name: str, *, trigger: str = "command", run_id: UUID | None = None) -> RunReport:
         """Run a mode of ``sync.modes`` now and evaluate the clock rules afterwards.
@@ -150,13 +153,14 @@ class Engine:
             locks=locks,
             run_id=run_id,
             builders=self._builders,
+            gate=self._gate,
             allow_deletions=allow_deletions,
         )
 
     async def _pull_all(
         self, context: Context, entities: list[Entity], report: RunReport, *, full: bool
     ) -> None:
-        """Store what each entity brings when those that it refers to are done, whether well or not.
+        """Store what each entity brings when those that it refers to are stored, or have failed.
 
         News is asked for meanwhile: it takes a place once those that it waits for have theirs, so that they
         can never wait for each other. A full read begins when they are done, because its pages are large. In
@@ -166,19 +170,19 @@ class Engine:
         new = await never_loaded(self.pool, self.source.tenant_id, entities)
         expected = await self._plan(entities, new, full=full)
         begun = {entity.name: asyncio.Event() for entity in entities}
-        done = {entity.name: asyncio.Event() for entity in entities}
+        stored = {entity.name: asyncio.Event() for entity in entities}
 
         async def one(entity: Entity) -> None:
             needs = entity.settled_by if entity.name in new else entity.needs
-            needs = tuple(name for name in needs if name in done)
+            needs = tuple(name for name in needs if name in stored)
 
-            async def needs_are_done() -> None:
+            async def needs_are_stored() -> None:
                 for name in needs:
-                    await done[name].wait()
+                    await stored[name].wait()
 
             try:
                 if full or entity.name in new:
-                    await needs_are_done()
+                    await needs_are_stored()
                 for name in needs:
                     await begun[name].wait()
                 async with self._places[full]:
@@ -188,13 +192,14 @@ class Engine:
                         entity,
                         report.rejection,
                         full=full,
-                        turn=needs_are_done,
+                        turn=needs_are_stored,
+                        stored=stored[entity.name].set,
                         expected=expected.get(entity.name),
                     )
                     report.entities.append(pulled)
             finally:
                 begun[entity.name].set()
-                done[entity.name].set()
+                stored[entity.name].set()
 
         async with asyncio.TaskGroup() as group:
             for entity in sorted(entities, key=lambda entity: -(expected.get(entity.name) or 0)):
@@ -208,6 +213,7 @@ class Engine:
         *,
         full: bool,
         turn: Turn,
+        stored: Stored,
         expected: int | None,
     ) -> EntityReport:
         """Read an entity, unless what has refused another one would refuse it, too."""
@@ -216,7 +222,7 @@ class Engine:
             report.fails(rejection)
             return report
         self.progress.begins(entity.name)
-        return await pull(context, entity, full=full, turn=turn, expected=expected)
+        return await pull(context, entity, full=full, turn=turn, stored=stored, expected=expected)
 
     async def _plan(self, entities: list[Entity], new: set[str], *, full: bool) -> dict[str, int | None]:
         """How much will come: it costs a request for each feed, so only where it matters.

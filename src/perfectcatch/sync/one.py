@@ -157,10 +157,11 @@ async def _listed(work: Work, related: Related, of: Sequence[int]) -> list[Docum
 
 
 async def _work(context: Context, entity: Entity) -> Work:
-    now = await runs.database_clock(context.pool)
-    place = await find_place(
-        context.pool, context.tenant_id, entity, full=False, run_id=context.run_id, now=now
-    )
+    async with context.pool.connection() as connection:
+        now = await runs.time_of(connection)
+        place = await find_place(
+            connection, context.tenant_id, entity, full=False, run_id=context.run_id, now=now
+        )
     return Work(context, entity, place, EntityReport(entity=entity.name, mode=MODE), log_id=0)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from perfectcatch.model.entity import Entity, Feed, Source
-from perfectcatch.store import state
+from perfectcatch.store import runs, state
 from perfectcatch.store.pool import Connection, Pool
 from perfectcatch.sync.trail import Trail
 
@@ -89,16 +89,14 @@ class Place:
         else:
             await state.put(connection, tenant_id, key(self.entity, "cursor"), self._cursor(self.tokens))
 
-    async def keep_end(
-        self, connection: Connection, tenant_id: int, *, newest: datetime | None, now: datetime
-    ) -> None:
+    async def keep_end(self, connection: Connection, tenant_id: int, *, newest: datetime | None) -> None:
         """Keep where the next incremental read begins; a first load is complete from now on."""
         self.tokens = {**self.tokens, **self.done}
         await state.put(connection, tenant_id, key(self.entity, "cursor"), self._cursor(self.tokens))
         told = newest.isoformat() if newest else None
         await state.put(connection, tenant_id, key(self.entity, "last_modified"), told)
         if self.first_load:
-            loaded = {"completed_at": now.isoformat()}
+            loaded = {"completed_at": (await runs.time_of(connection)).isoformat()}
             await state.put(connection, tenant_id, key(self.entity, "first_load"), loaded)
         if self.full:
             await state.forget(connection, tenant_id, key(self.entity, "checkpoint"))
@@ -112,14 +110,14 @@ class Place:
 
 
 async def find_place(
-    pool: Pool, tenant_id: int, entity: Entity, *, full: bool, run_id: UUID, now: datetime
+    connection: Connection, tenant_id: int, entity: Entity, *, full: bool, run_id: UUID, now: datetime
 ) -> Place:
     """Where to begin: an unfinished full read goes on, a first load and a plain list are always full.
 
     ``now`` is the database's clock, by which rows tell when they were stored.
     """
     keys = [key(entity, what) for what in ("cursor", "checkpoint", "first_load")]
-    found = await state.get(pool, tenant_id, *keys)
+    found = await state.seen(connection, tenant_id, *keys)
     cursor, checkpoint, loaded = (found.get(each) or {} for each in keys)
     place = Place(
         entity=entity,

@@ -10,18 +10,20 @@ from perfectcatch.errors import PerfectCatchError, VendorLoop, VendorUnavailable
 from perfectcatch.kit.finishing import finish, last_words
 from perfectcatch.kit.tally import counted
 from perfectcatch.model.entity import Entity, Feed
+from perfectcatch.model.source import Page
 from perfectcatch.store import runs
 from perfectcatch.store.merging import merged, mirror, quarantine, sweep
 from perfectcatch.store.merging.mirror import Outcome
-from perfectcatch.store.pool import Connection, plain_errors, transaction
+from perfectcatch.store.pool import Connection, plain_errors, transaction, unhurried
 from perfectcatch.sync import feeds
 from perfectcatch.sync.aftermath import find_deleted, follow_merges
 from perfectcatch.sync.place import feed_key, find_place
 from perfectcatch.sync.report import FAILED, SKIPPED, EntityReport
 from perfectcatch.sync.unindexed import unindexed
-from perfectcatch.sync.work import Context, Turn, Work, at_once
+from perfectcatch.sync.work import Context, Stored, Turn, Work, at_once, to_nobody
 
 CLOCKS_APART = timedelta(minutes=1)  # the vendor's machines need not agree to the second
+WORTH_WAITING = 500  # records of a page below which it is merged at once: others may wait for its list
 FULL_WAITS = 1800.0  # seconds that a full read waits for somebody who reads the same
 
 log = structlog.get_logger(__name__)
@@ -39,10 +41,20 @@ async def read_entity(work: Work) -> None:
         for feed in work.entity.feeds:
             if feed_key(feed) not in place.done:
                 await _read(work, feed)
+    await _tell_who_waits(work)
     swept = work.sweeps and await find_deleted(work)
     before = _not_ahead(work, before, of=context.clock.monotonic() - began)
     await _finish(work, before, swept=swept)
     await follow_merges(work)
+
+
+async def _tell_who_waits(work: Work) -> None:
+    """Let them begin before all is done, where nothing that is still to come could touch their records."""
+    context, entity = work.context, work.entity
+    if work.place.full:
+        return
+    if entity.merged_into is None or not await merged.pending(context.pool, context.tenant_id, entity):
+        work.stored()
 
 
 async def _read(work: Work, feed: Feed) -> None:
@@ -73,15 +85,22 @@ async def _store(work: Work, feed: Feed, step: feeds.Step) -> None:
     await work.context.locks.check()
     page, keep = step.page, _keeping(work, feed, step)
     try:
-        outcome = await work.merge(page.records, page.broken, keep, settle=True)
+        outcome = await _merge(work, page, keep, settle=True)
     except mirror.Unsettled as unsettled:
         await settle(work, unsettled.entities)
-        outcome = await work.merge(page.records, page.broken, keep)
+        outcome = await _merge(work, page, keep)
     work.note(outcome)
     if work.place.first_load and 0 < outcome.created == work.report.outcome.created:
         # Without statistics all indexes look alike, and the next pages look links up through a wrong one.
-        await mirror.learn(work.context.pool, work.entity)
+        await _learn(work)
     work.context.progress.page(work.entity.name, work.report.outcome)
+
+
+async def _merge(work: Work, page: Page, keep: mirror.AndThen, *, settle: bool = False) -> Outcome:
+    if not work.place.full or len(page.records) < WORTH_WAITING:
+        return await work.merge(page.records, page.broken, keep, settle=settle)
+    async with work.context.gate.passed(work.expected or 0):
+        return await work.merge(page.records, page.broken, keep, settle=settle)
 
 
 def _says_nothing(work: Work, feed: Feed, step: feeds.Step) -> bool:
@@ -144,7 +163,6 @@ async def _finish(work: Work, before: datetime | None, *, swept: bool) -> None:
     if not place.full and not work.report.outcome.fetched and place.is_kept:
         return
     newest = _not_ahead(work, await _newest(work))
-    now = await runs.database_clock(context.pool)
     async with transaction(context.pool) as connection:
         await runs.still_ours(connection, context.tenant_id, work.log_id)
         if swept:
@@ -153,9 +171,14 @@ async def _finish(work: Work, before: datetime | None, *, swept: bool) -> None:
             await quarantine.resolve_absent(
                 connection, context.tenant_id, work.entity, since=place.started_at
             )
-        await place.keep_end(connection, context.tenant_id, newest=newest, now=now)
-    if place.first_load and work.report.outcome.created:
-        await mirror.learn(context.pool, work.entity)
+        await place.keep_end(connection, context.tenant_id, newest=newest)
+    if place.first_load and work.report.outcome.created > work.learned:
+        await _learn(work)
+
+
+async def _learn(work: Work) -> None:
+    await mirror.learn(work.context.pool, work.entity)
+    work.learned = work.report.outcome.created
 
 
 async def _newest(work: Work) -> datetime | None:
@@ -177,12 +200,19 @@ def _not_ahead(work: Work, moment: datetime | None, *, of: float = 0.0) -> datet
 
 
 async def pull(
-    context: Context, entity: Entity, *, full: bool, turn: Turn = at_once, expected: int | None = None
+    context: Context,
+    entity: Entity,
+    *,
+    full: bool,
+    turn: Turn = at_once,
+    stored: Stored = to_nobody,
+    expected: int | None = None,
 ) -> EntityReport:
     """Bring one entity up to date; whatever goes wrong with it ends up in the report.
 
     A full read waits for somebody who reads the same entity, an incremental one leaves it to them. Nothing is
-    stored before its ``turn``. ``expected``: how many records a first load will bring, if that is known.
+    stored before its ``turn``; ``stored`` may be told before the end. ``expected``: how many records a first
+    load will bring, if that is known.
     """
     report = EntityReport(entity=entity.name, mode="full" if full else "incremental")
     began = context.clock.monotonic()
@@ -191,7 +221,7 @@ async def pull(
         with plain_errors():
             async with context.locks.held(name, wait_seconds=FULL_WAITS if full else 0.0) as ours:
                 if ours:
-                    await _under_a_line(context, entity, report, turn, full=full, expected=expected)
+                    await _under_a_line(context, entity, report, turn, stored, full=full, expected=expected)
                 else:
                     report.status = FAILED if full else SKIPPED
                     report.error = f"Another process is reading {entity.name} right now."
@@ -210,25 +240,23 @@ async def _under_a_line(
     entity: Entity,
     report: EntityReport,
     turn: Turn,
+    stored: Stored,
     *,
     full: bool,
     expected: int | None,
 ) -> None:
     """Do the work; the line of the sync log is closed whatever happens."""
     began = context.clock.monotonic()
-    now = await runs.database_clock(context.pool)
-    await runs.close_lines(context.pool, context.tenant_id, entity.name)
-    place = await find_place(
-        context.pool, context.tenant_id, entity, full=full, run_id=context.run_id, now=now
-    )
-    report.mode = "full" if place.full else "incremental"
-    log_id = await runs.begin_entity(
-        context.pool, context.tenant_id, context.run_id, entity=entity.name, mode=report.mode
-    )
+    tenant_id, run_id = context.tenant_id, context.run_id
+    async with unhurried(context.pool) as connection:
+        now = await runs.close_lines(connection, tenant_id, entity.name)
+        place = await find_place(connection, tenant_id, entity, full=full, run_id=run_id, now=now)
+        report.mode = "full" if place.full else "incremental"
+        log_id = await runs.begin_entity(connection, tenant_id, run_id, entity=entity.name, mode=report.mode)
     status: str | None = "interrupted"
     try:
         with plain_errors(), counted() as cost:
-            await read_entity(Work(context, entity, place, report, log_id, turn, expected))
+            await read_entity(Work(context, entity, place, report, log_id, turn, stored, expected))
         status = None
     except PerfectCatchError as error:
         status = None

@@ -14,17 +14,23 @@ from perfectcatch.store.locks import Locks
 from perfectcatch.store.merging import mirror
 from perfectcatch.store.merging.mirror import Batch, Outcome
 from perfectcatch.store.pool import Pool
+from perfectcatch.sync.gate import Gate
 from perfectcatch.sync.place import Place
 from perfectcatch.sync.progress import Progress
 from perfectcatch.sync.report import EntityReport
 
 Turn = Callable[[], Awaitable[None]]
+Stored = Callable[[], None]
 
 NEWS = timedelta(days=7)  # what a later full read finds of older times is history, not news
 
 
 async def at_once() -> None:
     """The turn of who waits for nobody."""
+
+
+def to_nobody() -> None:
+    """Nobody waits for what is stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +45,7 @@ class Context:
     locks: Locks
     run_id: UUID
     builders: asyncio.Semaphore  # a connection each, for indexes that are built at the end of first loads
+    gate: Gate  # before each page of a full read
     allow_deletions: bool = False  # a person has looked at a held sweep
     on_demand: dict[str, EntityReport] = field(default_factory=dict)  # read because a record referred to them
 
@@ -52,6 +59,7 @@ class Context:
 class Work:
     """The work on one entity, under a line of the sync log; nothing is stored before its ``turn``.
 
+    ``stored`` is told when every page is, if who refers to this entity need not wait for what comes after.
     ``expected``: how many records a first load will bring, where the vendor tells.
     """
 
@@ -61,7 +69,9 @@ class Work:
     report: EntityReport
     log_id: int
     turn: Turn = at_once
+    stored: Stored = to_nobody
     expected: int | None = None
+    learned: int = 0  # how many of its new rows the planner has seen
 
     @property
     def sweeps(self) -> bool:

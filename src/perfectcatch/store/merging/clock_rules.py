@@ -1,5 +1,6 @@
 """Events that time causes: once per record and stage, also when nobody was looking at the moment itself."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,12 +36,18 @@ async def evaluate(
     """
     fired = Fired()
     values = {"tenant": tenant_id, "now": now, "zone": zone}
-    for entity in entities.values():
-        for rule in entity.clock_rules:
-            statement = statement_of(entity, rule, entities)
-            written = await run_in_transaction(pool, partial(_write, statement=statement, values=values))
-            for historical in written:
-                (fired.past if historical else fired.live)[rule.event_type] += 1
+    rules = [
+        (rule, partial(_write, statement=statement_of(entity, rule, entities), values=values))
+        for entity in entities.values()
+        for rule in entity.clock_rules
+    ]
+    # Side by side: each reads for some milliseconds and mostly finds nothing.
+    writes = [run_in_transaction(pool, write) for _, write in rules]
+    for (rule, _), written in zip(rules, await asyncio.gather(*writes, return_exceptions=True), strict=True):
+        if isinstance(written, BaseException):
+            raise written
+        for historical in written:
+            (fired.past if historical else fired.live)[rule.event_type] += 1
     return fired
 
 

@@ -36,23 +36,25 @@ class _Keyed(msgspec.Struct):
 _key_in = msgspec.json.Decoder(_Keyed).decode
 
 
-async def copy_in(connection: Connection, records: Iterable[Document]) -> None:
-    """Copy documents into ``incoming`` of the session, numbered in their order."""
+async def copy_in(connection: Connection, records: Iterable[Document]) -> int:
+    """Copy documents into ``incoming`` of the session, numbered in their order; how many there are now."""
     piece: list[Document] = [_COPY_HEAD]
     size = 0
-    async with connection.cursor() as cursor, cursor.copy(COPY_IN) as copy:
-        for ord_, record in enumerate(records):
-            piece += (
-                _ROW.pack(3, 4, ord_, fingerprint.SIZE, fingerprint.of(record), len(record) + 1),
-                _JSONB_VERSION,
-                record,
-            )
-            size += len(record)
-            if size >= _PIECE:
-                await copy.write(b"".join(piece))
-                piece, size = [], 0
-        piece.append(_COPY_END)
-        await copy.write(b"".join(piece))
+    async with connection.cursor() as cursor:
+        async with cursor.copy(COPY_IN) as copy:
+            for ord_, record in enumerate(records):
+                piece += (
+                    _ROW.pack(3, 4, ord_, fingerprint.SIZE, fingerprint.of(record), len(record) + 1),
+                    _JSONB_VERSION,
+                    record,
+                )
+                size += len(record)
+                if size >= _PIECE:
+                    await copy.write(b"".join(piece))
+                    piece, size = [], 0
+            piece.append(_COPY_END)
+            await copy.write(b"".join(piece))
+        return cursor.rowcount
 
 
 async def unknown(

@@ -106,7 +106,7 @@ class Batch:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The parameters of every statement."""
+        """The parameters of every statement; of the first one, the number of records as well."""
         return {"tenant": self.tenant_id, "run": self.run_id, "past_before": self.past_before}
 
 
@@ -202,8 +202,8 @@ async def _store(connection: Connection, batch: Batch, records: Sequence[Documen
         return outcome
     merge = statements_of(batch.entity, batch.entities)
     left = await unknown(connection, batch.entity, records, batch.values) if batch.recognises else records
-    await copy_in(connection, left)
-    kinds = await _plan(connection, batch, merge)
+    number = await copy_in(connection, left)
+    kinds = await _plan(connection, batch, merge, number)
     await _write(connection, batch, merge, kinds, outcome)
     outcome.created = kinds["n"]
     outcome.updated = kinds["c"]
@@ -212,17 +212,19 @@ async def _store(connection: Connection, batch: Batch, records: Sequence[Documen
     return outcome
 
 
-async def _plan(connection: Connection, batch: Batch, merge: Merge) -> Counter[str]:
-    """Decide what to do with each record; how many there are of each kind."""
-    values = batch.values
+async def _plan(connection: Connection, batch: Batch, merge: Merge, number: int) -> Counter[str]:
+    """Decide what to do with each of the ``number`` records; how many there are of each kind."""
+    values = batch.values | {"number": number}
     await connection.execute(merge.lock, values)
-    cursor = await connection.execute(merge.classify, values)
+    # Never prepared: a plan for any number of records is one for a tenth of the table of the session.
+    cursor = await connection.execute(merge.classify, values, prepare=False)
     kinds: Counter[str] = Counter(dict(await cursor.fetchall()))
     if kinds["c"]:
-        await connection.execute(merge.compare, values)
-        kinds = await _kinds(connection)
+        spelled_differently = (await connection.execute(merge.compare, values)).rowcount
+        kinds["s"] = spelled_differently
+        kinds["c"] -= spelled_differently
     if kinds["n"] + kinds["c"] > ANALYZE_ABOVE:
-        await connection.execute("analyze plan")
+        await connection.execute("analyze plan (ord, st_id, kind)")
     if batch.settle and (kinds["n"] or kinds["c"]):
         await _settle(connection, merge, values)
     return kinds
@@ -239,13 +241,13 @@ async def _write(
     if kinds["s"]:
         await connection.execute(merge.respell, values)
     if kinds["c"]:
-        await connection.execute(merge.remember, values)
+        outcome.same_version, came_back = await _numbers(connection, merge.remember, values)
         await connection.execute(merge.keep_history, values)
-        outcome.same_version = await _number(connection, _same_version(batch.entity), values)
-        came_back = (await connection.execute(merge.recall, values)).rowcount
-        for statement in (merge.update, *merge.children_out):
+        if came_back:
+            await connection.execute(merge.recall, values)
+        (outcome.deactivated,) = await _numbers(connection, merge.update, values)
+        for statement in merge.children_out:
             await connection.execute(statement, values)
-        outcome.deactivated = await _number(connection, merge.switched_off, values)
     if kinds["n"]:
         await _insert(connection, batch, merge, heard)
     if kinds["n"] or kinds["c"]:
@@ -275,14 +277,10 @@ async def _insert(connection: Connection, batch: Batch, merge: Merge, heard: "_H
         await heard.events_of((merge.past if batch.historical else merge.live).insert)
 
 
-def _same_version(entity: Entity) -> str:
-    return f"""
-select count(*) from plan p join {qualified(entity.table)} m on m.tenant_id = %(tenant)s and m.st_id = p.st_id
-where p.kind = 'c' and p.modified = m.st_modified_on and m.deleted_at is null"""
-
-
 async def _settle(connection: Connection, merge: Merge, values: dict[str, Any]) -> None:
-    missing = tuple([name for name, query in merge.unsettled if await _number(connection, query, values)])
+    missing = tuple(
+        [name for name, query in merge.unsettled if any(await _numbers(connection, query, values))]
+    )
     if missing:
         raise Unsettled(missing)
 
@@ -332,15 +330,11 @@ async def prepare_session(connection: Connection) -> None:
         await connection.execute(SESSION_TABLES)
 
 
-async def _kinds(connection: Connection) -> Counter[str]:
-    cursor = await connection.execute("select kind::text, count(*) from plan group by kind")
-    return Counter(dict(await cursor.fetchall()))
-
-
-async def _number(connection: Connection, query: str, values: dict[str, Any]) -> int:
+async def _numbers(connection: Connection, query: str, values: dict[str, Any]) -> tuple[int, ...]:
     cursor = await connection.execute(query, values)
     row = await cursor.fetchone()
-    return int(row[0]) if row else 0
+    assert row is not None
+    return tuple(map(int, row))
 
 
 async def newest(
