@@ -1,4 +1,4 @@
-"""Whose page is merged next, when full reads bring more of them than there are cores to merge them.
+"""Whose page is merged next, when first loads bring more of them than there are cores to merge them.
 
 Side by side all of them become slower together, and the largest entity is alone at the end, on one core: of
 164,583 records invoices took the last ten of 35 seconds. With a place for each core, and the largest first,

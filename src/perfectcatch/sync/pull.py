@@ -97,7 +97,7 @@ async def _store(work: Work, feed: Feed, step: feeds.Step) -> None:
 
 
 async def _merge(work: Work, page: Page, keep: mirror.AndThen, *, settle: bool = False) -> Outcome:
-    if not work.place.full or len(page.records) < WORTH_WAITING:
+    if not work.place.first_load or len(page.records) < WORTH_WAITING:
         return await work.merge(page.records, page.broken, keep, settle=settle)
     async with work.context.gate.passed(work.expected or 0):
         return await work.merge(page.records, page.broken, keep, settle=settle)

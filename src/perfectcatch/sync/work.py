@@ -45,7 +45,7 @@ class Context:
     locks: Locks
     run_id: UUID
     builders: asyncio.Semaphore  # a connection each, for indexes that are built at the end of first loads
-    gate: Gate  # before each page of a full read
+    gate: Gate  # before each large page of a first load
     allow_deletions: bool = False  # a person has looked at a held sweep
     on_demand: dict[str, EntityReport] = field(default_factory=dict)  # read because a record referred to them
 
