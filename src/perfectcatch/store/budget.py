@@ -166,32 +166,31 @@ class PostgresBudget:
 
     async def _fill(self, key: str, lease: _Lease) -> None:
         """Take slots for all who wait, and for as many as will come before the slots are too old."""
-        async with lease.pausing:
-            pass  # whoever asks meanwhile may be answered before the pause is there
         rate, now = rate_for(key, self._rates), self._clock.monotonic()
         expected = int(min(lease.used(now), rate.per_second) * LATE_SECONDS)
         count = max(lease.waiting, expected, 1)
-        pauses = lease.pauses
         answer = await self._ask(key, rate, interactive=True, slots=count)
-        if lease.pauses != pauses:
-            return  # the slots may lie in a pause: they are asked for again
         asked_at = self._clock.monotonic()
         lease.moments.extend(asked_at + answer.wait + place * rate.interval for place in range(count))
 
     async def _next_background(self, key: str, rate: Rate) -> _Answer:
+        while not (answer := await self._ask(key, rate, interactive=False)).taken:
+            # Asking a little late still finds the slot; a draw keeps processes from asking all at once.
+            await self._clock.sleep(answer.wait - AHEAD_SECONDS * random.uniform(0.5, 1.0))
+        return answer
+
+    async def _ask(self, key: str, rate: Rate, *, interactive: bool, slots: int = 1) -> _Answer:
+        """Ask for slots, again when this process has learnt of a pause meanwhile: they may lie in it."""
         lease = self._leases.setdefault(key, _Lease())
         while True:
             async with lease.pausing:
-                pass
+                pass  # whoever asks now may be answered before the pause is there
             pauses = lease.pauses
-            answer = await self._ask(key, rate, interactive=False)
-            if not answer.taken:
-                # Asking a little late still finds the slot; a draw keeps processes from asking all at once.
-                await self._clock.sleep(answer.wait - AHEAD_SECONDS * random.uniform(0.5, 1.0))
-            elif lease.pauses == pauses:
+            answer = await self._ask_once(key, rate, interactive=interactive, slots=slots)
+            if lease.pauses == pauses:
                 return answer
 
-    async def _ask(self, key: str, rate: Rate, *, interactive: bool, slots: int = 1) -> _Answer:
+    async def _ask_once(self, key: str, rate: Rate, *, interactive: bool, slots: int) -> _Answer:
         values = {
             "key": key,
             "interactive": interactive,

@@ -1,7 +1,7 @@
 """One entity of a run: read its feeds, merge every page, keep the place, look for what is gone."""
 
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from datetime import datetime, timedelta
 
 import structlog
@@ -97,9 +97,8 @@ async def _store(work: Work, feed: Feed, step: feeds.Step) -> None:
 
 
 async def _merge(work: Work, page: Page, keep: mirror.AndThen, *, settle: bool = False) -> Outcome:
-    if not work.place.first_load or len(page.records) < WORTH_WAITING:
-        return await work.merge(page.records, page.broken, keep, settle=settle)
-    async with work.context.gate.passed(work.expected or 0):
+    waits = work.place.first_load and len(page.records) >= WORTH_WAITING
+    async with work.context.gate.passed(work.expected or 0) if waits else nullcontext():
         return await work.merge(page.records, page.broken, keep, settle=settle)
 
 

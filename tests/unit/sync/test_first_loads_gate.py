@@ -1,4 +1,4 @@
-"""Pages of full reads pass one after the other where there are no cores for more: the largest list first."""
+"""Pages of first loads pass one after the other where there are no cores for more: the largest list first."""
 
 import asyncio
 
