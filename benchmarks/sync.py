@@ -14,7 +14,8 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -32,10 +33,13 @@ from benchmarks.common import (
 from benchmarks.rivals import measure as rivals
 
 VENDOR_LIMIT = 60  # requests a second that the vendor allows
+RUNNING, FRESH = 7, 5  # how often a process that runs already, and a fresh one, reads what has changed
 
 
-async def one_round(server: str, settings: dict[str, str], sandbox: str) -> dict[str, Any]:
-    """Every load once, into empty databases."""
+async def one_round(
+    server: str, settings: dict[str, str], sandbox: str, turns: Iterator[int]
+) -> dict[str, Any]:
+    """Every load once, into empty databases, and each incremental read several times."""
 
     def everything() -> dict[str, Any]:
         here = settings | {"DATABASE_URL": ours}
@@ -45,17 +49,19 @@ async def one_round(server: str, settings: dict[str, str], sandbox: str) -> dict
             "full": tasks.run("load", here, full=True),
             "rows": tasks.run("rows", here, source=ours, target=theirs),
             "again": tasks.run("load", here, full=True),
-            "incremental": tasks.run("incremental", here, sandbox=sandbox, database_url=ours),
         }
+        running = {"sandbox": sandbox, "database_url": ours, "turns": [*islice(turns, RUNNING)]}
+        measured["incremental"] = tasks.run("incremental", here, **running)
         command(here, "sync", "incremental", "--json")  # loads what the five entities left out
-        tasks.change_one_in_a_hundred(sandbox, ours, 2)
-        began = time.perf_counter()
-        command(here, "sync", "run", *tasks.ENTITIES, "--json")
-        measured["command"] = time.perf_counter() - began
-        tasks.change_one_in_a_hundred(sandbox, ours, 3)
-        began = time.perf_counter()
-        command(here, "sync", "incremental", "--json")
-        return measured | {"command_of_all": time.perf_counter() - began}
+        for name, words in {"command": ("run", *tasks.ENTITIES), "command_of_all": ("incremental",)}.items():
+            walls = []
+            for turn in islice(turns, FRESH):
+                tasks.change_one_in_a_hundred(sandbox, ours, turn)
+                began = time.perf_counter()
+                command(here, "sync", *words, "--json")
+                walls.append(time.perf_counter() - began)
+            measured |= {name: median(walls), f"{name}_walls": walls}
+        return measured
 
     ours = await fresh_database(server, "bench_ours")
     theirs = await fresh_database(server, "bench_rows")
@@ -69,24 +75,24 @@ def _database(server: str, name: str) -> str:
 async def beside_others(server: str, customers: int, rounds: int, place: Path) -> dict[str, Any]:
     """The same five lists by other tools, and by us, at a company of ``customers``: all in turns."""
     result: dict[str, Any] = {"customers": customers, "rounds": []}
+    turns = count(1)
     with sandbox_process(customers) as known:
         for _ in range(rounds):
-            result["rounds"].append(await _one_turn(server, known, place))
+            result["rounds"].append(await _one_turn(server, known, place, turns))
             print(json.dumps(result["rounds"][-1]), file=sys.stderr, flush=True)
     return result
 
 
-async def _one_turn(server: str, known: dict[str, Any], place: Path) -> dict[str, Any]:
-    measured: dict[str, Any] = {"ours": await one_round(server, settings_for(known), known["url"])}
+async def _one_turn(server: str, known: dict[str, Any], place: Path, turns: Iterator[int]) -> dict[str, Any]:
+    measured: dict[str, Any] = {"ours": await one_round(server, settings_for(known), known["url"], turns)}
     mirrored = _database(server, "bench_ours")
-    turns = iter(range(4, 100))
 
     def change() -> None:
         tasks.change_one_in_a_hundred(known["url"], mirrored, next(turns))
 
     others: dict[str, Callable[[dict[str, Any]], Any]] = {
         "row_by_row": lambda facts: rivals.row_by_row(place, facts),
-        "dlt": lambda facts: rivals.dlt(place, facts, change),
+        "dlt": lambda facts: rivals.dlt(place, facts, change, running=RUNNING, fresh=FRESH),
         "singer": lambda facts: rivals.singer(place, facts),
     }
     for name, measure in others.items():
@@ -105,9 +111,9 @@ async def measure(customers: int, rounds: int, others: int, place: Path) -> dict
     result: dict[str, Any] = {"customers": customers, "rounds": [], "machine": machine()}
     async with database_server() as server:
         with sandbox_process(customers) as known:
-            settings = settings_for(known)
+            settings, turns = settings_for(known), count(1)
             for _ in range(rounds):
-                measured = await one_round(server, settings, known["url"])
+                measured = await one_round(server, settings, known["url"], turns)
                 print(json.dumps(measured), file=sys.stderr, flush=True)
                 result["rounds"].append(measured)
             here = settings | {"DATABASE_URL": _database(server, "bench_ours")}
@@ -195,7 +201,8 @@ def _beside_others(others: dict[str, Any]) -> list[str]:
     return [
         "",
         f"Beside other tools, the same five lists of {others['customers']:,} customers "
-        f"({records:,.0f} records), all in turns, medians of {len(others['rounds'])}. "
+        f"({records:,.0f} records), all in turns, medians of {len(others['rounds'])}; of each turn the median "
+        f"of {RUNNING} reads of what has changed in a running process, and of {FRESH} fresh ones. "
         f"Ours: full load {full:.2f} s, incremental {running:.2f} s in a running worker, "
         f"{fresh:.2f} s as a fresh command.",
         "",

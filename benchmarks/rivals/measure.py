@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -38,8 +39,13 @@ def row_by_row(place: Path, facts: dict[str, Any]) -> dict[str, Any] | None:
     return _answer([sys.executable, str(HERE / "row_by_row.py")], facts)
 
 
-def dlt(place: Path, facts: dict[str, Any], change: Callable[[], object]) -> dict[str, Any] | None:
-    """dlt: a full load, then what ``change`` changed in the process that runs already and in a fresh one."""
+def dlt(
+    place: Path, facts: dict[str, Any], change: Callable[[], object], *, running: int, fresh: int
+) -> dict[str, Any] | None:
+    """dlt: a full load, then what ``change`` changed, in the process that runs already and in fresh ones.
+
+    Medians of ``running`` and of ``fresh`` reads.
+    """
     python = environment(place, "dlt", "dlt[postgres]")
     if python is None:
         return None
@@ -48,22 +54,27 @@ def dlt(place: Path, facts: dict[str, Any], change: Callable[[], object]) -> dic
     words = [str(python), str(HERE / "dlt_rest.py")]
     with subprocess.Popen(
         words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=place
-    ) as running:
-        assert running.stdin is not None
-        assert running.stdout is not None
-        running.stdin.write(given)
-        running.stdin.flush()
-        result: dict[str, Any] = json.loads(running.stdout.readline())
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(given)
+        process.stdin.flush()
+        result: dict[str, Any] = json.loads(process.stdout.readline())
+        walls = []
+        for _ in range(running):
+            change()
+            process.stdin.write("again\n")
+            process.stdin.flush()
+            walls.append(json.loads(process.stdout.readline())["wall"])
+        process.stdin.close()
+    result["incremental"] = {"wall": statistics.median(walls), "walls": walls}
+    walls = []
+    for _ in range(fresh):
         change()
-        running.stdin.write("again\n")
-        running.stdin.flush()
-        result["incremental"] = json.loads(running.stdout.readline())
-        running.stdin.close()
-    change()
-    began = time.perf_counter()
-    _answer(words, facts | {"place": str(place / "pipelines")}, cwd=place)
-    result["fresh"] = time.perf_counter() - began
-    return result
+        began = time.perf_counter()
+        _answer(words, facts | {"place": str(place / "pipelines")}, cwd=place)
+        walls.append(time.perf_counter() - began)
+    return result | {"fresh": statistics.median(walls), "fresh_walls": walls}
 
 
 def singer(place: Path, facts: dict[str, Any]) -> dict[str, Any] | None:

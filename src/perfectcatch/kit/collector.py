@@ -17,6 +17,14 @@ def settle(*, collect: bool = True) -> None:
     if collect:
         gc.collect()
     gc.freeze()
+    begin()
+
+
+def begin() -> None:
+    """Collect less often from the start of a process, which makes nothing but what stays: modules.
+
+    Of a command's imports Python's own 700 took a fifth, 0.15 s.
+    """
     gc.set_threshold(_BETWEEN, 20, 10)
 
 

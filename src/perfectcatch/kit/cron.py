@@ -17,8 +17,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-
-from croniter import CroniterBadDateError, croniter  # type: ignore[import-untyped]
+from typing import Any
 
 from perfectcatch.errors import BadSetting
 
@@ -136,10 +135,10 @@ class Cron:
         for span in spans:
             if forward:
                 wall = _wall(max(moment, span.begin - _SECOND), span.offset)
-                tick = croniter(self.for_engine, wall).get_next(datetime)
+                tick = _ticks(self.for_engine, wall).get_next(datetime)
             else:
                 wall = _wall(min(moment, span.end - _SECOND) + _SECOND, span.offset)
-                tick = croniter(self.for_engine, wall).get_prev(datetime)
+                tick = _ticks(self.for_engine, wall).get_prev(datetime)
             instant = tick.replace(tzinfo=UTC) - span.offset
             if span.begin <= instant < span.end:
                 found.append(instant)
@@ -156,6 +155,13 @@ class Cron:
         repeated = max(before - after, timedelta(0))
         yield _Span(before, _EVER, jump + missing)
         yield _Span(after, jump if self.every_hour else jump + repeated, _NEVER)
+
+
+def _ticks(for_engine: str, wall: datetime) -> Any:
+    """The engine that counts; imported when a schedule is read, 50 ms that most commands do without."""
+    from croniter import croniter
+
+    return croniter(for_engine, wall)
 
 
 def _wall(moment: datetime, offset: timedelta) -> datetime:
@@ -193,8 +199,10 @@ def parse(text: str, setting: str = "The schedule") -> Cron:
             )
         translated.append(word if word == "*" else ",".join(map(str, sorted(values))))
     for_engine = " ".join(translated)
+    from croniter import CroniterBadDateError  # type: ignore[import-untyped]
+
     try:
-        croniter(for_engine, _ANY_MOMENT).get_next(datetime)
+        _ticks(for_engine, _ANY_MOMENT).get_next(datetime)
     except CroniterBadDateError:
         raise BadSetting(f"{setting} is {text!r}, a day that no year has; {EXAMPLE}.") from None
     return Cron(text=text, for_engine=for_engine, every_hour=_FIELDS[1].values(rest[1]) == set(range(24)))

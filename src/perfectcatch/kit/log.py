@@ -10,10 +10,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TextIO
 
-import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
-
 from perfectcatch.kit import redact
+from perfectcatch.kit.lean import without
+
+with without("rich"):  # its pretty tracebacks, which would print values unmasked, are 0.1 s of imports
+    import structlog
+    from structlog.typing import EventDict, Processor, WrappedLogger
 
 Style = Literal["console", "json"]
 Level = Literal["debug", "info", "warning", "error"]
