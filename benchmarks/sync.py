@@ -201,8 +201,8 @@ def _beside_others(others: dict[str, Any]) -> list[str]:
     return [
         "",
         f"Beside other tools, the same five lists of {others['customers']:,} customers "
-        f"({records:,.0f} records), all in turns, medians of {len(others['rounds'])}; of each turn the median "
-        f"of {RUNNING} reads of what has changed in a running process, and of {FRESH} fresh ones. "
+        f"({records:,.0f} records), all in turns, medians of {len(others['rounds'])}; of each turn the "
+        f"median of {RUNNING} reads of what has changed in a running process, and of {FRESH} fresh ones. "
         f"Ours: full load {full:.2f} s, incremental {running:.2f} s in a running worker, "
         f"{fresh:.2f} s as a fresh command.",
         "",

@@ -27,6 +27,9 @@ def sandbox(
     activity: Annotated[float, typer.Option(min=0, help="Business changes a minute; 0 for none.")] = 0,
     rate: Annotated[float, typer.Option(min=1, help="Requests a second before it answers 429.")] = 60,
     token_seconds: Annotated[int, typer.Option(min=1, help="How long an access token lives.")] = 900,
+    tokens_per_minute: Annotated[
+        int, typer.Option(min=1, help="Access tokens a minute before it answers 429.")
+    ] = 10,
     page_size: Annotated[int, typer.Option(min=1, help="The most records on a page.")] = 5000,
     ago: Annotated[str, typer.Option(help="How long before now its time begins, such as 30d.")] = "0s",
     speed: Annotated[
@@ -48,24 +51,24 @@ def sandbox(
     if context.invoked_subcommand is not None:
         return
     from perfectcatch.sandbox.servicetitan.clock import seconds_of, usable_speed
+    from perfectcatch.sandbox.servicetitan.options import Options
     from perfectcatch.sandbox.servicetitan.server import run
 
-    run(
-        port=port,
+    options = Options(
         seed=seed,
         customers=customers,
         activity=activity,
         rate=rate,
         token_seconds=token_seconds,
-        page_size=page_size,
+        tokens_per_minute=tokens_per_minute,
+        export_page_size=page_size,
         ago=seconds_of(ago),
         speed=None if speed is None else usable_speed(speed),
         skip_quiet=skip_quiet,
         webhook_url=webhook_url,
         webhook_secret=webhook_secret,
-        beside=_vendors_of_messages(seed),
-        further=credentials_of_messages(),
     )
+    run(options, port=port, beside=_vendors_of_messages(seed), further=credentials_of_messages())
 
 
 def _vendors_of_messages(seed: int) -> "Install":

@@ -187,37 +187,14 @@ async def serve(host: str, port: int, options: Options, **others: Any) -> None:
 
 
 def run(
+    options: Options,
     *,
     port: int = 0,
-    seed: int = 7,
-    customers: int = 1696,
-    activity: float = 0,
-    rate: float = 60,
-    token_seconds: int = 900,
-    page_size: int = 5000,
-    ago: float = 0,
-    speed: float | None = None,
-    skip_quiet: bool = False,
-    webhook_url: str | None = None,
-    webhook_secret: str = "",
     host: str = "127.0.0.1",
     beside: Install | None = None,
     further: Mapping[str, str] | None = None,
 ) -> None:
     """Make the company and serve it, on this machine only unless ``host`` says otherwise."""
-    options = Options(
-        seed=seed,
-        customers=customers,
-        activity=activity,
-        rate=rate,
-        token_seconds=token_seconds,
-        export_page_size=page_size,
-        ago=ago,
-        speed=speed,
-        skip_quiet=skip_quiet,
-        webhook_url=webhook_url,
-        webhook_secret=webhook_secret,
-    )
     try:
         import uvloop
     except ImportError:
