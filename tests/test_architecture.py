@@ -208,10 +208,9 @@ def vendor_calls_leave_through_one_function(source: Source) -> Iterator[str]:
             serves = FLOORS.get(module.room) == FLOORS["sandbox"] and re.match(
                 r"aiohttp\.(web|typedefs)", imported
             )
-            finds = module.name == "kit.addresses" and re.match(r"aiohttp\.(abc|resolver)", imported)
             parses = module.name == "kit.wire" and imported == "httptools"
-            sends = module.name == "kit.http"
-            if client and not serves and not finds and not parses and not sends:
+            sends = module.name == "kit.general"
+            if client and not serves and not parses and not sends:
                 yield f"{module.path} imports {imported} instead of calling kit.http"
 
 
@@ -299,7 +298,8 @@ HOUSE = {
     "errors.py": "class E(Exception): ...",
     "kit/__init__.py": "",
     "kit/clock.py": "from datetime import datetime\nnow = datetime.now()",
-    "kit/http.py": "import aiohttp",
+    "kit/general.py": "import aiohttp",
+    "kit/http.py": "",
     "model/__init__.py": "",
     "store/__init__.py": "",
     "store/names.py": 'MIRROR: Final = "servicetitan"',

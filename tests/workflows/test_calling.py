@@ -11,7 +11,8 @@ import pytest
 from aiohttp.abc import AbstractResolver
 
 from perfectcatch.errors import BadArgument, PerfectCatchError, VendorUnavailable
-from perfectcatch.kit.addresses import PublicResolver, is_public
+from perfectcatch.kit.addresses import is_public
+from perfectcatch.kit.general import PublicResolver
 from perfectcatch.kit.http import Http
 from perfectcatch.workflows import calling
 from perfectcatch.workflows.calling import AllowedHosts
@@ -160,7 +161,7 @@ async def test_a_name_that_answers_differently_the_second_time_leads_nowhere(
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.215.14", 443))]
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", public)
-    monkeypatch.setattr("perfectcatch.kit.http.PublicResolver", lambda: PublicResolver(Rebinding()))
+    monkeypatch.setattr("perfectcatch.kit.general.PublicResolver", lambda: PublicResolver(Rebinding()))
     async with Http(public_only=True) as http:
         caller = AllowedHosts(http, [f"{ALLOWED}:{trap.port}"])
         with pytest.raises(VendorUnavailable, match="cannot be found"):

@@ -1,12 +1,8 @@
 """Which addresses of the net lie outside of anybody's own network."""
 
 import ipaddress
-import socket
 from functools import lru_cache
 from typing import Final
-
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 
 # IPv6 addresses that stand for an IPv4 address: translated ones carry it in their last 32 bits.
 _TRANSLATED: Final = tuple(
@@ -55,27 +51,3 @@ def _inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 class Inward(OSError):
     """A name leads into a private network."""
-
-
-class PublicResolver(AbstractResolver):
-    """Finds names, and gives nothing where one of their addresses is not public.
-
-    The connection is made to the very addresses that were looked at, so that a name cannot be asked twice
-    and answer differently.
-    """
-
-    def __init__(self, resolver: AbstractResolver | None = None) -> None:
-        self._resolver = resolver or ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """The addresses of ``host``. Raises OSError."""
-        found = await self._resolver.resolve(host, port, family)
-        if not all(is_public(each["host"]) for each in found):
-            raise Inward(f"{host} leads into a private network")
-        return found
-
-    async def close(self) -> None:
-        """Give back what finds the names."""
-        await self._resolver.close()

@@ -159,7 +159,7 @@ class Cron:
 
 def _ticks(for_engine: str, wall: datetime) -> Any:
     """The engine that counts; imported when a schedule is read, 50 ms that most commands do without."""
-    from croniter import croniter
+    from croniter import croniter  # type: ignore[import-untyped]
 
     return croniter(for_engine, wall)
 
@@ -199,7 +199,7 @@ def parse(text: str, setting: str = "The schedule") -> Cron:
             )
         translated.append(word if word == "*" else ",".join(map(str, sorted(values))))
     for_engine = " ".join(translated)
-    from croniter import CroniterBadDateError  # type: ignore[import-untyped]
+    from croniter import CroniterBadDateError
 
     try:
         _ticks(for_engine, _ANY_MOMENT).get_next(datetime)

@@ -10,29 +10,27 @@ of 100 Mbit/s those bytes take 18 s plain and 2 s gzipped, so gzip is asked for 
 
 import asyncio
 import io
-import ssl
 import time
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 from urllib.parse import urlsplit
 
-import aiohttp
-from yarl import URL
-
 from perfectcatch.errors import BadSetting, Crash, VendorTimeout, VendorUnavailable
-from perfectcatch.kit import redact, wire, wires
-from perfectcatch.kit.addresses import PublicResolver, is_loopback
+from perfectcatch.kit import redact, wire
+from perfectcatch.kit.addresses import is_loopback
 from perfectcatch.kit.decoding import Gunzip, Plain, Unreadable
 from perfectcatch.kit.wire import Answer
-from perfectcatch.kit.wires import Unconnected, Wires
+from perfectcatch.kit.wires import NoAddress, Unconnected, Wires
+
+if TYPE_CHECKING:
+    from perfectcatch.kit.general import General, GeneralAnswer
 
 MEBIBYTE = 1024 * 1024
-# Larger reads than aiohttp's default of 64 KiB halve the CPU of a large body; beyond 256 KiB nothing is won.
-_READ_BUFFER = 256 * 1024
 
 
 class NotSent(VendorUnavailable):
@@ -129,34 +127,24 @@ class Http:
         self._connections = connections
         self._compressed = compressed
         self._user_agent = user_agent
-        self._session: aiohttp.ClientSession | None = None
-        self._alone: aiohttp.ClientSession | None = None
+        self._open = False
         self._wires = Wires(limit=connections, connect_seconds=self._deadlines.connect)
+        self._general: General | None = None
 
     async def __aenter__(self) -> Self:
         """Open the pool; connections are made when needed."""
-        self._session, self._alone = self._opened(kept=True), self._opened(kept=False)
+        self._open = True
         return self
-
-    def _opened(self, *, kept: bool) -> aiohttp.ClientSession:
-        resolver = PublicResolver() if self._public_only else None
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, resolver=resolver, force_close=not kept),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            read_bufsize=_READ_BUFFER,
-            headers={"User-Agent": self._user_agent},
-        )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close every connection."""
-        if self._session is not None and self._alone is not None:
-            await self._wires.close()
-            await self._session.close()
-            await self._alone.close()
-            self._session = self._alone = None
+        self._open = False
+        await self._wires.close()
+        if self._general is not None:
+            await self._general.close()
+            self._general = None
 
     async def send(self, request: Request) -> Response:
         """Send once and read the whole answer, whatever its status.
@@ -164,21 +152,18 @@ class Http:
         Raises NotSent when no connection was made, VendorUnavailable when it broke, took too long or gave
         more than the limit, BadSetting when the address is none.
         """
-        if self._session is None:
-            raise Crash("Http is used outside of its `async with` block")
+        self._require_open()
         total = request.total_seconds or self._deadlines.total
-        streams = request.whole_bytes is not None
         limit = self._max_bytes if request.max_bytes is None else request.max_bytes
         started, by = time.monotonic(), asyncio.get_running_loop().time() + total
-        answer: aiohttp.ClientResponse | Answer | None = None
+        answer: Answer | GeneralAnswer | None = None
         try:
-            if streams:
-                answer = wired = await self._wired(request, by)
-                if wired is not None and (here := _here(wired, limit)) is not None:
-                    return _response(wired, here, started)
-            async with asyncio.timeout_at(by if streams else None):
+            answer = wired = await self._wired(request, by)
+            if wired is not None and (here := _here(wired, limit)) is not None:
+                return _response(wired, here, started)
+            async with asyncio.timeout_at(by):
                 if answer is None:
-                    answer = await self._asked(request, total)
+                    answer = await self._asked(request)
                 pieces = self._pieces(answer, limit)
                 body, ended = await _gather(pieces, request.whole_bytes)
         except _TROUBLE as problem:
@@ -191,44 +176,43 @@ class Http:
             raise
         return _response(answer, body, started, None if ended else Rest(answer, pieces, request, started))
 
-    async def _asked(self, request: Request, total: float) -> aiohttp.ClientResponse:
-        """The answer to a request of any kind."""
-        session = self._alone if request.alone else self._session
-        assert session is not None
-        # aiohttp's own total would go on running while a stream is read at its reader's pace.
-        streams = request.whole_bytes is not None
-        return await session.request(
-            request.method,
-            URL(request.url, encoded=True),
-            headers=self._headers(request),
-            data=request.body.pieces() if isinstance(request.body, Streamed) else request.body,
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(
-                total=None if streams else total, sock_connect=self._deadlines.connect
-            ),
-            middlewares=(_send_once,),
-        )
+    def _require_open(self) -> None:
+        if not self._open:
+            raise Crash("Http is used outside of its `async with` block")
 
     async def _wired(self, request: Request, by: float) -> Answer | None:
-        """The answer to a request that somebody waits for; None where this takes the general client."""
+        """The answer to a request of a usual kind; None where this takes the general client."""
         body, (origin, target) = request.body, wire.split(request.url)
         elsewhere = request.alone or self._public_only or request.method == "HEAD"
         if origin is None or elsewhere or isinstance(body, Streamed):
             return None
-        encodings = "gzip" if self._compressed and not is_loopback(origin.host) else "identity"
-        headers = {"User-Agent": self._user_agent, "Accept-Encoding": encodings, **request.headers}
+        headers = {"User-Agent": self._user_agent, **self._headers(request, origin.host)}
         return await self._wires.ask(origin, wire.written(request.method, target, origin, headers, body), by)
 
-    def _headers(self, request: Request) -> dict[str, str]:
-        headers = {"Accept-Encoding": self._encodings(request.url), **request.headers}
-        if isinstance(request.body, Streamed):
-            headers["Content-Length"] = str(request.body.size)
-        return headers
+    async def _asked(self, request: Request) -> "GeneralAnswer":
+        """The answer to a request of any kind."""
+        if self._general is None:
+            # In a thread: it takes 0.2 s, in which everybody else would wait.
+            module = await asyncio.to_thread(import_module, "perfectcatch.kit.general")
+            self._require_open()  # it may have been closed meanwhile
+            if self._general is None:
+                self._general = module.General(
+                    connections=self._connections,
+                    connect_seconds=self._deadlines.connect,
+                    user_agent=self._user_agent,
+                    public_only=self._public_only,
+                )
+        headers, body = self._headers(request, urlsplit(request.url).hostname or ""), request.body
+        if isinstance(body, Streamed):
+            headers["Content-Length"] = str(body.size)
+        given = body.pieces() if isinstance(body, Streamed) else body
+        return await self._general.ask(request.method, request.url, headers, given, alone=request.alone)
 
-    def _encodings(self, url: str) -> str:
-        return "gzip" if self._compressed and not is_loopback(urlsplit(url).hostname or "") else "identity"
+    def _headers(self, request: Request, host: str) -> dict[str, str]:
+        encodings = "gzip" if self._compressed and not is_loopback(host) else "identity"
+        return {"Accept-Encoding": encodings, **request.headers}
 
-    async def _pieces(self, answer: aiohttp.ClientResponse | Answer, limit: int) -> AsyncGenerator[bytes]:
+    async def _pieces(self, answer: "Answer | GeneralAnswer", limit: int) -> AsyncGenerator[bytes]:
         """The decoded body as it comes; raises ``Unreadable``."""
         encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in {"identity", "", "gzip", "x-gzip"}:
@@ -245,15 +229,15 @@ class Http:
                 yield piece
         decoder.finish()
 
-    async def _next(self, answer: aiohttp.ClientResponse | Answer) -> bytes:
+    async def _next(self, answer: "Answer | GeneralAnswer") -> bytes:
         # A small answer is here already with its head: it needs no timer.
-        if here := answer.content.read_nowait():
+        if here := answer.read_nowait():
             return here
-        if answer.content.at_eof():
+        if answer.at_eof():
             return b""
         try:
             async with asyncio.timeout(self._deadlines.between_bytes) as silence:
-                return await answer.content.readany()
+                return await answer.readany()
         except TimeoutError:
             if silence.expired():
                 raise Unreadable(
@@ -267,7 +251,7 @@ class Rest:
 
     def __init__(
         self,
-        answer: aiohttp.ClientResponse | Answer,
+        answer: "Answer | GeneralAnswer",
         pieces: AsyncGenerator[bytes],
         request: Request,
         started: float,
@@ -303,7 +287,7 @@ class Rest:
 
 
 def _response(
-    answer: aiohttp.ClientResponse | Answer, body: bytes, started: float, rest: Rest | None = None
+    answer: "Answer | GeneralAnswer", body: bytes, started: float, rest: Rest | None = None
 ) -> Response:
     if rest is None:
         answer.release()
@@ -340,59 +324,25 @@ async def _gather(pieces: AsyncGenerator[bytes], whole: int | None) -> tuple[byt
         return body.getvalue(), False
 
 
-_TROUBLE = (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error, Unreadable, Unconnected)
-
-
-class _NotRepeated(aiohttp.ClientError):
-    """Hides a broken connection from aiohttp, which sends GET, PUT and DELETE a second time by itself.
-
-    A second sending must pass the rate again, be counted, and for a change may not happen at all.
-    """
-
-
-async def _send_once(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    try:
-        return await handler(request)
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as problem:
-        raise _NotRepeated(str(problem)) from None
+_TROUBLE = (TimeoutError, OSError, ValueError, zlib.error, Unreadable, Unconnected, NoAddress)
 
 
 def _explain(problem: Exception, request: Request, seconds: float) -> NoReturn:
-    """Raise the product's error. Nothing is chained: aiohttp's errors carry the request with its headers."""
+    """Raise the product's error."""
     host = request.host
     check = f"; check {request.setting} and the network" if request.setting else "; check the network"
     match problem:
-        case aiohttp.InvalidURL():
+        case NoAddress():
             name = request.setting or "the address"
             raise BadSetting(f"{name} is not a usable address: {redact.url(request.url)}") from None
         case Unconnected():
             raise NotSent(f"{problem}{check}") from None
-        case aiohttp.ClientConnectorDNSError():
-            raise NotSent(f"the name of {host} cannot be found{check}") from None
-        case aiohttp.ClientConnectorCertificateError() | ssl.SSLError() | aiohttp.ClientSSLError():
-            raise NotSent(f"{host} gave no certificate that this machine trusts{check}") from None
-        case aiohttp.ClientConnectorError(os_error=cause):
-            raise NotSent(f"cannot connect to {host} ({wires.reason(cause)}){check}") from None
-        case aiohttp.ConnectionTimeoutError():
-            raise NotSent(f"cannot connect to {host} within {seconds:.0f} s{check}") from None
         case TimeoutError():
             raise VendorTimeout(f"{host} did not finish its answer within {seconds:.0f} s") from None
-        case Unreadable() | zlib.error() | aiohttp.ClientPayloadError():
-            raise VendorUnavailable(f"{host} {_fault(problem)}") from None
+        case Unreadable():
+            raise VendorUnavailable(f"{host} {problem}") from None
+        case zlib.error():
+            raise VendorUnavailable(f"{host} sent a compressed answer that cannot be read") from None
         case _:
             reason = redact.text(str(problem)) or type(problem).__name__
             raise VendorUnavailable(f"the connection to {host} broke ({reason[:200]})") from None
-
-
-def _fault(problem: Exception) -> str:
-    """What an answer did wrong."""
-    match problem:
-        case zlib.error():
-            return "sent a compressed answer that cannot be read"
-        case aiohttp.ClientPayloadError():
-            return "broke off its answer before the end"
-    return str(problem)

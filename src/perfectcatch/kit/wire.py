@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
-from typing import Final, Protocol, Self, cast
+from typing import Final, Protocol, cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -20,6 +20,7 @@ from multidict import CIMultiDict
 from perfectcatch.kit.decoding import Unreadable
 
 LARGEST_HEAD: Final = 64 * 1024
+BROKEN_OFF: Final = "broke off its answer before the end"
 _HIGH: Final = 512 * 1024  # bytes that wait for their reader before the other end has to
 _INFORMATIONAL: Final = range(100, 200)
 _SWITCHING: Final = 101
@@ -89,11 +90,6 @@ class Answer:
         self.content_length: int | None = None
         self.ended = False
         self.trouble: Exception | None = None
-
-    @property
-    def content(self) -> Self:
-        """What the body is read from."""
-        return self
 
     def put(self, piece: bytes) -> bool:
         """Take a piece; whether the other end should wait."""
@@ -279,7 +275,7 @@ class Line(asyncio.Protocol):
             if problem is None and self._until_closed:
                 answer.ended = True
             elif answer.status:
-                answer.trouble = Unreadable("broke off its answer before the end")
+                answer.trouble = Unreadable(BROKEN_OFF)
             else:
                 answer.trouble = problem or ConnectionResetError("Server disconnected")
         self._wake()

@@ -17,6 +17,10 @@ class Unconnected(Exception):
     """Why no connection was made, as the beginning of a sentence."""
 
 
+class NoAddress(Exception):
+    """The address of a call leads nowhere, whatever is on the net."""
+
+
 class Wires:
     """The connections of one client, at most ``limit`` at once; ``connect_seconds`` is for making one."""
 

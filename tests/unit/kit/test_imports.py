@@ -17,7 +17,7 @@ def modules_after(statement: str) -> set[str]:
 
 def test_a_run_of_the_mirror_does_without_what_it_does_not_use() -> None:
     """Pretty tracebacks come with the library of log lines, schedules with those who follow them."""
-    unused = {"rich", "pygments", "croniter", "dateutil", "fastapi", "phonenumbers", "jinja2", "celpy"}
+    unused = {"rich", "pygments", "croniter", "dateutil", "aiohttp", "yarl", "fastapi", "phonenumbers"}
     assert modules_after("import perfectcatch.cli, perfectcatch.app") & unused == set()
 
 

@@ -20,10 +20,14 @@ from perfectcatch.kit.http import Deadlines, Http, NotSent, Request
 CANARY = "canary-4711"
 
 
-@pytest.fixture(params=[None, 1_000_000_000], ids=["general", "waited for"], autouse=True)
+@pytest.fixture(
+    params=[{"alone": True}, {}, {"whole_bytes": 1_000_000_000}],
+    ids=["general", "our own", "our own, with a rest"],
+    autouse=True,
+)
 def _both_clients(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What somebody waits for goes over connections of our own, and keeps every promise alike."""
-    monkeypatch.setattr(sys.modules[__name__], "Request", partial(Request, whole_bytes=request.param))
+    """Most calls go over connections of our own, the others by the general client: promises are alike."""
+    monkeypatch.setattr(sys.modules[__name__], "Request", partial(Request, **request.param))
 
 
 class Site:
@@ -223,8 +227,9 @@ async def test_redirects_and_cookies_are_left_alone(site: Site) -> None:
 async def test_gzip_is_asked_for_only_where_it_pays(site: Site) -> None:
     await get(site)
     assert site.seen[0]["Accept-Encoding"] == "identity"
-    assert Http()._encodings("https://api.example.com/x") == "gzip"
-    assert Http(compressed=False)._encodings("https://api.example.com/x") == "identity"
+    far = Request(method="GET", url="https://api.example.com/x")
+    assert Http()._headers(far, "api.example.com")["Accept-Encoding"] == "gzip"
+    assert Http(compressed=False)._headers(far, "api.example.com")["Accept-Encoding"] == "identity"
 
 
 @pytest.mark.parametrize(
