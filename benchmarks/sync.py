@@ -84,25 +84,32 @@ async def beside_others(server: str, customers: int, rounds: int, place: Path) -
 
 
 async def _one_turn(server: str, known: dict[str, Any], place: Path, turns: Iterator[int]) -> dict[str, Any]:
-    measured: dict[str, Any] = {"ours": await one_round(server, settings_for(known), known["url"], turns)}
-    mirrored = _database(server, "bench_ours")
+    mirrored = await fresh_database(server, "bench_ours")
+    here = settings_for(known) | {"DATABASE_URL": mirrored}
+    await asyncio.to_thread(tasks.run, "migrate", here)
+    measured: dict[str, Any] = {"ours": await asyncio.to_thread(tasks.run, "load", here, full=True)}
 
-    def change() -> None:
-        tasks.change_one_in_a_hundred(known["url"], mirrored, next(turns))
+    def beside_dlt(facts: dict[str, Any]) -> dict[str, Any] | None:
+        command(here, "sync", "incremental", "--json")  # loads what the five entities left out
+
+        def change() -> None:
+            tasks.change_one_in_a_hundred(known["url"], mirrored, next(turns))
+
+        return rivals.beside_dlt(place, facts, here, change, running=RUNNING, fresh=FRESH)
 
     others: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "dlt": beside_dlt,
         "row_by_row": lambda facts: rivals.row_by_row(place, facts),
-        "dlt": lambda facts: rivals.dlt(place, facts, change, running=RUNNING, fresh=FRESH),
         "singer": lambda facts: rivals.singer(place, facts),
     }
     for name, measure in others.items():
         facts = {"known": known, "database_url": await fresh_database(server, f"bench_{name}")}
         measured[name] = await asyncio.to_thread(measure, facts)
     target = await fresh_database(server, "bench_one_by_one")
-    here = settings_for(known) | {"DATABASE_URL": target}
-    await asyncio.to_thread(tasks.run, "migrate", here)
+    there = settings_for(known) | {"DATABASE_URL": target}
+    await asyncio.to_thread(tasks.run, "migrate", there)
     measured["one_by_one"] = await asyncio.to_thread(
-        tasks.run, "one_by_one", here, source=mirrored, target=target, known=known
+        tasks.run, "one_by_one", there, source=mirrored, target=target, known=known
     )
     return measured
 
@@ -189,43 +196,32 @@ def _beside_others(others: dict[str, Any]) -> list[str]:
         found = [_at(each, path) for each in others["rounds"]]
         return None if None in found else median(found)
 
-    full, running = middle("ours", "full", "wall"), middle("ours", "incremental", "wall")
-    fresh, records = middle("ours", "command"), middle("ours", "full", "records")
+    def row(what: str, theirs: float | None, ours: float | None, goal: str) -> str:
+        if theirs is None or ours is None:
+            return f"| {what} | | could not be had here | | {goal} |"
+        return f"| {what} | {ours:.2f} s | {theirs:.2f} s | **{theirs / ours:.1f}** | {goal} |"
 
-    def row(what: str, name: str, ours: float, limit: str, *path: str) -> str:
-        value = middle(name, *path)
-        if value is None:
-            return f"| {what} | could not be had here | | {limit} |"
-        return f"| {what} | {value:.2f} s | **{value / ours:.1f}** | {limit} |"
-
+    full = middle("ours", "wall")
     return [
         "",
         f"Beside other tools, the same five lists of {others['customers']:,} customers "
-        f"({records:,.0f} records), all in turns, medians of {len(others['rounds'])}; of each turn the "
-        f"median of {RUNNING} reads of what has changed in a running process, and of {FRESH} fresh ones. "
-        f"Ours: full load {full:.2f} s, incremental {running:.2f} s in a running worker, "
-        f"{fresh:.2f} s as a fresh command.",
+        f"({middle('ours', 'records'):,.0f} records), all in turns, medians of {len(others['rounds'])}. "
+        f"What has changed is read by dlt and by us one after the other: of each turn the median of "
+        f"{RUNNING} reads in running processes, and of {FRESH} fresh ones.",
         "",
-        "| what | theirs | times ours | limit |",
-        "|---|---|---|---|",
-        row("dlt, REST source, merge: full load", "dlt", full, "4.5", "wall"),
-        row("dlt: 1 % changed, process already running", "dlt", running, "5", "incremental", "wall"),
-        row("dlt: 1 % changed, fresh process", "dlt", fresh, "2.5", "fresh"),
-        row("Singer SDK tap into target-postgres: full load", "singer", full, "30", "wall"),
+        "| what | ours | theirs | times ours | goal |",
+        "|---|---|---|---|---|",
+        row("dlt, REST source, merge: full load", middle("dlt", "wall"), full, "4.5"),
+        row("dlt: 1 % changed, running process", middle("dlt", "theirs"), middle("dlt", "ours"), "5"),
         row(
-            "row by row into the same tables, pages of 100",
-            "one_by_one",
-            full,
-            "14",
-            "wall",
+            "dlt: 1 % changed, fresh process",
+            middle("dlt", "their_commands"),
+            middle("dlt", "our_commands"),
+            "2.5",
         ),
-        row(
-            "row by row, documents into bare tables, a page at once",
-            "row_by_row",
-            full,
-            "",
-            "wall",
-        ),
+        row("Singer SDK tap into target-postgres: full load", middle("singer", "wall"), full, "30"),
+        row("row by row into the same tables, pages of 100", middle("one_by_one", "wall"), full, "14"),
+        row("row by row, documents into bare tables, a page at once", middle("row_by_row", "wall"), full, ""),
     ]
 
 

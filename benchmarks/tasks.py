@@ -87,6 +87,19 @@ async def incremental(*, sandbox: str, database_url: str, turns: list[int]) -> d
         }
 
 
+async def reads() -> None:
+    """A worker that is already running reads what has changed whenever a line comes, and prints how long."""
+    from perfectcatch.app import open_engine
+    from perfectcatch.settings import load_settings
+
+    async with open_engine(load_settings(env_file=None)) as engine:
+        chosen = [engine.entities[name] for name in ENTITIES]
+        while await asyncio.to_thread(sys.stdin.readline):
+            wall = time.perf_counter()
+            await engine.run_entities(chosen)
+            print(json.dumps({"wall": time.perf_counter() - wall}), flush=True)
+
+
 async def listening(*, rounds: int) -> dict[str, float]:
     """Milliseconds from the commit of a changed row to its event at a listener."""
     from perfectcatch.app import open_store
@@ -170,7 +183,7 @@ def change_one_in_a_hundred(sandbox: str, database_url: str, turn: int) -> int:
     return changed
 
 
-TASKS = {each.__name__: each for each in (migrate, load, incremental, listening, rows, one_by_one)}
+TASKS = {each.__name__: each for each in (migrate, load, incremental, reads, listening, rows, one_by_one)}
 
 
 def main() -> None:

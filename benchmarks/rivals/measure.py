@@ -1,14 +1,22 @@
 """The same records by other means, in environments that are made for it and gone afterwards."""
 
 import json
+import os
 import shutil
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
+
+from benchmarks import tasks
+from benchmarks.common import command
+
+Named = tuple[str, Callable[[], Any]]
 
 HERE = Path(__file__).parent
 
@@ -39,42 +47,74 @@ def row_by_row(place: Path, facts: dict[str, Any]) -> dict[str, Any] | None:
     return _answer([sys.executable, str(HERE / "row_by_row.py")], facts)
 
 
-def dlt(
-    place: Path, facts: dict[str, Any], change: Callable[[], object], *, running: int, fresh: int
-) -> dict[str, Any] | None:
-    """dlt: a full load, then what ``change`` changed, in the process that runs already and in fresh ones.
+@contextmanager
+def asked(words: list[str], given: str, cwd: Path | None = None, **more: Any) -> Iterator[Callable[[], Any]]:
+    """A process that answers each line with one; the first line is ``given``, and the others say "again"."""
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=cwd, **more
+    ) as process:
+        writes, reads = process.stdin, process.stdout
+        assert writes is not None
+        assert reads is not None
+        lines = chain([given], repeat("again"))
 
-    Medians of ``running`` and of ``fresh`` reads.
+        def ask() -> Any:
+            writes.write(next(lines) + "\n")
+            writes.flush()
+            return json.loads(reads.readline())
+
+        yield ask
+        writes.close()
+
+
+def beside_dlt(
+    place: Path,
+    facts: dict[str, Any],
+    ours: dict[str, str],
+    change: Callable[[], object],
+    *,
+    running: int,
+    fresh: int,
+) -> dict[str, Any] | None:
+    """A full load by dlt, then what ``change`` changed: by dlt and by us, each time one after the other.
+
+    Medians of ``running`` reads in processes that run already, and of ``fresh`` processes, theirs and ours.
     """
     python = environment(place, "dlt", "dlt[postgres]")
     if python is None:
         return None
     shutil.rmtree(place / "pipelines", ignore_errors=True)  # what it has read before stands there
-    given = json.dumps(facts | {"place": str(place / "pipelines")}) + "\n"
-    words = [str(python), str(HERE / "dlt_rest.py")]
-    with subprocess.Popen(
-        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=place
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(given)
-        process.stdin.flush()
-        result: dict[str, Any] = json.loads(process.stdout.readline())
-        walls = []
-        for _ in range(running):
+    words, given = [str(python), str(HERE / "dlt_rest.py")], facts | {"place": str(place / "pipelines")}
+    reads = [sys.executable, "-m", "benchmarks.tasks", "reads", "{}"]
+    walls: dict[str, list[float]] = {"theirs": [], "ours": [], "their_commands": [], "our_commands": []}
+    with (
+        asked(words, json.dumps(given), cwd=place) as theirs,
+        asked(reads, "first", env=os.environ | ours) as we,
+    ):
+        result: dict[str, Any] = theirs()
+        we()  # what has happened since the full load
+        for turn in range(running):
             change()
-            process.stdin.write("again\n")
-            process.stdin.flush()
-            walls.append(json.loads(process.stdout.readline())["wall"])
-        process.stdin.close()
-    result["incremental"] = {"wall": statistics.median(walls), "walls": walls}
-    walls = []
-    for _ in range(fresh):
+            for name, ask in _in_turn(turn, ("theirs", theirs), ("ours", we)):
+                walls[name].append(ask()["wall"])
+
+    def their_command() -> None:
+        _answer(words, given, cwd=place)
+
+    def our_command() -> None:
+        command(ours, "sync", "run", *tasks.ENTITIES, "--json")
+
+    for turn in range(fresh):
         change()
-        began = time.perf_counter()
-        _answer(words, facts | {"place": str(place / "pipelines")}, cwd=place)
-        walls.append(time.perf_counter() - began)
-    return result | {"fresh": statistics.median(walls), "fresh_walls": walls}
+        for name, run in _in_turn(turn, ("their_commands", their_command), ("our_commands", our_command)):
+            began = time.perf_counter()
+            run()
+            walls[name].append(time.perf_counter() - began)
+    return result | {name: statistics.median(each) for name, each in walls.items()} | {"walls": walls}
+
+
+def _in_turn(turn: int, *both: Named) -> tuple[Named, ...]:
+    return both if turn % 2 else both[::-1]
 
 
 def singer(place: Path, facts: dict[str, Any]) -> dict[str, Any] | None:
