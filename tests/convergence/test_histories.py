@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from random import Random
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import msgspec
 import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
@@ -348,8 +348,11 @@ class Histories(RuleBasedStateMachine):
         await self.stack.aclose()
 
 
-def histories(url: str, **more: Any) -> None:
+def histories(url: str, *, part: int | None = None, **more: Any) -> None:
+    """Live through histories, the same ones every time; each ``part`` is others."""
     Histories.url = url
+    company = Histories if part is None else seed(part)(type(f"Histories{part}", (Histories,), {}))
+    rules = settings(_RULES, derandomize=part is None, **more)
     with asyncio.Runner() as runner:
         opened = [open_pool(url, max_size=10) for _ in range(2)]
         Histories.runner = runner
@@ -357,22 +360,19 @@ def histories(url: str, **more: Any) -> None:
         try:
             with pytest.MonkeyPatch.context() as patches:
                 patches.setattr(mirror, "merge", merge_or_die)
-                run_state_machine_as_test(Histories, settings=_rules(**more))
+                run_state_machine_as_test(company, settings=rules)
         finally:
             for each in opened:
                 runner.run(each.__aexit__(None, None, None))
 
 
-def _rules(**more: Any) -> settings:
-    return settings(
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate],
-        print_blob=False,
-        **more,
-    )
+_RULES: Final = settings(
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],
+    print_blob=False,
+)
 
 
 @pytest.fixture
@@ -404,5 +404,6 @@ def test_a_place_that_is_kept_before_its_page_is_found_out(
 
 @pytest.mark.reliability
 @pytest.mark.timeout(3600)
-def test_many_histories_converge(empty_mirror: str) -> None:
-    histories(empty_mirror, max_examples=100, stateful_step_count=30)
+@pytest.mark.parametrize("part", range(10))
+def test_many_histories_converge(empty_mirror: str, part: int) -> None:
+    histories(empty_mirror, part=part, max_examples=10, stateful_step_count=30)
