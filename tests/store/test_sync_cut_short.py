@@ -318,3 +318,37 @@ async def test_a_run_whose_process_is_gone_is_closed_by_the_next(pool: Pool) -> 
         assert dict(await rows(pool, status)) == {gone: "interrupted", alive: "running"}
     await engine(pool, vendor).run_entities([CUSTOMERS])
     assert dict(await rows(pool, status)) == {gone: "interrupted", alive: "interrupted"}
+
+
+async def test_what_went_while_a_first_load_was_broken_off_does_not_live_on(pool: Pool) -> None:
+    """Its only page was stored and its end was not: the read that begins anew has something to look for."""
+    vendor = Vendor()
+    for st_id in (1, 2, 3):
+        vendor.put(C, st_id, name="x")
+    work = engine(pool, vendor)
+    await work.run_entities([CUSTOMERS])
+    async with pool.connection() as connection:
+        await connection.execute("delete from servicetitan.sync_state where key like 'customers_%'")
+    vendor.remove(C, 2)
+    for st_id in range(4, 9):  # more than a page, so that this one can be broken off, too
+        vendor.put(C, st_id, name="y")
+    vendor.fail_after = len(vendor.pages) + 1
+    assert (await work.run_entities([CUSTOMERS])).failures
+    vendor.fail_after = None
+    assert (await work.run_entities([CUSTOMERS])).status == "succeeded"
+    found = await rows(pool, "select st_id from servicetitan.t_customers where deleted_at is null order by 1")
+    assert [st_id for (st_id,) in found] == [1, 3, 4, 5, 6, 7, 8]
+    assert await rows(pool, "select count(*) from servicetitan.sweep_ids") == [(0,)]
+
+
+async def test_a_first_load_that_goes_on_takes_nothing_for_gone(pool: Pool) -> None:
+    """It began with an empty mirror and kept no ids, so that its own first pages must not be looked for."""
+    vendor = Vendor()
+    for st_id in range(1, 9):
+        vendor.put(C, st_id, name="x")
+    vendor.fail_after = 1
+    work = engine(pool, vendor)
+    assert (await work.run_entities([CUSTOMERS])).failures
+    vendor.fail_after = None
+    assert (await work.run_entities([CUSTOMERS])).status == "succeeded"
+    assert await rows(pool, "select count(*), count(deleted_at) from servicetitan.t_customers") == [(8, 0)]

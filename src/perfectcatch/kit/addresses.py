@@ -49,5 +49,9 @@ def _inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return None
 
 
+class NoAddress(Exception):
+    """An address of a call that leads nowhere, whatever is on the net."""
+
+
 class Inward(OSError):
     """A name leads into a private network."""

@@ -1,8 +1,9 @@
 """The general client: for calls that ``kit.wire`` does not speak.
 
-These go on a new connection, have a body that is streamed or ask with HEAD, or may lead to public addresses
-alone. It is imported when the first of them is made: a quarter of what a short command would import, 0.2 s,
-half of it for reading the machine's certificates twice.
+These go on a connection of their own, have a body that is streamed or ask with HEAD, may lead to public
+addresses alone, or have an address that is more than host, path and query. It is imported when the first of
+them is made: a quarter of what a short command would import, 0.2 s, half of it for reading the machine's
+certificates twice.
 """
 
 import socket
@@ -13,12 +14,13 @@ from contextlib import contextmanager
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
+from multidict import CIMultiDict
 from yarl import URL
 
-from perfectcatch.kit.addresses import Inward, is_public
+from perfectcatch.kit.addresses import Inward, NoAddress, is_public
 from perfectcatch.kit.decoding import Unreadable
 from perfectcatch.kit.wire import BROKEN_OFF
-from perfectcatch.kit.wires import NoAddress, Unconnected, reason
+from perfectcatch.kit.wires import Unconnected, reason
 
 # Larger reads than aiohttp's default of 64 KiB halve the CPU of a large body; beyond 256 KiB nothing is won.
 _READ_BUFFER = 256 * 1024
@@ -62,12 +64,12 @@ class General:
     ) -> "GeneralAnswer":
         """Send a request, and give its answer when its head is here; the caller keeps the time.
 
-        Raises Unconnected, NoAddress, TimeoutError and OSError.
+        Raises Unconnected, NoAddress, Unreadable, TimeoutError and OSError.
         """
         session = self._alone if alone else self._kept
         address = URL(url, encoded=True)
         host = url.partition("//")[2].partition("/")[0].rpartition("@")[2]
-        with _in_our_words(host, self._connect_seconds):
+        with _asking(host, self._connect_seconds):
             return GeneralAnswer(
                 await session.request(
                     method,
@@ -89,12 +91,15 @@ class GeneralAnswer:
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer
         self.status = answer.status
-        self.headers = answer.headers
+        # As they came: aiohttp reads UTF-8, and what is passed on has to be bytes again.
+        self.headers = CIMultiDict(
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.raw_headers
+        )
         self.content_length = answer.content_length
 
     def read_nowait(self) -> bytes:
         """Everything that is here; empty where nothing is."""
-        with _in_our_words():
+        with _reading():
             return self._answer.content.read_nowait()
 
     def at_eof(self) -> bool:
@@ -103,7 +108,7 @@ class GeneralAnswer:
 
     async def readany(self) -> bytes:
         """What comes next; empty at the end. Raises Unreadable, TimeoutError and OSError."""
-        with _in_our_words():
+        with _reading():
             return await self._answer.content.readany()
 
     def release(self) -> None:
@@ -116,25 +121,34 @@ class GeneralAnswer:
 
 
 @contextmanager
-def _in_our_words(host: str = "", connect_seconds: float = 0.0) -> Iterator[None]:
-    """Nothing of aiohttp's is chained: its errors carry the request with its headers."""
+def _asking(host: str, connect_seconds: float) -> Iterator[None]:
+    """Until the head is here. Nothing of aiohttp's is chained: its errors carry request and address."""
     try:
         yield
-    except aiohttp.InvalidURL:
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
         raise NoAddress from None
     except aiohttp.ClientConnectorDNSError:
         raise Unconnected(f"the name of {host} cannot be found") from None
-    except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, ssl.SSLError):
+    except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError):
         raise Unconnected(f"{host} gave no certificate that this machine trusts") from None
     except aiohttp.ClientConnectorError as problem:
         raise Unconnected(f"cannot connect to {host} ({reason(problem.os_error)})") from None
     except aiohttp.ConnectionTimeoutError:
         raise Unconnected(f"cannot connect to {host} within {connect_seconds:.0f} s") from None
+    except aiohttp.ClientResponseError:
+        raise Unreadable("gave an answer that is no HTTP") from None
+    except (aiohttp.ClientError, ssl.SSLError) as problem:
+        raise ConnectionError(str(problem) or type(problem).__name__) from None
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """While the body comes."""
+    try:
+        yield
     except aiohttp.ClientPayloadError:
         raise Unreadable(BROKEN_OFF) from None
-    except TimeoutError:
-        raise TimeoutError from None
-    except aiohttp.ClientError as problem:
+    except (aiohttp.ClientError, ssl.SSLError) as problem:
         raise ConnectionError(str(problem) or type(problem).__name__) from None
 
 

@@ -1,4 +1,4 @@
-"""Connections for calls that somebody waits for: a request out, an answer in, and nothing else.
+"""Connections of our own: a request out, an answer in, and nothing else.
 
 ``kit.wires`` keeps them, and ``Http.send`` alone uses them. A general client makes a dozen objects, two
 parsed addresses and three timers for each call; here a call is one write and one future. Nothing is sent
@@ -155,7 +155,11 @@ class Line(asyncio.Protocol):
         self.idle_since = 0.0
         self.answers_by = inf  # by the loop's time; who keeps the connection looks after it
         self._keeper = keeper
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        # As general clients do: what some machine between here and the vendor may write.
+        self._parser.set_dangerous_leniencies(
+            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
         self._transport: asyncio.Transport | None = None
         self._answer: Answer | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -211,7 +215,9 @@ class Line(asyncio.Protocol):
 
     def done(self, *, good: bool) -> None:
         """The answer was read or given up."""
-        self._answer = None
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.trouble = None  # its traceback holds the frames that hold the answer
         transport = self._transport
         kept = good and self._keeps and self.good and transport is not None
         # What was not sent of the request, because the answer came first, would come before the next one.
@@ -249,12 +255,12 @@ class Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came."""
-        answer = self._answer
-        if answer is None or answer.ended:
+        answer, parser = self._answer, self._parser
+        if answer is None or answer.ended or parser is None:
             self.abort()
             return
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail(Unreadable("gave an answer that is no HTTP"))
             return
@@ -279,6 +285,8 @@ class Line(asyncio.Protocol):
             else:
                 answer.trouble = problem or ConnectionResetError("Server disconnected")
         self._wake()
+        # Both hold this object; with them goes a buffer of 256 KiB that the collector would find late.
+        self._transport = self._parser = None
 
     # What the parser tells -------------------------------------------------------------------------
 
@@ -295,8 +303,12 @@ class Line(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole, unless it was only a word in between."""
-        answer, status = self._answer, int(self._parser.get_status_code())
-        if answer is None or answer.ended:
+        answer, parser = self._answer, self._parser
+        if answer is None or answer.ended or parser is None:
+            return
+        status = int(parser.get_status_code())
+        if status < _INFORMATIONAL.start:
+            self._fail(Unreadable("gave an answer that is no HTTP"))
             return
         if status in _INFORMATIONAL:
             if status == _SWITCHING:
@@ -308,7 +320,8 @@ class Line(asyncio.Protocol):
             headers.add(name.decode("latin-1"), value.decode("latin-1"))
         length = headers.get("Content-Length")
         answer.content_length = int(length) if length is not None else None
-        self._until_closed = length is None and "Transfer-Encoding" not in headers
+        chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
+        self._until_closed = length is None and not chunked
         answer.status = status
 
     def on_body(self, body: bytes) -> None:
@@ -324,5 +337,5 @@ class Line(asyncio.Protocol):
         """The answer is whole."""
         answer = self._answer
         if answer is not None and answer.status and not answer.ended:
-            self._keeps = bool(self._parser.should_keep_alive())
+            self._keeps = self._parser is not None and bool(self._parser.should_keep_alive())
             answer.ended = True

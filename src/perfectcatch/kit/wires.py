@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
+from contextlib import nullcontext
 from math import inf
 from typing import Final
 
@@ -17,12 +18,8 @@ class Unconnected(Exception):
     """Why no connection was made, as the beginning of a sentence."""
 
 
-class NoAddress(Exception):
-    """The address of a call leads nowhere, whatever is on the net."""
-
-
 class Wires:
-    """The connections of one client, at most ``limit`` at once; ``connect_seconds`` is for making one."""
+    """The connections of one client, at most ``limit`` in use; ``connect_seconds`` is for making one."""
 
     def __init__(self, *, limit: int, connect_seconds: float) -> None:
         self._turns = asyncio.Semaphore(limit)
@@ -33,24 +30,27 @@ class Wires:
         self._watching: asyncio.TimerHandle | None = None
         self._looks_at = inf
         self._tls: ssl.SSLContext | None = None
+        self._closed = False
 
     async def ask(self, origin: Origin, request: bytes, by: float) -> Answer:
         """Send ``request``; the head of the answer is here ``by`` that time of the loop.
 
-        Raises Unconnected, Unreadable, TimeoutError and OSError. A connection that is kept is asked without a
-        timer of its own: making and ending one would take longer than everything else here.
+        Raises Unconnected where nothing was sent, Unreadable, TimeoutError and OSError. A connection that is
+        kept is asked without a timer of its own: making and ending one would take longer than everything
+        else here.
         """
         line: Line | None = None
-        if self._turns.locked():
-            async with asyncio.timeout_at(by):
-                await self._turns.acquire()
-        else:
-            await self._turns.acquire()
         try:
+            async with asyncio.timeout_at(by) if self._turns.locked() else nullcontext():
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unconnected(f"no connection to {origin.shown} was free in time") from None
+        try:
+            self._require_open(origin)
             line = self._kept(origin)
             if line is None:
-                async with asyncio.timeout_at(by):
-                    line = await self._connected(origin)
+                line = await self._connected(origin, by)
+                self._require_open(origin)
             self._watch(by)
             return await line.ask(request, by)
         except BaseException:
@@ -78,8 +78,14 @@ class Wires:
         if waiting < inf:
             self._watch(waiting)
 
+    def _require_open(self, origin: Origin) -> None:
+        if self._closed:
+            raise Unconnected(f"nothing is sent to {origin.shown} any more: the client was closed")
+
     async def close(self) -> None:
-        """Break every connection."""
+        """Break every connection, for good."""
+        self._closed = True
+        self._turns.release()  # whoever waits for a turn is told, one after the other
         for timer in (self._sweeping, self._watching):
             if timer is not None:
                 timer.cancel()
@@ -109,11 +115,12 @@ class Wires:
             idle.remove(line)
 
     def _kept(self, origin: Origin) -> Line | None:
-        idle = self._idle.get(origin)
+        idle, oldest = self._idle.get(origin), asyncio.get_running_loop().time() - IDLE_SECONDS
         while idle:
             line = idle.pop()
-            if line.good:
+            if line.good and line.idle_since > oldest:
                 return line
+            line.abort()
         return None
 
     def _sweep(self) -> None:
@@ -127,10 +134,10 @@ class Wires:
         if any(self._idle.values()):
             self._sweeping = loop.call_later(IDLE_SECONDS / 3, self._sweep)
 
-    async def _connected(self, origin: Origin) -> Line:
+    async def _connected(self, origin: Origin, by: float) -> Line:
         """A new connection."""
         try:
-            async with asyncio.timeout(self._connect_seconds):
+            async with asyncio.timeout_at(by), asyncio.timeout(self._connect_seconds):
                 line = await self._connect(origin)
         except TimeoutError:
             said = f"cannot connect to {origin.shown} within {self._connect_seconds:.0f} s"
@@ -139,7 +146,6 @@ class Wires:
         return line
 
     async def _connect(self, origin: Origin) -> Line:
-        loop = asyncio.get_running_loop()
         try:
             addresses = await _addresses(origin)
         except (OSError, UnicodeError):
@@ -150,14 +156,8 @@ class Wires:
         for left, address in zip(range(len(addresses) - 1, -1, -1), _in_turns(addresses), strict=True):
             try:
                 async with asyncio.timeout(NEXT_ADDRESS_SECONDS if left else None):
-                    _, line = await loop.create_connection(
-                        lambda: Line(self, origin),
-                        address,
-                        origin.port,
-                        ssl=self._tls if origin.tls else None,
-                        server_hostname=origin.host if origin.tls else None,
-                    )
-                    return line
+                    reached = await _reached(address, origin.port)
+                return await self._spoken(reached, origin)
             except ssl.SSLError:
                 said = f"{origin.shown} gave no certificate that this machine trusts"
                 raise Unconnected(said) from None
@@ -165,6 +165,33 @@ class Wires:
                 if not left:
                     raise Unconnected(f"cannot connect to {origin.shown} ({reason(problem)})") from None
         raise Unconnected(f"the name of {origin.shown} cannot be found")
+
+    async def _spoken(self, reached: socket.socket, origin: Origin) -> Line:
+        """The connection with TLS, where the address asks for it."""
+        try:
+            _, line = await asyncio.get_running_loop().create_connection(
+                lambda: Line(self, origin),
+                sock=reached,
+                ssl=self._tls if origin.tls else None,
+                server_hostname=origin.host if origin.tls else None,
+            )
+        except BaseException:
+            reached.close()
+            raise
+        return line
+
+
+async def _reached(address: str, port: int) -> socket.socket:
+    """A connection to one address, without TLS: a vendor that is slow to speak is still there."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        made.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(made, (address, port))
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 async def _addresses(origin: Origin) -> list[str]:

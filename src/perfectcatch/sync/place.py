@@ -37,6 +37,7 @@ class Place:
     done: dict[str, str | None] = field(default_factory=dict)
     position: str | None = None
     resumed: bool = False
+    sweeps: bool = False  # the ids of its pages are kept, from the first one on, to find what is gone
     kept: dict[str, Any] = field(default_factory=dict)  # the cursor as it is stored
 
     @property
@@ -69,6 +70,7 @@ class Place:
             checkpoint = {
                 "sweep_id": str(self.sweep_id),
                 "started_at": self.started_at.isoformat(),
+                "sweeps": self.sweeps,
                 "done": self.done,
                 "feed": feed_key(feed),
                 "position": position,
@@ -130,7 +132,9 @@ async def find_place(
         modified=_moment(cursor.get("modified")),
         kept=cursor,
     )
+    place.sweeps = place.full and entity.sweep and not place.first_load
     if place.full and _goes_on(checkpoint, entity, now):
+        place.sweeps = bool(checkpoint.get("sweeps", place.sweeps))
         place.sweep_id = UUID(checkpoint["sweep_id"])
         place.started_at = datetime.fromisoformat(checkpoint["started_at"])
         place.done = dict(checkpoint["done"])

@@ -36,13 +36,16 @@ async def read_entity(work: Work) -> None:
         async with transaction(context.pool) as connection:
             await sweep.forget_others(connection, context.tenant_id, place.sweep_id, work.entity)
             await place.begin_anew(connection, context.tenant_id)
+            # A first load has nothing that could be gone, but for what one that was broken off has stored.
+            if place.first_load and work.entity.sweep:
+                place.sweeps = await sweep.has_rows(connection, context.tenant_id, work.entity)
     before, began = await _newest(work), context.clock.monotonic()
     async with unindexed(work):
         for feed in work.entity.feeds:
             if feed_key(feed) not in place.done:
                 await _read(work, feed)
     await _tell_who_waits(work)
-    swept = work.sweeps and await find_deleted(work)
+    swept = place.sweeps and await find_deleted(work)
     before = _not_ahead(work, before, of=context.clock.monotonic() - began)
     await _finish(work, before, swept=swept)
     await follow_merges(work)
@@ -133,7 +136,7 @@ def _keeping(work: Work, feed: Feed, step: feeds.Step) -> mirror.AndThen:
         total += work.report.outcome
         total += outcome
         await runs.note_page(connection, tenant_id, work.log_id, total, work.report.requests)
-        if work.sweeps and step.page.records:
+        if work.place.sweeps and step.page.records:
             await sweep.note_page(connection, tenant_id, work.place.sweep_id, work.entity)
         if outcome.updated:
             await merged.note_page(connection, tenant_id, work.entity)

@@ -73,11 +73,6 @@ class Work:
     expected: int | None = None
     learned: int = 0  # how many of its new rows the planner has seen
 
-    @property
-    def sweeps(self) -> bool:
-        """Whether this read proves what is gone: a first load has nothing that could be."""
-        return self.place.full and not self.place.first_load and self.entity.sweep
-
     async def merge(
         self,
         records: Sequence[Document],

@@ -1,12 +1,14 @@
-"""Connections for calls that somebody waits for, against a server that writes its answers byte by byte."""
+"""Connections of our own, against a server that writes its answers byte by byte."""
 
 import asyncio
 import gc
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 from cryptography import x509
@@ -15,7 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from perfectcatch.errors import VendorTimeout, VendorUnavailable
 from perfectcatch.gateway.passing.replies import Reply, deliver
+from perfectcatch.kit import wires
 from perfectcatch.kit.http import Http, NotSent, Request, Response
+from perfectcatch.kit.wire import Answer, Line
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 WHOLE = 1_000_000
@@ -259,3 +263,128 @@ async def test_each_call_has_its_own_deadline_on_connections_that_are_kept() -> 
         await silence(http, 0.05)  # on a new connection: a late answer breaks its own
         await longer
     assert peer.connections == 3
+
+
+def alive(*kinds: type) -> int:
+    return sum(isinstance(each, kinds) for each in gc.get_objects())
+
+
+LAST = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.mark.parametrize("answer", [LAST, LAST[:-1]], ids=["good", "broken off"])
+async def test_a_connection_that_is_gone_takes_its_memory_along(answer: bytes) -> None:
+    """Each would wait with its buffers for a collector that looks rarely."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = alive(Line, Answer)
+        async with Http() as http, running(Peer(answer, closes=True)) as peer:
+            for _ in range(20):
+                with suppress(VendorUnavailable):
+                    await http.send(Request(method="GET", url=peer.url))
+            await asyncio.sleep(0)
+            assert peer.connections == 20
+        assert alive(Line, Answer) - before <= 4
+    finally:
+        gc.enable()
+
+
+async def test_who_reads_a_rest_slowly_takes_no_place_of_others() -> None:
+    large = b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + bytes(3_000_000)
+    async with Http(connections=1) as http, running(Peer(large, OK)) as peer:
+        slow = await get(http, peer, whole=1)
+        assert slow.rest is not None
+        assert (await http.send(Request(method="GET", url=peer.url, total_seconds=5))).body == b"ok"
+        with pytest.raises(NotSent, match="was free in time"):
+            await http.send(Request(method="GET", url=peer.url, whole_bytes=1, total_seconds=0.05))
+        await slow.rest.aclose()
+
+
+async def test_after_the_end_nothing_is_sent() -> None:
+    """Neither by who waits for a turn nor by who is connecting."""
+    large = b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + bytes(3_000_000)
+    http = Http(connections=1)
+    async with running(Peer(large, OK)) as peer:
+        async with http:
+            held = await get(http, peer, whole=1)
+            late = asyncio.create_task(get(http, peer))
+            new = asyncio.create_task(http.send(Request(method="POST", url=peer.url)))
+            await asyncio.sleep(0)
+        for task in (late, new):
+            with pytest.raises(NotSent, match="the client was closed"):
+                await task
+        assert len(peer.heads) == 1
+        async with http:  # opened again, it has its deadlines
+            assert (await http.send(Request(method="GET", url=peer.url))).body == b"ok"
+    assert held.rest is not None
+
+
+async def test_a_connection_that_was_kept_too_long_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Http() as http, running(Peer(OK)) as peer:
+        await get(http, peer)
+        await get(http, peer)
+        monkeypatch.setattr(wires, "IDLE_SECONDS", 0.0)
+        await get(http, peer)
+    assert peer.connections == 2
+
+
+async def test_a_vendor_that_is_slow_to_speak_is_still_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next address is tried when one does not answer, not when its handshake takes a while."""
+    monkeypatch.setattr(wires, "NEXT_ADDRESS_SECONDS", 0.05)
+    monkeypatch.setattr(wires, "_addresses", AsyncMock(return_value=["127.0.0.1"] * 3))
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"https://127.0.0.1:{mute.getsockname()[1]}/"
+        async with Http() as http:
+            with pytest.raises(NotSent, match="cannot connect"):
+                await http.send(Request(method="GET", url=url, total_seconds=0.5))
+        mute.setblocking(False)
+        reached, _ = mute.accept()
+        reached.close()
+        with pytest.raises(BlockingIOError):
+            mute.accept()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2 \r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nok",
+    ],
+)
+async def test_what_a_machine_between_writes_is_understood(answer: bytes) -> None:
+    async with Http() as http, running(Peer(answer, closes=True)) as peer:
+        assert (await get(http, peer)).body == b"ok"
+
+
+async def test_a_status_that_is_none_is_no_http() -> None:
+    async with Http() as http, running(Peer(b"HTTP/1.1 000 No\r\nContent-Length: 0\r\n\r\n")) as peer:
+        with pytest.raises(VendorUnavailable, match="no HTTP"):
+            await http.send(Request(method="GET", url=peer.url, total_seconds=5))
+
+
+async def test_every_call_says_what_it_accepts() -> None:
+    async with Http() as http, running(Peer(OK)) as peer:
+        await get(http, peer)
+        await http.send(Request(method="GET", url=peer.url, headers={"Accept": "text/csv"}))
+        await http.send(Request(method="GET", url=peer.url, alone=True))
+    assert [head.lower().count(b"accept: */*") for head in peer.heads] == [1, 0, 1]
+
+
+async def test_an_answer_that_is_no_http_does_not_tell_the_address() -> None:
+    async with Http() as http, running(Peer(b"what\r\n\r\n")) as peer:
+        for alone in (True, False):
+            with pytest.raises(VendorUnavailable, match="no HTTP") as caught:
+                await http.send(Request(method="GET", url=f"{peer.url}&sig=canary", alone=alone))
+            assert "canary" not in str(caught.value)
+
+
+async def test_headers_are_passed_on_as_they_came() -> None:
+    named = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Name: Zoë\r\n\r\n".encode()
+    async with Http() as http, running(Peer(named)) as peer:
+        for alone in (True, False):
+            found = await http.send(Request(method="GET", url=peer.url, alone=alone))
+            assert found.headers["x-name"].encode("latin-1") == "Zoë".encode()

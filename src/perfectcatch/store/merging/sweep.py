@@ -55,6 +55,16 @@ async def note_page(connection: Connection, tenant_id: int, sweep_id: UUID, enti
     )
 
 
+async def has_rows(connection: Connection, tenant_id: int, entity: Entity) -> bool:
+    """Whether the mirror holds live records of the entity."""
+    found = await connection.execute(
+        f"select exists (select from {qualified(entity.table)} where tenant_id = %s and deleted_at is null)",
+        (tenant_id,),
+    )
+    row = await found.fetchone()
+    return bool(row and row[0])
+
+
 async def missing(
     pool: Pool, tenant_id: int, sweep_id: UUID, entity: Entity, *, started_at: datetime
 ) -> Missing:
