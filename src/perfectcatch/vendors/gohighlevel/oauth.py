@@ -207,6 +207,7 @@ class AppTokens:
             body=urlencode(form).encode(),
             setting="GHL_API_URL",
             total_seconds=CALL_SECONDS,
+            alone=True,  # a refresh token is good for one call, and nobody would know whether it was that one
         )
         count()
         response = await self._http.send(request)

@@ -202,6 +202,7 @@ class Transport:
             body=None if body is None else _ENCODE(body),
             setting="GHL_API_URL",
             total_seconds=self._call_seconds,
+            alone=operation.changes and not operation.repeatable,
         )
 
     async def _attempt(self, operation: Operation, request: Request, token: str) -> dict[str, Any]:
