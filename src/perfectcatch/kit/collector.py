@@ -21,7 +21,7 @@ def settle(*, collect: bool = True) -> None:
 
 
 def begin() -> None:
-    """Collect less often from the start of a process, which makes nothing but what stays: modules.
+    """Collect less often, from the start of a process: what it makes first, its modules, stays.
 
     Of a command's imports Python's own 700 took a fifth, 0.15 s.
     """

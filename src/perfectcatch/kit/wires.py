@@ -136,11 +136,13 @@ class Wires:
 
     async def _connected(self, origin: Origin, by: float) -> Line:
         """A new connection."""
+        left = max(0.0, by - asyncio.get_running_loop().time())
+        seconds = min(self._connect_seconds, left)
         try:
-            async with asyncio.timeout_at(by), asyncio.timeout(self._connect_seconds):
+            async with asyncio.timeout(seconds):
                 line = await self._connect(origin)
         except TimeoutError:
-            said = f"cannot connect to {origin.shown} within {self._connect_seconds:.0f} s"
+            said = f"cannot connect to {origin.shown} within {seconds:.0f} s"
             raise Unconnected(said) from None
         self._lines.add(line)
         return line
