@@ -199,10 +199,12 @@ async def test_no_connection_is_told_from_a_broken_one() -> None:
             await http.send(Request(method="GET", url="http://nowhere.invalid/"))
 
 
+@pytest.mark.parametrize("public_only", [False, True], ids=["usual", "public only"])
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
-async def test_nothing_is_sent_twice_behind_our_back(site: Site, method: str) -> None:
-    async with Http() as http:
-        await http.send(Request(method=method, url=site.url))  # the kept connection is where aiohttp repeats
+async def test_nothing_is_sent_twice_behind_our_back(site: Site, method: str, *, public_only: bool) -> None:
+    """On a kept connection the general client would, and it keeps those to public addresses alone."""
+    async with Http(public_only=public_only) as http:
+        await http.send(Request(method=method, url=site.url))
 
         async def hangs_up(request: web.Request) -> web.StreamResponse:
             assert request.transport is not None
