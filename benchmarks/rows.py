@@ -1,7 +1,8 @@
 """The rows of a loaded mirror, written again into the same tables in other ways.
 
 COPY into staging tables and upsert is the limit that a full load is held to; one upsert after the other, each
-its own transaction, is what a first script does.
+its own transaction, is what a first script does. Either writes the rows alone, or with them the events that a
+load writes as well, which tell of the past.
 """
 
 import asyncio
@@ -11,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 BATCH = 5000
+EVENT_KEY = ("tenant_id", "entity", "st_id", "event_type", "version")
 Rows = dict[str, list[tuple[Any, ...]]]
 
 
 async def _read(
-    names: tuple[str, ...], source_url: str
+    names: tuple[str, ...], source_url: str, *, events: bool
 ) -> tuple[list[tuple[str, tuple[str, ...]]], Rows, dict[str, list[str]]]:
     """Tables with their keys, and all their rows and columns; a table of items follows its own."""
     import psycopg
 
-    from perfectcatch.store.names import beside, qualified
+    from perfectcatch.store.names import EVENTS, beside, qualified
     from perfectcatch.vendors.servicetitan.entities import BY_NAME
 
     tables = []
@@ -31,6 +33,7 @@ async def _read(
             (beside(child.table, entity.table), ("tenant_id", child.parent_column, "position"))
             for child in entity.children
         ]
+    tables += [(EVENTS, EVENT_KEY)] if events else []
     rows: Rows = {}
     columns: dict[str, list[str]] = {}
     async with await psycopg.AsyncConnection.connect(source_url) as connection:
@@ -40,7 +43,8 @@ async def _read(
         for table, _ in tables:
             stored = await connection.execute(
                 "select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute "
-                "where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped and attgenerated = ''",
+                "where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped "
+                "and attgenerated = '' and attidentity = ''",
                 (table,),
             )
             [(listed,)] = await stored.fetchall()
@@ -50,11 +54,13 @@ async def _read(
     return tables, rows, columns
 
 
-async def comparison(names: tuple[str, ...], source_url: str, target_url: str) -> dict[str, Any]:
+async def comparison(
+    names: tuple[str, ...], source_url: str, target_url: str, *, events: bool
+) -> dict[str, Any]:
     """The rows of a loaded mirror, COPY into a staging table and upsert, two connections side by side."""
     import psycopg
 
-    tables, rows, columns = await _read(names, source_url)
+    tables, rows, columns = await _read(names, source_url, events=events)
     shares: list[list[tuple[str, tuple[str, ...]]]] = [[], []]
     for place in sorted(tables, key=lambda each: -len(rows[each[0]])):
         shares[0 if size(shares[0], rows) <= size(shares[1], rows) else 1].append(place)
@@ -88,9 +94,9 @@ async def comparison(names: tuple[str, ...], source_url: str, target_url: str) -
 
 
 async def one_by_one(
-    names: tuple[str, ...], source_url: str, target_url: str, known: dict[str, Any]
+    names: tuple[str, ...], source_url: str, target_url: str, known: dict[str, Any], *, events: bool
 ) -> dict[str, Any]:
-    """Pages of a hundred, one after the other; of each record its row and its items, a transaction each.
+    """Pages of a hundred, one after the other; of each record its row, items and events, a transaction each.
 
     The values come converted from ``source_url``: reading and decoding the pages is all that this measures
     beside the writing.
@@ -101,34 +107,21 @@ async def one_by_one(
     from lists import LISTS, headers
     from row_by_row import pages
 
-    tables, rows, columns = await _read(names, source_url)
+    tables, rows, columns = await _read(names, source_url, events=events)
     upserts = {table: _upsert(table, key, columns[table]) for table, key in tables}
-    found = {table: _by_parent(rows[table], columns[table].index(key[1])) for table, key in tables}
-    own = [table for table, key in tables if "st_id" in key]
+    found = _by_record(names, tables, rows, columns)
 
     def write() -> int:
         written = 0
         with psycopg.connect(target_url, autocommit=True) as connection:
-            for name, first in zip(names, own, strict=True):
-                group = [table for table in found if table == first or table in items[first]]
+            for name in names:
                 for page in pages(known["url"], LISTS[name].format(tenant=known["tenant_id"]), carried):
-                    wanted = [
-                        (table, row)
-                        for record in page
-                        for table in group
-                        for row in found[table].get(record["id"], ())
-                    ]
-                    for table, row in wanted:
-                        connection.execute(upserts[table], row)
-                    written += len(wanted)
+                    for record in page:
+                        for table, row in found.get((name, record["id"]), ()):
+                            connection.execute(upserts[table], row)
+                            written += 1
         return written
 
-    items: dict[str, list[str]] = {}
-    for table, key in tables:
-        if "st_id" in key:
-            owner = items[table] = []
-        else:
-            owner.append(table)
     carried = headers(known)
     wall, cpu = time.perf_counter(), time.process_time()
     written = await asyncio.to_thread(write)
@@ -144,10 +137,22 @@ def _upsert(table: str, key: tuple[str, ...], columns: list[str]) -> str:
     )
 
 
-def _by_parent(rows: list[tuple[Any, ...]], at: int) -> dict[int, list[tuple[Any, ...]]]:
-    found: dict[int, list[tuple[Any, ...]]] = {}
-    for row in rows:
-        found.setdefault(row[at], []).append(row)
+def _by_record(
+    names: tuple[str, ...],
+    tables: list[tuple[str, tuple[str, ...]]],
+    rows: Rows,
+    columns: dict[str, list[str]],
+) -> dict[tuple[str, int], list[tuple[str, tuple[Any, ...]]]]:
+    """What each record (entity, id) comes to: its row, its items, its events, with their tables."""
+    found: dict[tuple[str, int], list[tuple[str, tuple[Any, ...]]]] = {}
+    entities = iter(names)
+    for table, key in tables:
+        at = {name: place for place, name in enumerate(columns[table])}
+        if key == ("tenant_id", "st_id"):
+            entity = next(entities)  # the tables of its items follow
+        for row in rows[table]:
+            whose = (row[at["entity"]], row[at["st_id"]]) if key == EVENT_KEY else (entity, row[at[key[1]]])
+            found.setdefault(whose, []).append((table, row))
     return found
 
 

@@ -43,11 +43,12 @@ async def one_round(
 
     def everything() -> dict[str, Any]:
         here = settings | {"DATABASE_URL": ours}
-        for database in (ours, theirs):
+        for database in (ours, theirs, with_events):
             tasks.run("migrate", settings | {"DATABASE_URL": database})
         measured = {
             "full": tasks.run("load", here, full=True),
-            "rows": tasks.run("rows", here, source=ours, target=theirs),
+            "rows": tasks.run("rows", here, source=ours, target=theirs, events=False),
+            "all_rows": tasks.run("rows", here, source=ours, target=with_events, events=True),
             "again": tasks.run("load", here, full=True),
         }
         running = {"sandbox": sandbox, "database_url": ours, "turns": [*islice(turns, RUNNING)]}
@@ -65,6 +66,7 @@ async def one_round(
 
     ours = await fresh_database(server, "bench_ours")
     theirs = await fresh_database(server, "bench_rows")
+    with_events = await fresh_database(server, "bench_all_rows")
     return await asyncio.to_thread(everything)
 
 
@@ -105,12 +107,12 @@ async def _one_turn(server: str, known: dict[str, Any], place: Path, turns: Iter
     for name, measure in others.items():
         facts = {"known": known, "database_url": await fresh_database(server, f"bench_{name}")}
         measured[name] = await asyncio.to_thread(measure, facts)
-    target = await fresh_database(server, "bench_one_by_one")
-    there = settings_for(known) | {"DATABASE_URL": target}
-    await asyncio.to_thread(tasks.run, "migrate", there)
-    measured["one_by_one"] = await asyncio.to_thread(
-        tasks.run, "one_by_one", there, source=mirrored, target=target, known=known
-    )
+    for name, events in {"one_by_one": False, "all_one_by_one": True}.items():
+        target = await fresh_database(server, f"bench_{name}")
+        there = settings_for(known) | {"DATABASE_URL": target}
+        await asyncio.to_thread(tasks.run, "migrate", there)
+        facts = {"source": mirrored, "target": target, "known": known, "events": events}
+        measured[name] = await asyncio.to_thread(tasks.run, "one_by_one", there, **facts)
     return measured
 
 
@@ -163,6 +165,10 @@ def report(result: dict[str, Any]) -> str:
             f"{plain:.2f} s",
         ),
         ("its client CPU", f"{middle('rows', 'cpu'):.2f} s"),
+        (
+            f"with the events that they tell ({middle('all_rows', 'rows'):,.0f} rows)",
+            f"{middle('all_rows', 'wall'):.2f} s",
+        ),
         ("**full load against COPY + upsert**", f"**{full / plain:.2f}** (limit 1.3)"),
         ("a second full read, nothing changed, wall", f"{middle('again', 'wall'):.2f} s"),
         (
@@ -220,7 +226,10 @@ def _beside_others(others: dict[str, Any]) -> list[str]:
             "2.5",
         ),
         row("Singer SDK tap into target-postgres: full load", middle("singer", "wall"), full, "30"),
-        row("row by row into the same tables, pages of 100", middle("one_by_one", "wall"), full, "14"),
+        row(
+            "row by row into the same tables, history included", middle("all_one_by_one", "wall"), full, "14"
+        ),
+        row("row by row into the same tables, without history", middle("one_by_one", "wall"), full, ""),
         row("row by row, documents into bare tables, a page at once", middle("row_by_row", "wall"), full, ""),
     ]
 

@@ -147,18 +147,18 @@ async def listening(*, rounds: int) -> dict[str, float]:
     }
 
 
-async def rows(*, source: str, target: str) -> dict[str, Any]:
-    """The same rows by COPY and upsert."""
+async def rows(*, source: str, target: str, events: bool) -> dict[str, Any]:
+    """The same rows by COPY and upsert, with the events that they tell or without."""
     from benchmarks.rows import comparison
 
-    return await comparison(ENTITIES, source, target)
+    return await comparison(ENTITIES, source, target, events=events)
 
 
-async def one_by_one(*, source: str, target: str, known: dict[str, Any]) -> dict[str, Any]:
-    """The same rows one upsert after the other."""
+async def one_by_one(*, source: str, target: str, known: dict[str, Any], events: bool) -> dict[str, Any]:
+    """The same rows one upsert after the other, with the events that they tell or without."""
     from benchmarks import rows
 
-    return await rows.one_by_one(ENTITIES, source, target, known)
+    return await rows.one_by_one(ENTITIES, source, target, known, events=events)
 
 
 def change_one_in_a_hundred(sandbox: str, database_url: str, turn: int) -> int:

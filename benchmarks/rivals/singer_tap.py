@@ -1,4 +1,7 @@
-"""A Singer tap of the five lists, on the Singer SDK: ``python singer_tap.py --config config.json``."""
+"""A Singer tap of the five lists, on the Singer SDK: ``python singer_tap.py --config config.json``.
+
+Items of estimates and invoices are streams of their own: dlt and we give them tables of their own, too.
+"""
 
 from typing import Any
 
@@ -38,6 +41,17 @@ class List(RESTStream):  # type: ignore[misc]
         return {"pageSize": 5000, "page": next_page_token or 1}
 
 
+class Items(List):
+    """What the records of a list hold: a row for each, with its record and its place there."""
+
+    primary_keys = ("parent_id", "position")
+
+    def parse_response(self, response: Any) -> Any:
+        for record in super().parse_response(response):
+            for position, item in enumerate(record["items"] or ()):
+                yield {**item, "parent_id": record["id"], "position": position}
+
+
 class TapLists(Tap):  # type: ignore[misc]
     """The five lists."""
 
@@ -51,14 +65,18 @@ class TapLists(Tap):  # type: ignore[misc]
         self.headers = headers(known)
         streams = []
         for name, path in LISTS.items():
-            fields = self._fields(path.format(tenant=known["tenant_id"]))
-            schema = th.PropertiesList(th.Property("id", th.IntegerType), *fields).to_dict()
-            stream = List(tap=self, name=name, schema=schema, path=path.format(tenant=known["tenant_id"]))
-            streams.append(stream)
+            place = path.format(tenant=known["tenant_id"])
+            records = self._first(place)
+            items = [item for record in records for item in record.get("items") or ()]
+            rows = [{key: value for key, value in record.items() if key != "items"} for record in records]
+            streams.append(List(tap=self, name=name, schema=_schema(rows, "id"), path=place))
+            if items:
+                schema = _schema(items, "parent_id", "position")
+                streams.append(Items(tap=self, name=f"{name}_items", schema=schema, path=place))
         return streams
 
-    def _fields(self, path: str) -> list[Any]:
-        """The fields of a list, with types by its first records: what a tap's author would write down."""
+    def _first(self, path: str) -> list[dict[str, Any]]:
+        """The first records of a list, by which its fields and their types are told."""
         import json
         import urllib.request
 
@@ -66,13 +84,19 @@ class TapLists(Tap):  # type: ignore[misc]
             f"{self.config['known']['url']}/{path}?pageSize=200", headers=self.headers
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
-            records = json.load(answer)["data"]
-        found: dict[str, Any] = {}
-        for record in records:
-            for key, value in record.items():
-                if key != "id" and value not in (None, []):
-                    found.setdefault(key, _type(value))
-        return [th.Property(key, type_) for key, type_ in found.items()]
+            records: list[dict[str, Any]] = json.load(answer)["data"]
+        return records
+
+
+def _schema(records: list[dict[str, Any]], *keys: str) -> dict[str, Any]:
+    """What a tap's author would write down; fields that are always empty have no type."""
+    found: dict[str, Any] = {}
+    for record in records:
+        for key, value in record.items():
+            if key not in keys and value not in (None, []):
+                found.setdefault(key, _type(value))
+    named = [th.Property(key, th.IntegerType) for key in keys]
+    return dict(th.PropertiesList(*named, *(th.Property(*each) for each in found.items())).to_dict())
 
 
 def _type(value: Any) -> Any:

@@ -10,22 +10,23 @@ from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
 from perfectcatch.connections import (
+    CREDENTIALS,
     at_work,
     crm_app_of,
     crm_webhooks_of,
     open_deals,
     open_desk,
     open_roles,
+    open_source,
     post_room_of,
 )
 from perfectcatch.errors import AlreadyRunning, BadArgument, BadSetting
 from perfectcatch.kit import collector
-from perfectcatch.kit.clock import Clock, SystemClock
+from perfectcatch.kit.clock import SystemClock
 from perfectcatch.settings import Settings, require
 from perfectcatch.store import runs
 from perfectcatch.store.acting import address_of
 from perfectcatch.store.address import parse
-from perfectcatch.store.budget import PostgresBudget
 from perfectcatch.store.jobs.schema import install
 from perfectcatch.store.pool import WAIT_SECONDS, Connection, Pool, conninfo_of, open_pool
 from perfectcatch.store.presence import open_presence
@@ -36,10 +37,7 @@ from perfectcatch.store.schema import migrate as migrations
 from perfectcatch.store.server.embedded import opened
 from perfectcatch.sync.engine import Engine
 from perfectcatch.sync.progress import Progress, Silent
-from perfectcatch.vendors.servicetitan.auth import Credentials
-from perfectcatch.vendors.servicetitan.client import Client, open_client
 from perfectcatch.vendors.servicetitan.entities import BY_NAME
-from perfectcatch.vendors.servicetitan.transport import rates
 
 if TYPE_CHECKING:
     from perfectcatch.gateway.context import Gateway
@@ -52,13 +50,6 @@ if TYPE_CHECKING:
     from perfectcatch.vendors.servicetitan.webhooks import Webhooks
     from perfectcatch.workflows.records import Company as Firm
     from perfectcatch.workflows.running.workshop import Workshop
-
-CREDENTIALS = (
-    "SERVICE_TITAN_CLIENT_ID",
-    "SERVICE_TITAN_CLIENT_SECRET",
-    "SERVICE_TITAN_TENANT_ID",
-    "SERVICE_TITAN_APP_KEY",
-)
 
 READING_SHARE = 4  # one in so many connections of the API server is for reading alone
 MADE_UP = "_sandbox"  # what the name of the database of a made-up company ends with
@@ -203,34 +194,6 @@ async def companies_of(settings: Settings, pool: Pool) -> list[int]:
     if settings.service_titan_tenant_id is not None:
         return [settings.service_titan_tenant_id]
     return await runs.companies(pool)
-
-
-@asynccontextmanager
-async def open_source(
-    settings: Settings, pool: Pool, clock: Clock, *, lane: str | None = None
-) -> AsyncIterator[Client]:
-    """ServiceTitan's client, within the rate that all processes share; ``lane``: within a part of it."""
-    require(settings, *CREDENTIALS)
-    assert settings.service_titan_client_id is not None
-    assert settings.service_titan_client_secret is not None
-    assert settings.service_titan_app_key is not None
-    assert settings.service_titan_tenant_id is not None
-    credentials = Credentials(
-        client_id=settings.service_titan_client_id.get_secret_value(),
-        client_secret=settings.service_titan_client_secret.get_secret_value(),
-        app_key=settings.service_titan_app_key.get_secret_value(),
-        tenant_id=settings.service_titan_tenant_id,
-    )
-    async with open_client(
-        credentials=credentials,
-        api_url=settings.service_titan_api_url,
-        auth_url=settings.service_titan_auth_url,
-        budget=PostgresBudget(pool, rates(settings.service_titan_rate_limit), clock),
-        clock=clock,
-        lane=lane,
-        application=settings.service_titan_application_guid,
-    ) as client:
-        yield client
 
 
 @asynccontextmanager

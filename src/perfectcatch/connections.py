@@ -1,4 +1,4 @@
-"""Settings become what talks to vendors of messages and of models; without credentials nobody is there."""
+"""Settings become what talks to vendors; without credentials for messages, models, a CRM nobody is there."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,12 @@ from pydantic import SecretStr
 
 from perfectcatch.kit.clock import Clock, SystemClock
 from perfectcatch.settings import Settings, require
+from perfectcatch.store.budget import PostgresBudget
 from perfectcatch.store.pool import Pool
+from perfectcatch.store.shared_token import SharedToken
+from perfectcatch.vendors.servicetitan.auth import Credentials
+from perfectcatch.vendors.servicetitan.client import Client, open_client
+from perfectcatch.vendors.servicetitan.transport import rates
 
 if TYPE_CHECKING:
     from perfectcatch.deals.desk import Deals
@@ -23,6 +28,52 @@ if TYPE_CHECKING:
     from perfectcatch.store.jobs.queue import Jobs
     from perfectcatch.vendors.gohighlevel.oauth import AppTokens
     from perfectcatch.workflows.thinking import InTurn
+
+
+CREDENTIALS = (
+    "SERVICE_TITAN_CLIENT_ID",
+    "SERVICE_TITAN_CLIENT_SECRET",
+    "SERVICE_TITAN_TENANT_ID",
+    "SERVICE_TITAN_APP_KEY",
+)
+
+
+@asynccontextmanager
+async def open_source(
+    settings: Settings, pool: Pool, clock: Clock, *, lane: str | None = None
+) -> AsyncIterator[Client]:
+    """ServiceTitan's client, within the rate that all processes share; ``lane``: within a part of it."""
+    require(settings, *CREDENTIALS)
+    assert settings.service_titan_client_id is not None
+    assert settings.service_titan_client_secret is not None
+    assert settings.service_titan_app_key is not None
+    assert settings.service_titan_tenant_id is not None
+    credentials = Credentials(
+        client_id=settings.service_titan_client_id.get_secret_value(),
+        client_secret=settings.service_titan_client_secret.get_secret_value(),
+        app_key=settings.service_titan_app_key.get_secret_value(),
+        tenant_id=settings.service_titan_tenant_id,
+    )
+    shelf = SharedToken(
+        pool,
+        clock,
+        credentials.tenant_id,
+        "servicetitan",
+        url=settings.service_titan_auth_url,
+        client_id=credentials.client_id,
+        secret=credentials.client_secret,
+    )
+    async with open_client(
+        credentials=credentials,
+        api_url=settings.service_titan_api_url,
+        auth_url=settings.service_titan_auth_url,
+        budget=PostgresBudget(pool, rates(settings.service_titan_rate_limit), clock),
+        clock=clock,
+        lane=lane,
+        application=settings.service_titan_application_guid,
+        shelf=shelf,
+    ) as client:
+        yield client
 
 
 @asynccontextmanager
@@ -134,7 +185,6 @@ async def open_crm(
 ) -> "AsyncIterator[CrmAccount | None]":
     """The CRM; None without GHL_LOCATION_ID and a token. ``interactive``: a person waits for each call."""
     from perfectcatch.kit.http import Http
-    from perfectcatch.store.budget import PostgresBudget
     from perfectcatch.vendors.gohighlevel.client import GoHighLevel
     from perfectcatch.vendors.gohighlevel.transport import Access, PrivateToken, Transport, rates
     from perfectcatch.vendors.gohighlevel.versions import VERSIONS

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from perfectcatch.sync.engine import SIDE_BY_SIDE
 from reliability.faults_lab import (
     PLENTY,
     SEED,
@@ -114,7 +115,8 @@ def test_a5_tokens_end_and_are_renewed_once(labs: Labs, company: Company, every:
     failed = lab.sync("incremental", fails=True)
     assert all("SERVICE_TITAN_CLIENT_ID" in row["error"] for row in failed.values())
     assert lab.summary(before)["token_calls"] <= 5
-    assert lab.summary(before)["requests"] == 0
+    # Each entity under way learns that the shared token is worth nothing; those that follow ask for nothing.
+    assert lab.summary(before)["requests"] <= SIDE_BY_SIDE < len(failed)
 
 
 @pytest.mark.reliability
@@ -122,16 +124,15 @@ def test_a5_tokens_end_and_are_renewed_once(labs: Labs, company: Company, every:
 def test_a5_four_workers_and_a_minute_without_credentials(labs: Labs) -> None:
     lab = labs(*LARGE.words("--rate", "100000"))
     lab.sync("run", "business_units")
-    number = lab.fault("expired-token", every=50, times=10)
+    number = lab.fault("expired-token", every=20, times=10)
     before = lab.mark()
     entities = ("customers", "jobs", "invoices", "appointments")
     readers = [lab.product.start("sync", "run", entity, SERVICE_TITAN_RATE_LIMIT="60") for entity in entities]
-    outcomes = [reader.communicate()[1] for reader in readers]
-    assert [reader.returncode for reader in readers] == [0] * 4, outcomes
+    outcomes = [reader.communicate() for reader in readers]
+    assert [reader.returncode for reader in readers] == [0] * 4, [text[-600:] for text in sum(outcomes, ())]
     fault = lab.struck(number)
     assert fault["struck"] == 10
-    # Each of the four has a token of its own, and all that were given end at once.
-    assert lab.summary(before)["token_calls"] <= 4 + 4 * 10
+    assert lab.summary(before)["token_calls"] <= 1 + 10  # the four share one
     lab.clear()
     lab.fault("revoked")
     before = lab.mark()

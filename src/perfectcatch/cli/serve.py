@@ -38,8 +38,8 @@ def serve(
     """Run the API server, until Ctrl-C."""
     import uvicorn
 
-    from perfectcatch.app import CREDENTIALS
     from perfectcatch.cli.start import prepared
+    from perfectcatch.connections import CREDENTIALS
     from perfectcatch.settings import require
     from perfectcatch.settings.production import refuse_unsafe
 

@@ -56,8 +56,9 @@ def up(
 
 
 async def _up(given: dict[str, Any], *, sandbox: bool, once: bool, customers: int, seed: int) -> None:
-    from perfectcatch.app import CREDENTIALS, alone, open_database
+    from perfectcatch.app import alone, open_database
     from perfectcatch.cli.start import MadeUp, prepared
+    from perfectcatch.connections import CREDENTIALS
     from perfectcatch.settings import require
 
     settings = prepared(quiet=True, **given)

@@ -64,8 +64,9 @@ async def _sync() -> None:
     from uuid import UUID
     from zoneinfo import ZoneInfo
 
-    from perfectcatch.app import open_engine, open_source
+    from perfectcatch.app import open_engine
     from perfectcatch.cli.start import crons, prepared
+    from perfectcatch.connections import open_source
     from perfectcatch.errors import VendorUnavailable
     from perfectcatch.kit.clock import SystemClock
     from perfectcatch.store.jobs.queue import open_jobs

@@ -21,6 +21,35 @@ class Tokens:
     organization: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A token that opens for ``seconds`` more, and whom it opens for is known from where it was found."""
+
+    text: str = field(repr=False)
+    seconds: float
+
+
+class Sharing(Protocol):
+    """What a process may do while no other one fetches the same token."""
+
+    @property
+    def access(self) -> Access | None:
+        """What is kept now."""
+
+    async def keep(self, text: str, seconds: float) -> None:
+        """Keep a token for all processes, for ``seconds`` from now. Raises nothing."""
+
+
+class Shelf(Protocol):
+    """Keeps one access token for all processes of ours. Raises nothing: without it each has its own."""
+
+    async def read(self) -> Access | None:
+        """What is kept; None where nothing is that still opens."""
+
+    def alone(self) -> AbstractAsyncContextManager[Sharing]:
+        """Wait until no other process fetches one, and keep them out for the length of the block."""
+
+
 class Turn(Protocol):
     """What somebody may do while no other process does the same."""
 

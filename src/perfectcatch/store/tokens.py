@@ -1,10 +1,5 @@
-"""Other people's access, sealed with SECRET_KEY: the database alone opens nothing.
+"""Other people's access, sealed with SECRET_KEY: the database alone opens nothing."""
 
-AES-256-GCM under a key derived from the setting (HKDF, SHA-256). Whose pair it is goes into the seal, so that
-a row copied to another company or account does not open.
-"""
-
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -12,19 +7,14 @@ from typing import Final
 
 import msgspec
 import psycopg
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from perfectcatch.errors import BadSetting, DatabaseUnavailable, NotConnected
 from perfectcatch.model.tokens import Tokens
 from perfectcatch.store.names import OAUTH_TOKENS
 from perfectcatch.store.pool import Connection, Pool, run_in_transaction
+from perfectcatch.store.sealing import Seal
 
-_NONCE: Final = 12  # bytes, as the method wants it
-_KEY: Final = 32
-_PURPOSE: Final = b"perfectcatch: tokens of other systems, version 1"
+_PURPOSE: Final = "perfectcatch: tokens of other systems, version 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +37,7 @@ class SealedTokens:
         self._tenant_id = tenant_id
         self._system = system
         self._account = account
-        derived = HKDF(algorithm=hashes.SHA256(), length=_KEY, salt=None, info=_PURPOSE)
-        self._cipher = AESGCM(derived.derive(secret.encode()))
+        self._seal = Seal(secret, _PURPOSE)
 
     async def read(self) -> Tokens | None:
         """What is kept."""
@@ -69,8 +58,7 @@ class SealedTokens:
 
     async def keep(self, tokens: Tokens) -> None:
         """Keep these instead of what is there."""
-        nonce = os.urandom(_NONCE)
-        sealed = nonce + self._cipher.encrypt(nonce, msgspec.json.encode(tokens), self._whose.encode())
+        sealed = self._seal.close(msgspec.json.encode(tokens), self._whose)
         values = (self._tenant_id, self._system, self._account, sealed, tokens.expires_at)
 
         async def write(connection: Connection) -> None:
@@ -98,11 +86,10 @@ class SealedTokens:
         row = await found.fetchone()
         if row is None:
             return None
-        sealed = bytes(row[0])
         try:
-            opened = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], self._whose.encode())
+            opened = self._seal.open(bytes(row[0]), self._whose)
             return msgspec.json.decode(opened, type=Tokens)
-        except (InvalidTag, ValueError, msgspec.MsgspecError):
+        except (ValueError, msgspec.MsgspecError):
             raise NotConnected(
                 f"The stored tokens of {self._system} cannot be opened: set SECRET_KEY to what it was, "
                 "or connect again."

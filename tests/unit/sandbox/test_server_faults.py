@@ -241,6 +241,24 @@ def test_a_change_is_seen_late_on_the_sandbox_clock(who: Caller) -> None:
     assert late() == set(changed)
 
 
+def test_a_feed_passes_over_what_is_not_visible_yet(who: Caller) -> None:
+    """No page of a feed is empty while it promises more, however many changes are hidden."""
+    whole, _ = walk(who)
+    fault(who, "equal-times", on="crm.customers", rows=len(whole), times=1)
+    fault(who, "late", seconds=480)
+    pages, token, more = [], "", True
+    while more:
+        answer = page(who.ask("GET", FEED, **RECENT, **{"from": token}))
+        token, more = answer["continueFrom"], answer["hasMore"]
+        pages.append(len(answer["data"]))
+        who.clock.advance(1)
+    assert sum(pages) < 20 < len(whole)
+    assert all(pages[:-1])
+    who.clock.advance(480)
+    again = page(who.ask("GET", FEED, **RECENT, **{"from": token}))
+    assert (len(again["data"]), again["hasMore"]) == (100, True)
+
+
 def test_an_older_version_follows(who: Caller) -> None:
     for next_page in (False, True):
         fault(who, "stale", rows=1.0, next_page=next_page)

@@ -47,13 +47,13 @@ def _take(
     while first < stop:
         for place, row in table.part(first, min(stop, first + size)):
             first += 1
-            if wanted is not None and row.active is not wanted:
+            if (wanted is not None and row.active is not wanted) or (table.unseen and table.unseen(row)):
                 continue
             if len(rows) == size:
                 return rows, last, True
             rows.append(row)
             last = (place[0], place[1] + 1)
-        if len(rows) == size and wanted is None:
+        if len(rows) == size and wanted is None and not table.unseen:
             return rows, last, first < stop
     return rows, last, False
 

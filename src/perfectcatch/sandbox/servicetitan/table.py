@@ -115,6 +115,7 @@ class Table:
         self.furnished: set[tuple[str, ...]] = set()  # parents whose made-up records exist
         self.version = 0
         self.watchers: list[Callable[[Row, Record | None], None]] = []
+        self.unseen: Callable[[Row], bool] | None = None  # of the feed that is being answered
         self._order: list[Place] | None = None
         self._serial = 0
         self._by_serial: dict[int, Row] = {}

@@ -1,5 +1,7 @@
 """Access tokens: fetched once for all who need one, renewed before they end, and never in a storm.
 
+All processes share one, where there is a shelf that they share (``perfectcatch.model.tokens``).
+
 The vendor's token endpoint is throttled and offers no refresh token. A pair of client id and secret belongs
 to one app, one company and one environment.
 """
@@ -7,6 +9,7 @@ to one app, one company and one environment.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
@@ -23,6 +26,7 @@ from perfectcatch.kit import redact, retry
 from perfectcatch.kit.breaker import Breaker
 from perfectcatch.kit.clock import Clock
 from perfectcatch.kit.http import Request, Response
+from perfectcatch.model.tokens import Access, Sharing, Shelf
 from perfectcatch.vendors.servicetitan.refusals import TOO_MANY, problem_of
 
 SETTING = "SERVICE_TITAN_AUTH_URL"
@@ -66,6 +70,22 @@ class _Token:
     refused: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _NoSharing:
+    access: None = None
+
+    async def keep(self, text: str, seconds: float) -> None:
+        """Nobody else is there."""
+
+
+class _NoShelf:
+    async def read(self) -> None:
+        """Nothing is kept."""
+
+    def alone(self) -> AbstractAsyncContextManager[Sharing]:
+        return nullcontext(_NoSharing())
+
+
 class Tokens:
     """The access token of one company. ``send`` sends one request to the token endpoint and counts it."""
 
@@ -78,8 +98,10 @@ class Tokens:
         send: Callable[[Request, int], Awaitable[Response]],
         clock: Clock,
         breaker: Breaker,
+        shelf: Shelf | None = None,
     ) -> None:
         self._credentials = credentials
+        self._shelf = shelf or _NoShelf()
         self._auth_url = auth_url
         self._hint = environment_hint(auth_url, api_url)
         self._send = send
@@ -90,6 +112,7 @@ class Tokens:
         self._fetches: deque[float] = deque()
         # The last that were dropped in a row while no call was answered with one of them.
         self._unproven: deque[_Token] = deque(maxlen=UNPROVEN)
+        self._dropped: deque[str] = deque(maxlen=UNPROVEN)  # what the shelf may still hold of them
         self._refusal: CredentialsRejected | None = None
         self._refused_until = 0.0
         self._pause = 0.0
@@ -148,6 +171,7 @@ class Tokens:
                 self._unproven.append(token)
             if len(self._unproven) >= UNPROVEN and self._fetches[-1] > self._clock.monotonic() - _MINUTE:
                 return False
+        self._dropped.append(text)
         self._token = None
         return True
 
@@ -166,6 +190,24 @@ class Tokens:
     async def _renew(self) -> _Token:
         if self._refusal is not None and self._clock.monotonic() < self._refused_until:
             raise CredentialsRejected(str(self._refusal))
+        token = self._shared(await self._shelf.read())
+        if token is None:
+            async with self._shelf.alone() as turn:
+                token = self._shared(turn.access)
+                if token is None:
+                    token = await self._fetched()
+                    await turn.keep(token.text, token.renew_at - self._clock.monotonic())
+        return token
+
+    def _shared(self, access: Access | None) -> _Token | None:
+        """What another process has fetched, unless the vendor has refused it to us."""
+        if access is None or access.text in self._dropped:
+            return None
+        self._refusal, self._pause = None, 0.0
+        # That it works was seen by whoever fetched it; that it ended says nothing about the key.
+        return _Token(access.text, self._clock.monotonic() + access.seconds, proven=True)
+
+    async def _fetched(self) -> _Token:
         started = self._clock.monotonic()
         attempt = 0
         while True:

@@ -18,6 +18,7 @@ from perfectcatch.kit.http import Http, Response
 from perfectcatch.kit.limits import Budget, LocalBudget
 from perfectcatch.model.endpoint import Endpoint, Kind
 from perfectcatch.model.source import Form, Listing, Page, RecordSource
+from perfectcatch.model.tokens import Shelf
 from perfectcatch.vendors.servicetitan import endpoints, listings
 from perfectcatch.vendors.servicetitan.arguments import bind
 from perfectcatch.vendors.servicetitan.auth import Credentials
@@ -69,6 +70,7 @@ class Client(RecordSource):
         draw: retry.Draw = random.random,
         lane: str | None = None,
         application: str | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self._find = find or endpoints.find
         self._application = application
@@ -87,6 +89,7 @@ class Client(RecordSource):
             on_request=on_request,
             draw=draw,
             lane=lane,
+            shelf=shelf,
         )
 
     async def __aenter__(self) -> Self:

@@ -29,6 +29,7 @@ from perfectcatch.kit.limits import Budget, Rate
 from perfectcatch.kit.tally import count
 from perfectcatch.model.call import Call
 from perfectcatch.model.endpoint import Endpoint, Kind
+from perfectcatch.model.tokens import Shelf
 from perfectcatch.vendors.servicetitan.auth import Credentials, Tokens
 from perfectcatch.vendors.servicetitan.refusals import FIRST_ERROR, UNAUTHORIZED, Resting, refusal
 
@@ -96,6 +97,7 @@ class Transport:
         on_request: Observer | None,
         draw: retry.Draw,
         lane: str | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self._http = http
         self._lane = lane
@@ -117,6 +119,7 @@ class Transport:
             send=lambda request, attempt: self._send_one("token", request, attempt),
             clock=clock,
             breaker=self.breaker,
+            shelf=shelf,
         )
 
     async def send(

@@ -111,6 +111,7 @@ _ROWS: Final = (
         name="late",
         does="A change becomes visible up to so many seconds late.",
         change=pages.late,
+        unseen=pages.not_yet,
         parameters={"seconds": 480.0},
     ),
     Kind(

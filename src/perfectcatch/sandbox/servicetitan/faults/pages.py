@@ -11,7 +11,7 @@ from perfectcatch.sandbox.servicetitan.answers import Answer
 from perfectcatch.sandbox.servicetitan.exports import write_token
 from perfectcatch.sandbox.servicetitan.faults import values
 from perfectcatch.sandbox.servicetitan.faults.rule import Strike
-from perfectcatch.sandbox.servicetitan.table import Record
+from perfectcatch.sandbox.servicetitan.table import Record, Row
 
 _encode = msgspec.json.encode
 _decode = msgspec.json.decode
@@ -122,17 +122,24 @@ def absent(strike: Strike, page: Page) -> None:
 @changes_page
 def late(strike: Strike, page: Page) -> None:
     """A change becomes visible late, by up to ``seconds`` of the sandbox's clock: each by its own delay."""
-    now = moments.micros(strike.tenant.clock.now())
-    page.records = [record for record in page.records if _visible_at(strike, record) <= now]
+    shown = []
+    for record in page.records:
+        facts = _decode(record, type=_Facts)
+        text = facts.modifiedOn or facts.createdOn
+        if text is None or not _hidden(strike, facts.id, moments.read(text)):
+            shown.append(record)
+    page.records = shown
 
 
-def _visible_at(strike: Strike, record: bytes) -> int:
-    facts = _decode(record, type=_Facts)
-    text = facts.modifiedOn or facts.createdOn
-    if text is None:
-        return 0
-    share = strike.fault.part_of(f"{facts.id}/{text}")
-    return moments.read(text) + int(share * strike["seconds"] * moments.SECOND)
+def not_yet(strike: Strike, row: Row) -> bool:
+    """A feed passes over what is not visible yet: its pages are as full as others."""
+    return _hidden(strike, row.id, row.modified)
+
+
+def _hidden(strike: Strike, key: Any, modified: int) -> bool:
+    share = strike.fault.part_of(f"{key}/{modified}")
+    visible_at = modified + int(share * strike["seconds"] * moments.SECOND)
+    return visible_at > moments.micros(strike.tenant.clock.now())
 
 
 @changes_page

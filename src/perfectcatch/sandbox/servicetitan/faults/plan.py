@@ -1,6 +1,8 @@
 """The faults that are switched on, and their way into a request."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -84,7 +86,8 @@ class Faults:
             answer = first.fault.kind.instead(first)
             answer.operation, answer.collection = asked.operation or None, asked.collection
         else:
-            answer = otherwise()
+            with _passed_over(strikes):
+                answer = otherwise()
         for strike in strikes:
             if strike.fault.kind.change and (answer.status == _OK or asked.token):
                 answer = strike.fault.kind.change(strike, answer)
@@ -99,6 +102,21 @@ class Faults:
         except AnswerError:
             return Asked(method, path, words)
         return Asked(method, path, words, route.key, route.collection)
+
+
+@contextmanager
+def _passed_over(strikes: Iterable[Strike]) -> Iterator[None]:
+    """Within, the feed that is asked passes over the rows that a fault hides."""
+    hiding = next((each for each in strikes if each.fault.kind.unseen), None)
+    table = hiding and hiding.tenant.tables.get(hiding.asked.collection)
+    if hiding is None or not table or hiding.fault.kind.unseen is None:
+        yield
+        return
+    table.unseen = partial(hiding.fault.kind.unseen, hiding)
+    try:
+        yield
+    finally:
+        table.unseen = None
 
 
 def _parameters(kind: Kind, facts: Mapping[str, Any]) -> dict[str, Any]:

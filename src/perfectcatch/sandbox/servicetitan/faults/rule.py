@@ -9,6 +9,7 @@ from zlib import crc32
 
 from perfectcatch.sandbox.servicetitan.answers import Answer
 from perfectcatch.sandbox.servicetitan.door import Door
+from perfectcatch.sandbox.servicetitan.table import Row
 from perfectcatch.sandbox.servicetitan.tenant import Tenant
 
 TOUCHED = 100_000  # records that a fault remembers to have spoiled
@@ -37,10 +38,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """A kind of fault: one of the three functions does it.
+    """A kind of fault: one of the functions does it.
 
     ``before`` acts before the vendor answers, ``instead`` answers in its place, ``change`` spoils its good
-    answer or the way of it. ``token``: it strikes calls for a token too; ``api``: it strikes the others.
+    answer or the way of it, ``unseen`` tells of a row that a feed passes over. ``token``: it strikes calls
+    for a token too; ``api``: it strikes the others.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Kind:
     before: "Callable[[Strike], None] | None" = None
     instead: "Callable[[Strike], Answer] | None" = None
     change: "Callable[[Strike, Answer], Answer] | None" = None
+    unseen: "Callable[[Strike, Row], bool] | None" = None
     token: bool = False
     api: bool = True
 

@@ -1,0 +1,153 @@
+"""One access token for all processes: fetched by whoever comes first, sealed, and never in the way."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from servicetitan_lab import SECRET, Bench, Lab, says
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
+
+from perfectcatch.errors import CredentialsRejected
+from perfectcatch.store.pool import Pool
+from perfectcatch.store.schema.tables.tokens import oauth_tokens
+from perfectcatch.store.shared_token import WAIT_SECONDS, SharedToken
+from perfectcatch.vendors.servicetitan.client import Client
+
+INVALID = says({"error": "invalid_client"}, 400)
+Another = Callable[[], Client]
+
+
+@pytest.fixture
+async def tables(pool: Pool) -> Pool:
+    async with pool.connection() as connection:
+        await connection.execute("create schema integrations")
+        statement = str(CreateTable(oauth_tokens).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
+        await connection.execute(statement.encode())
+    return pool
+
+
+def shelf(pool: Pool, bench: Bench, *, tenant: int = 7, secret: str = SECRET) -> SharedToken:
+    url, client_id = bench.lab.auth_url, "canary-client-id"
+    return SharedToken(pool, bench.clock, tenant, "servicetitan", url=url, client_id=client_id, secret=secret)
+
+
+@pytest.fixture
+async def another(tables: Pool, bench: Bench) -> AsyncIterator[Another]:
+    """Makes the client of another process, as far as this one can be it."""
+    made: list[Client] = []
+
+    def make() -> Client:
+        made.append(bench.client(shelf=shelf(tables, bench)))
+        return made[-1]
+
+    yield make
+    for client in made:
+        await client.__aexit__(None, None, None)
+
+
+async def at_once(clients: list[Client]) -> None:
+    await asyncio.gather(*(client.call("crm.customers.list") for client in clients))
+
+
+async def test_four_processes_fetch_one_token_and_renew_it_once(lab: Lab, another: Another) -> None:
+    clients = [another() for _ in range(4)]
+    await at_once(clients)
+    assert len(lab.token_calls) == 1
+    for ended in range(1, 11):
+        lab.accepted.clear()
+        await at_once(clients)
+        assert len(lab.token_calls) == 1 + ended
+
+
+async def test_a_process_that_comes_later_asks_for_none(lab: Lab, another: Another) -> None:
+    await another().call("crm.customers.list")
+    await another().call("crm.customers.list")
+    assert (len(lab.token_calls), len(lab.api)) == (1, 2)
+
+
+async def test_how_long_it_is_good_is_told_by_the_database(
+    tables: Pool, bench: Bench, lab: Lab, another: Another
+) -> None:
+    await another().call("crm.customers.list")
+    bench.clock.advance(86_400)  # a host whose clock is a day ahead
+    await another().call("crm.customers.list")
+    kept = await shelf(tables, bench).read()
+    assert kept is not None
+    assert 800 < kept.seconds <= 840  # a minute less than the vendor gave
+    assert len(lab.token_calls) == 1
+    async with tables.connection() as connection:
+        await connection.execute("update integrations.oauth_tokens set expires_at = clock_timestamp()")
+    assert await shelf(tables, bench).read() is None
+    await another().call("crm.customers.list")
+    assert len(lab.token_calls) == 2
+
+
+async def test_tokens_that_ended_elsewhere_do_not_blame_the_key(lab: Lab, another: Another) -> None:
+    """However many a process reads that ended before it could use them."""
+    late, quick = another(), another()
+    for _ in range(6):
+        await quick.call("crm.customers.list")
+        tokens = late._transport.tokens
+        assert tokens.invalidate(await tokens.get())
+        lab.accepted.clear()
+    await late.call("crm.customers.list")
+
+
+async def test_refused_credentials_are_found_out_by_each_process_once(lab: Lab, another: Another) -> None:
+    lab.token_otherwise = INVALID
+    for client in (another(), another()):
+        for _ in range(5):
+            with pytest.raises(CredentialsRejected, match="SERVICE_TITAN_CLIENT_ID"):
+                await client.call("crm.customers.list")
+    assert len(lab.token_calls) == 2
+    lab.token_otherwise = None
+    await another().call("crm.customers.list")
+    assert len(lab.token_calls) == 3
+
+
+async def test_the_token_lies_there_sealed(tables: Pool, bench: Bench, another: Another) -> None:
+    await another().call("crm.customers.list")
+    async with tables.connection() as connection:
+        row = await (
+            await connection.execute("select t::text, sealed from integrations.oauth_tokens t")
+        ).fetchone()
+        assert row is not None
+        assert b"canary" not in bytes(row[1])
+        assert "canary" not in row[0]
+        # Copied to another company it does not open.
+        await connection.execute(
+            "insert into integrations.oauth_tokens select 8, system, account, sealed, expires_at "
+            "from integrations.oauth_tokens"
+        )
+    kept = await shelf(tables, bench).read()
+    assert kept is not None
+    assert kept.text == "canary-token-1"
+    assert kept.text not in repr(kept)
+    assert await shelf(tables, bench, secret="another secret").read() is None
+    assert await shelf(tables, bench, tenant=8).read() is None
+
+
+async def test_without_a_table_or_a_database_each_process_has_its_own(
+    pool: Pool, bench: Bench, lab: Lab
+) -> None:
+    client = bench.client(shelf=shelf(pool, bench))
+    await client.call("crm.customers.list")
+    await pool.close()
+    lab.accepted.clear()
+    await client.call("crm.customers.list")
+    assert len(lab.token_calls) == 2
+
+
+async def test_a_process_that_hangs_is_waited_for_only_so_long(
+    tables: Pool, bench: Bench, lab: Lab, another: Another
+) -> None:
+    async with shelf(tables, bench).alone():
+        before = bench.clock.monotonic()
+        await another().call("crm.customers.list")
+        assert WAIT_SECONDS <= bench.clock.monotonic() - before < WAIT_SECONDS + 1
+    assert len(lab.token_calls) == 1
+    before = bench.clock.monotonic()
+    lab.accepted.clear()
+    await another().call("crm.customers.list")
+    assert bench.clock.monotonic() - before < 1
