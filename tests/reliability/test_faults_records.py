@@ -137,12 +137,12 @@ def _assert_kept(lab: Lab, entity: str, table: str, touched: dict[int, str]) -> 
     )
     assert all(reason for _, reason in waiting)
     stored = {st_id for (st_id,) in lab.product.rows(f"select st_id from {table}")}
-    held = {st_id for st_id, _ in waiting if st_id is not None}
+    held = {st_id: reason for st_id, reason in waiting if st_id is not None}
     named = {st_id: what for st_id, what in touched.items() if what not in NAMELESS}
     for st_id, what in named.items():
         assert (st_id in held) != (st_id in stored), (entity, st_id, what)
         if what in FINE:
-            assert st_id in stored, (entity, st_id, what)
+            assert st_id in stored, (entity, st_id, what, held.get(st_id))
         if what in BAD - {"huge-number", "huge-exponent", "other-type"}:  # those depend on the field
             assert st_id in held, (entity, st_id, what)
     # Equal nonsense is kept once, and every "no-object" is the same text.

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
+
+EMPTY_PAGES: Final = 10  # so many in a row without a record, each promising more, are a loop
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,10 @@ import msgspec
 from perfectcatch.errors import VendorLoop, VendorUnavailable
 from perfectcatch.kit import fingerprint
 from perfectcatch.model.entity import Entity, Feed, Source
-from perfectcatch.model.source import Page, RecordSource
+from perfectcatch.model.source import EMPTY_PAGES, Page, RecordSource
 
 OVERLAP = timedelta(minutes=10)  # rows may become visible late; an unchanged row costs nothing
 BEFORE_ALL = datetime(2000, 1, 1, tzinfo=UTC)
-EMPTY_PAGES = 10  # so many pages without a record, each promising more, are a loop
 PASSES = 4  # a list that moves while it is read is read again
 
 

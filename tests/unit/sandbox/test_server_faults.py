@@ -294,6 +294,13 @@ def test_values_that_nobody_expects(who: Caller, kind: str, what: str) -> None:
             assert (records[key] == record) == (key not in touched)
 
 
+@pytest.mark.parametrize("amount", ["0.00", "-12.5", "1000"])
+def test_an_amount_is_not_taken_for_a_text(amount: str) -> None:
+    record = {"id": 1, "discountTotal": amount, "dueDate": "2026-01-02T00:00:00Z", "summary": "a text"}
+    spoiled = json.loads(AWKWARD["huge-text"](record, ""))
+    assert [name for name in record if spoiled[name] != record[name]] == ["summary"]
+
+
 def test_a_large_page(who: Caller) -> None:
     fault(who, "large-page", bytes=1_000_000)
     answer = who.ask("GET", "crm/customers", pageSize=100)

@@ -13,9 +13,8 @@ import msgspec
 
 from perfectcatch.errors import VendorLoop, VendorUnavailable
 from perfectcatch.kit import redact
-from perfectcatch.model.source import BrokenRecord, Page
+from perfectcatch.model.source import EMPTY_PAGES, BrokenRecord, Page
 
-_EMPTY_PAGES = 10
 _PIECE = 64 * 1024
 
 
@@ -92,7 +91,7 @@ class LoopGuard:
                 raise VendorLoop(f"{self._endpoint}: the same continuation came twice while more is promised")
             self._tokens.add(page.token)
         self._empty = 0 if page.records or page.broken else self._empty + 1
-        if self._empty >= _EMPTY_PAGES:
+        if self._empty >= EMPTY_PAGES:
             raise VendorLoop(
                 f"{self._endpoint}: {self._empty} pages in a row were empty while more is promised"
             )

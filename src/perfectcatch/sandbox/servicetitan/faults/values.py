@@ -22,13 +22,14 @@ def with_raw(record: Record, field: str, raw: bytes) -> bytes:
 def other_text(record: Record) -> Record:
     """One field of the record with another text, as an older version would have had it."""
     for name, value in record.items():
-        if name not in _KEPT and isinstance(value, str) and value and not _like_a_moment(value):
+        if name not in _KEPT and isinstance(value, str) and value and not _holds_something_else(value):
             return {name: value + " (before)"}
     return {}
 
 
-def _like_a_moment(value: str) -> bool:
-    return value[:4].isdigit()
+def _holds_something_else(value: str) -> bool:
+    """Whether it is a moment, or an amount, which the vendor often writes as a text."""
+    return value[:4].isdigit() or value.lstrip("-").replace(".", "", 1).isdigit()
 
 
 def _field(record: Record, wish: str, *kinds: type) -> str:
@@ -40,7 +41,7 @@ def _field(record: Record, wish: str, *kinds: type) -> str:
         for name, value in record.items()
         if name not in _KEPT
         and type(value) in kinds
-        and not (isinstance(value, str) and _like_a_moment(value))
+        and not (isinstance(value, str) and _holds_something_else(value))
     )
     return next(fits, "surprise")
 
