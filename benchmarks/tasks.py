@@ -187,10 +187,11 @@ TASKS = {each.__name__: each for each in (migrate, load, incremental, reads, lis
 
 
 def main() -> None:
+    from perfectcatch.cli.running import run_command
     from perfectcatch.kit import log
 
     log.configure(level="warning")
-    print(json.dumps(asyncio.run(TASKS[sys.argv[1]](**json.loads(sys.argv[2])))))
+    print(json.dumps(run_command(TASKS[sys.argv[1]](**json.loads(sys.argv[2])))))
 
 
 if __name__ == "__main__":

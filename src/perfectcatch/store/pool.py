@@ -191,9 +191,14 @@ async def unhurried(pool: Pool) -> AsyncIterator[Connection]:
     For what only tells how things went: it is lost if the server's machine, not a process of ours, dies
     within its ``wal_writer_delay`` (0.2 s), and never before anything that was committed after it.
     """
-    async with transaction(pool) as connection:
-        await connection.execute("set local synchronous_commit = off")
-        yield connection
+    async with pool.connection() as connection:
+        await connection.execute("begin; set local synchronous_commit = off")  # one message
+        try:
+            yield connection
+        except BaseException:
+            await connection.rollback()
+            raise
+        await connection.commit()
 
 
 async def run_in_transaction(

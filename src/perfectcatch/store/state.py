@@ -5,6 +5,7 @@ Keys of an entity: ``<entity>_cursor`` (where the next incremental read begins),
 ``<entity>_last_modified`` (the newest vendor time stored).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -30,12 +31,18 @@ async def seen(connection: Connection, tenant_id: int, *keys: str) -> dict[str, 
 
 async def put(connection: Connection, tenant_id: int, key: str, value: Any) -> None:
     """Set ``key``, in the caller's transaction."""
+    await put_all(connection, tenant_id, {key: value})
+
+
+async def put_all(connection: Connection, tenant_id: int, values: Mapping[str, Any]) -> None:
+    """Set keys, in the caller's transaction."""
     await connection.execute(
         f"""
-        insert into {SYNC_STATE} (tenant_id, key, value, updated_at) values (%s, %s, %s, now())
+        insert into {SYNC_STATE} (tenant_id, key, value, updated_at)
+        select %s, given.key, given.value, now() from unnest(%s::text[], %s::jsonb[]) given(key, value)
         on conflict (tenant_id, key) do update set value = excluded.value, updated_at = now()
         """,
-        (tenant_id, key, Jsonb(value)),
+        (tenant_id, list(values), [Jsonb(value) for value in values.values()]),
     )
 
 

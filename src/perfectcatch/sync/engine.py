@@ -109,10 +109,10 @@ class Engine:
                 self.beating(report.run_id),
             ):
                 context = self.context(report.run_id, locks, allow_deletions=allow_deletions)
-                async with building_what_was_left(context):
-                    await self._pull_all(context, entities, report, full=mode.full)
+                stored = {entity.name: asyncio.Event() for entity in entities}
+                async with building_what_was_left(context), self._clock_rules_after(stored.values(), report):
+                    await self._pull_all(context, entities, report, stored, full=mode.full)
                 report.entities += context.on_demand.values()
-            report.clock = await self.clock_rules()
         except BaseException as error:
             await last_words(self._end(report, "interrupted", told(error)))
             raise
@@ -157,8 +157,33 @@ class Engine:
             allow_deletions=allow_deletions,
         )
 
+    @asynccontextmanager
+    async def _clock_rules_after(
+        self, stored: Iterable[asyncio.Event], report: RunReport
+    ) -> AsyncIterator[None]:
+        """Evaluate the clock rules when all is stored, while what has been read is written down."""
+
+        async def evaluated() -> clock_rules.Fired:
+            for each in stored:
+                await each.wait()
+            return await self.clock_rules()
+
+        evaluating = asyncio.create_task(evaluated(), name="clock rules")
+        try:
+            yield
+            report.clock = await evaluating
+        finally:
+            evaluating.cancel()
+            await asyncio.gather(evaluating, return_exceptions=True)
+
     async def _pull_all(
-        self, context: Context, entities: list[Entity], report: RunReport, *, full: bool
+        self,
+        context: Context,
+        entities: list[Entity],
+        report: RunReport,
+        stored: Mapping[str, asyncio.Event],
+        *,
+        full: bool,
     ) -> None:
         """Store what each entity brings when those that it refers to are stored, or have failed.
 
@@ -170,7 +195,6 @@ class Engine:
         new = await never_loaded(self.pool, self.source.tenant_id, entities)
         expected = await self._plan(entities, new, full=full)
         begun = {entity.name: asyncio.Event() for entity in entities}
-        stored = {entity.name: asyncio.Event() for entity in entities}
 
         async def one(entity: Entity) -> None:
             needs = entity.settled_by if entity.name in new else entity.needs

@@ -94,12 +94,14 @@ class Place:
     async def keep_end(self, connection: Connection, tenant_id: int, *, newest: datetime | None) -> None:
         """Keep where the next incremental read begins; a first load is complete from now on."""
         self.tokens = {**self.tokens, **self.done}
-        await state.put(connection, tenant_id, key(self.entity, "cursor"), self._cursor(self.tokens))
-        told = newest.isoformat() if newest else None
-        await state.put(connection, tenant_id, key(self.entity, "last_modified"), told)
+        kept = {
+            key(self.entity, "cursor"): self._cursor(self.tokens),
+            key(self.entity, "last_modified"): newest.isoformat() if newest else None,
+        }
         if self.first_load:
             loaded = {"completed_at": (await runs.time_of(connection)).isoformat()}
-            await state.put(connection, tenant_id, key(self.entity, "first_load"), loaded)
+            kept[key(self.entity, "first_load")] = loaded
+        await state.put_all(connection, tenant_id, kept)
         if self.full:
             await state.forget(connection, tenant_id, key(self.entity, "checkpoint"))
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from perfectcatch.errors import PerfectCatchError, VendorLoop, VendorUnavailable
+from perfectcatch.kit.fingerprint import Document
 from perfectcatch.kit.finishing import finish, last_words
 from perfectcatch.kit.tally import counted
 from perfectcatch.model.entity import Entity, Feed
@@ -84,14 +85,15 @@ async def _store(work: Work, feed: Feed, step: feeds.Step) -> None:
     """Merge a page and keep the place, in one transaction; then tell who watches."""
     if not work.place.full and _says_nothing(work, feed, step):
         return
+    page, keep = step.page, _keeping(work, feed, step)
+    records = await work.unknown(page.records)
     await work.turn()
     await work.context.locks.check()
-    page, keep = step.page, _keeping(work, feed, step)
     try:
-        outcome = await _merge(work, page, keep, settle=True)
+        outcome = await _merge(work, page, records, keep, settle=True)
     except mirror.Unsettled as unsettled:
         await settle(work, unsettled.entities)
-        outcome = await _merge(work, page, keep)
+        outcome = await _merge(work, page, records, keep)
     work.note(outcome)
     if work.place.first_load and 0 < outcome.created == work.report.outcome.created:
         # Without statistics all indexes look alike, and the next pages look links up through a wrong one.
@@ -99,10 +101,13 @@ async def _store(work: Work, feed: Feed, step: feeds.Step) -> None:
     work.context.progress.page(work.entity.name, work.report.outcome)
 
 
-async def _merge(work: Work, page: Page, keep: mirror.AndThen, *, settle: bool = False) -> Outcome:
+async def _merge(
+    work: Work, page: Page, records: Sequence[Document], keep: mirror.AndThen, *, settle: bool = False
+) -> Outcome:
     waits = work.place.first_load and len(page.records) >= WORTH_WAITING
     async with work.context.gate.passed(work.expected or 0) if waits else nullcontext():
-        return await work.merge(page.records, page.broken, keep, settle=settle)
+        known = len(page.records) - len(records)
+        return await work.merge(records, page.broken, keep, settle=settle, known=known)
 
 
 def _says_nothing(work: Work, feed: Feed, step: feeds.Step) -> bool:
@@ -165,7 +170,9 @@ async def _finish(work: Work, before: datetime | None, *, swept: bool) -> None:
     if not place.full and not work.report.outcome.fetched and place.is_kept:
         return
     newest = _not_ahead(work, await _newest(work))
-    async with transaction(context.pool) as connection:
+    # Without its end a read of news is read again from its last page.
+    ending = transaction if place.full else unhurried
+    async with ending(context.pool) as connection:
         await runs.still_ours(connection, context.tenant_id, work.log_id)
         if swept:
             await sweep.end(connection, context.tenant_id, work.entity)

@@ -11,7 +11,7 @@ from perfectcatch.kit.fingerprint import Document
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.source import BrokenRecord, RecordSource
 from perfectcatch.store.locks import Locks
-from perfectcatch.store.merging import mirror
+from perfectcatch.store.merging import incoming, mirror
 from perfectcatch.store.merging.mirror import Batch, Outcome
 from perfectcatch.store.pool import Pool
 from perfectcatch.sync.gate import Gate
@@ -80,8 +80,9 @@ class Work:
         and_then: mirror.AndThen | None = None,
         *,
         settle: bool = False,
+        known: int = 0,
     ) -> Outcome:
-        """Merge records of this entity in one transaction."""
+        """Merge records of this entity in one transaction; ``known`` more came that need no merging."""
         later = self.place.full and not self.place.first_load
         batch = Batch(
             tenant_id=self.context.tenant_id,
@@ -93,9 +94,15 @@ class Work:
             historical=self.place.first_load,
             past_before=self.context.clock.now() - NEWS if later else None,
             settle=settle,
-            recognises=not self.place.full,
+            known=known,
         )
         return await mirror.merge(self.context.pool, batch, and_then)
+
+    async def unknown(self, records: Sequence[Document]) -> Sequence[Document]:
+        """Those of a page that a merge could change something for; a full read takes nothing for known."""
+        if self.place.full:
+            return records
+        return await incoming.unknown(self.context.pool, self.context.tenant_id, self.entity, records)
 
     def note(self, outcome: Outcome) -> None:
         """Count what a merge did."""

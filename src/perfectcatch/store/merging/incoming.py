@@ -7,8 +7,8 @@ time costs PostgreSQL about 25 us, to look whether its row has this hash 3.
 
 import struct
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
@@ -17,7 +17,7 @@ from perfectcatch.kit.fingerprint import Document
 from perfectcatch.model.entity import Entity
 from perfectcatch.store.merging.statements import COPY_IN
 from perfectcatch.store.names import QUARANTINE, qualified
-from perfectcatch.store.pool import Connection
+from perfectcatch.store.pool import Connection, Pool
 
 WORTH: Final = 100  # documents below which asking takes longer than it saves
 
@@ -58,12 +58,13 @@ async def copy_in(connection: Connection, records: Iterable[Document]) -> int:
 
 
 async def unknown(
-    connection: Connection, entity: Entity, records: Sequence[Document], values: Mapping[str, Any]
+    pool: Pool, tenant_id: int, entity: Entity, records: Sequence[Document]
 ) -> Sequence[Document]:
     """``records`` without those of which the mirror has this very document, alive.
 
-    A merge would change nothing for them. All are given where a record of the entity waits in quarantine,
-    because a good one lets it go. Of a record that is on the page twice the merge says which one counts.
+    A merge would change nothing for them, so it is asked before a page has its turn: what others bring
+    meanwhile is newer. All are given where a record of the entity waits in quarantine, because a good one
+    lets it go. Of a record that is on the page twice the merge says which one counts.
     """
     if entity.key != "id" or entity.derived_key or len(records) < WORTH:
         return records
@@ -72,22 +73,22 @@ async def unknown(
         return records  # as a text an id may be that of another one
     times = Counter(keys)
     asked = [place for place, key in enumerate(keys) if times[key] == 1]
-    found = await connection.execute(
-        f"""
+    query = f"""
         select m.st_id from unnest(%(ids)s::bigint[], %(hashes)b::bytea[]) given(st_id, hash)
         join {qualified(entity.table)} m on m.tenant_id = %(tenant)s and m.st_id = given.st_id
         where m.content_hash = given.hash and m.deleted_at is null and not exists (
           select from {QUARANTINE} q
           where q.tenant_id = %(tenant)s and q.entity = %(entity)s and q.resolved_at is null)
-        """,
-        {
-            "tenant": values["tenant"],
-            "entity": entity.name,
-            "ids": [keys[place] for place in asked],
-            "hashes": [fingerprint.of(records[place]) for place in asked],
-        },
-    )
-    known = {st_id for (st_id,) in await found.fetchall()}
+        """
+    values = {
+        "tenant": tenant_id,
+        "entity": entity.name,
+        "ids": [keys[place] for place in asked],
+        "hashes": [fingerprint.of(records[place]) for place in asked],
+    }
+    async with pool.connection() as connection:
+        found = await connection.execute(query, values)
+        known = {st_id for (st_id,) in await found.fetchall()}
     return [record for record, key in zip(records, keys, strict=True) if key not in known]
 
 

@@ -18,7 +18,7 @@ from perfectcatch.kit.fingerprint import Document
 from perfectcatch.model.entity import Entity
 from perfectcatch.model.source import BrokenRecord
 from perfectcatch.store.merging import drift, quarantine
-from perfectcatch.store.merging.incoming import copy_in, unknown
+from perfectcatch.store.merging.incoming import copy_in
 from perfectcatch.store.merging.statements import NOTIFY, SESSION_TABLES, Merge, merge_of
 from perfectcatch.store.names import qualified, quote
 from perfectcatch.store.pool import Connection, Pool, run_in_transaction
@@ -90,7 +90,7 @@ class Batch:
     ``historical``: what they tell happened before anybody was watching, so it never reaches a person.
     ``past_before``: the same for records that were last modified before this moment.
     ``settle``: stop with ``Unsettled`` if a record that decides about an event is missing.
-    ``recognises``: what the mirror has already need not be copied in; nobody asks afterwards what came.
+    ``known``: how many came beside them that the mirror has as they are (``incoming.unknown``).
     """
 
     tenant_id: int
@@ -102,7 +102,7 @@ class Batch:
     historical: bool = False
     past_before: datetime | None = None
     settle: bool = False
-    recognises: bool = False
+    known: int = 0
 
     @property
     def values(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ async def merge(pool: Pool, batch: Batch, and_then: AndThen | None = None) -> Ou
 
 async def _merge(connection: Connection, batch: Batch, *, inspect: bool) -> Outcome:
     await prepare_session(connection)
-    outcome = Outcome(fetched=len(batch.records) + len(batch.broken))
+    outcome = Outcome(fetched=len(batch.records) + len(batch.broken) + batch.known, unchanged=batch.known)
     if inspect:
         good, bad = await quarantine.inspect(connection, batch.entity, batch.records)
         stored, refused = await _store_inspected(connection, batch, good)
@@ -201,8 +201,7 @@ async def _store(connection: Connection, batch: Batch, records: Sequence[Documen
     if not records:
         return outcome
     merge = statements_of(batch.entity, batch.entities)
-    left = await unknown(connection, batch.entity, records, batch.values) if batch.recognises else records
-    number = await copy_in(connection, left)
+    number = await copy_in(connection, records)
     kinds = await _plan(connection, batch, merge, number)
     await _write(connection, batch, merge, kinds, outcome)
     outcome.created = kinds["n"]
