@@ -35,6 +35,7 @@ from perfectcatch.store.pool import (
     plain_errors,
     run_in_transaction,
     transaction,
+    unhurried,
 )
 from perfectcatch.store.server.embedded import Server, embedded
 
@@ -449,3 +450,24 @@ async def test_a_server_that_comes_back_is_found_soon(monkeypatch: pytest.Monkey
                 await connection.execute("select 1")
     finally:
         shutil.rmtree(place)
+
+
+async def test_a_lost_connection_does_not_hide_why_the_work_was_given_up(pool: Pool) -> None:
+    async def given_up() -> None:
+        async with unhurried(pool) as connection:
+            await ended_by_the_server(pool, connection)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await given_up()
+    async with unhurried(pool) as connection:
+        row = await (await connection.execute("show synchronous_commit")).fetchone()
+    assert row == ("off",)
+    async with pool.connection() as connection:
+        row = await (await connection.execute("show synchronous_commit")).fetchone()
+    assert row == ("on",)
+
+
+async def ended_by_the_server(pool: Pool, connection: Connection) -> None:
+    async with pool.connection() as another:
+        await another.execute("select pg_terminate_backend(%s, 5000)", (connection.info.backend_pid,))

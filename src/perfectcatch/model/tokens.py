@@ -1,5 +1,6 @@
 """Tokens that others gave us for their data, and the role of who keeps them."""
 
+from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +24,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A token that opens for ``seconds`` more, and whom it opens for is known from where it was found."""
+    """A token that opens for ``seconds`` more."""
 
     text: str = field(repr=False)
     seconds: float
@@ -34,7 +35,11 @@ class Sharing(Protocol):
 
     @property
     def access(self) -> Access | None:
-        """What is kept now."""
+        """What another process has fetched meanwhile."""
+
+    @property
+    def others_failed(self) -> bool:
+        """Whether another process was waited for, and has none: one try is enough for all."""
 
     async def keep(self, text: str, seconds: float) -> None:
         """Keep a token for all processes, for ``seconds`` from now. Raises nothing."""
@@ -46,8 +51,11 @@ class Shelf(Protocol):
     async def read(self) -> Access | None:
         """What is kept; None where nothing is that still opens."""
 
-    def alone(self) -> AbstractAsyncContextManager[Sharing]:
-        """Wait until no other process fetches one, and keep them out for the length of the block."""
+    def alone(self, refused: Collection[str]) -> AbstractAsyncContextManager[Sharing]:
+        """Keep other processes from fetching one for the length of the block, which is one try.
+
+        Who fetches one already is waited for; what he gets ends the wait, unless it is one of ``refused``.
+        """
 
 
 class Turn(Protocol):

@@ -8,7 +8,7 @@ import asyncio
 import random
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 
@@ -196,7 +196,8 @@ async def unhurried(pool: Pool) -> AsyncIterator[Connection]:
         try:
             yield connection
         except BaseException:
-            await connection.rollback()
+            with suppress(psycopg.Error):  # a lost connection has nothing to take back; the reason goes on
+                await connection.rollback()
             raise
         await connection.commit()
 

@@ -6,7 +6,7 @@ it each process has a token of its own.
 """
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,17 +27,19 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _PURPOSE: Final = "perfectcatch: an access token that processes share, version 1"
-POLL_SECONDS: Final = 0.05
-SOON: Final = 5.0  # seconds that a connection is waited for
-WAIT_SECONDS: Final = 90.0  # for whoever fetches one; he may have been told to slow down
+POLL_SECONDS: Final = 0.1
+SOON: Final = 1.0  # seconds that a connection is waited for
+WAIT_SECONDS: Final = 35.0  # for whoever fetches one: a try takes half a minute at most
 
+_TAKE: Final = "select pg_try_advisory_xact_lock(hashtextextended('token ' || %s, 0))"
 _READ: Final = f"""
 select sealed, extract(epoch from expires_at - clock_timestamp())::float8 from {OAUTH_TOKENS}
-where tenant_id = %s and system = %s and account = %s
+where tenant_id = %(tenant)s and system = %(system)s and account = %(account)s
 """
 _KEEP: Final = f"""
 insert into {OAUTH_TOKENS} (tenant_id, system, account, sealed, expires_at)
-values (%s, %s, %s, %s, clock_timestamp() + make_interval(secs => %s))
+values (%(tenant)s, %(system)s, %(account)s, %(sealed)s,
+  clock_timestamp() + make_interval(secs => %(seconds)s))
 on conflict (tenant_id, system, account) do update set
   sealed = excluded.sealed, expires_at = excluded.expires_at, kept_at = clock_timestamp()
 """
@@ -45,14 +47,16 @@ on conflict (tenant_id, system, account) do update set
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
+    """``connection`` holds the lock, in a transaction; None where nobody could be kept out."""
+
     shelf: "SharedToken"
-    connection: Connection | None  # None without a database: then nothing is kept
+    connection: Connection | None = None
     access: Access | None = None
+    others_failed: bool = False
 
     async def keep(self, text: str, seconds: float) -> None:
         """Keep a token for others, for ``seconds`` from now."""
-        if self.connection is not None:
-            await self.shelf.keep(self.connection, text, seconds)
+        await self.shelf.keep(text, seconds, self.connection)
 
 
 class SharedToken:
@@ -64,7 +68,8 @@ class SharedToken:
         self._pool = pool
         self._clock = clock
         account = hashlib.sha256(f"{url} {client_id}".encode()).hexdigest()[:32]
-        self._key = (tenant_id, system, account)
+        self._whose = f"{tenant_id}/{system}/{account}"
+        self._values = {"tenant": tenant_id, "system": system, "account": account}
         self._secret = secret
 
     async def read(self) -> Access | None:
@@ -75,64 +80,79 @@ class SharedToken:
         return None
 
     @asynccontextmanager
-    async def alone(self) -> AsyncIterator[Sharing]:
-        """Wait while another process fetches one; without a database nobody can be waited for.
+    async def alone(self, refused: Collection[str]) -> AsyncIterator[Sharing]:
+        """Keep other processes from fetching one, or give what another has fetched meanwhile.
 
-        The server lets the next one in if this process dies.
+        The lock is that of a transaction: whatever becomes of us, it is free when the connection is. Without
+        a database nobody can be waited for.
         """
         async with AsyncExitStack() as stack:
-            turn = _Turn(self, None)
             try:
-                connection = await stack.enter_async_context(self._pool.connection(SOON))
-                if await self._take(connection):
-                    stack.push_async_callback(self._free, connection)
-                turn = _Turn(self, connection, await self._read(connection))
+                with plain_errors():
+                    turn = await self._turn(stack, refused)
             except PerfectCatchError as problem:
                 log.warning("no token can be shared", reason=str(problem))
+                await stack.aclose()
+                turn = _Turn(self)
             yield turn
 
-    async def keep(self, connection: Connection, text: str, seconds: float) -> None:
-        """Keep a token; that it could not be kept costs a call of each process, and nothing else."""
-        sealed = self._seal.close(text.encode(), self._whose)
+    async def _turn(self, stack: AsyncExitStack, refused: Collection[str]) -> _Turn:
+        """Wait for a token or for the lock; no connection is held meanwhile."""
+        until = self._clock.monotonic() + WAIT_SECONDS
+        waited = False
+        while True:
+            connection = await stack.enter_async_context(self._pool.connection(SOON))
+            stack.push_async_callback(_end, connection)
+            await connection.execute("begin")
+            # What the last holder of the lock has kept is seen by a statement that begins after it.
+            taken = await (await connection.execute(_TAKE, (self._whose,))).fetchone()
+            access = await self._read(connection)
+            if access is not None and access.text not in refused:
+                await stack.aclose()
+                return _Turn(self, access=access)
+            if taken == (True,):
+                return _Turn(self, connection, others_failed=waited)
+            await stack.aclose()
+            if self._clock.monotonic() >= until:
+                return _Turn(self)
+            waited = True
+            await self._clock.sleep(POLL_SECONDS)
+
+    async def keep(self, text: str, seconds: float, connection: Connection | None = None) -> None:
+        """Keep a token, and end the transaction of ``connection``.
+
+        That it could not be kept costs a call of each process, and nothing else.
+        """
+        values = self._values | {
+            "sealed": self._seal.close(text.encode(), self._whose),
+            "seconds": seconds,
+        }
         try:
             with plain_errors():
-                await connection.execute(_KEEP, (*self._key, sealed, seconds))
+                if connection is not None:
+                    await connection.execute(_KEEP, values)
+                    await connection.commit()
+                else:
+                    async with self._pool.connection(SOON) as another:
+                        await another.execute(_KEEP, values)
         except PerfectCatchError as problem:
             log.warning("a token is not shared", reason=str(problem))
 
     async def _read(self, connection: Connection) -> Access | None:
-        with plain_errors():
-            row = await (await connection.execute(_READ, self._key)).fetchone()
+        row = await (await connection.execute(_READ, self._values)).fetchone()
         if row is None or row[1] <= 0:
             return None
         with suppress(ValueError):  # of a secret that was changed since
             return Access(self._seal.open(bytes(row[0]), self._whose).decode(), row[1])
         return None
 
-    async def _take(self, connection: Connection) -> bool:
-        until = self._clock.monotonic() + WAIT_SECONDS
-        while True:
-            with plain_errors():
-                found = await connection.execute(
-                    "select pg_try_advisory_lock(hashtextextended(%s, 0))", (f"token {self._whose}",)
-                )
-                [taken] = await found.fetchone() or [False]
-            if taken or self._clock.monotonic() >= until:
-                return bool(taken)
-            await self._clock.sleep(POLL_SECONDS)
-
-    async def _free(self, connection: Connection) -> None:
-        with suppress(psycopg.Error):  # a lost connection has freed it
-            await connection.execute(
-                "select pg_advisory_unlock(hashtextextended(%s, 0))", (f"token {self._whose}",)
-            )
-
-    @property
-    def _whose(self) -> str:
-        return "/".join(map(str, self._key))
-
     @cached_property
     def _seal(self) -> "Seal":
         from perfectcatch.store.sealing import Seal  # 30 ms, which only who sends something needs
 
         return Seal(self._secret, _PURPOSE)
+
+
+async def _end(connection: Connection) -> None:
+    with suppress(psycopg.Error):  # a lost connection has ended it
+        await connection.rollback()

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import psycopg
 
-from perfectcatch.errors import BadSetting, DatabaseUnavailable, NotConnected
+from perfectcatch.errors import BadSetting, NotConnected
 from perfectcatch.model.tokens import Tokens
 from perfectcatch.store.names import OAUTH_TOKENS
 from perfectcatch.store.pool import Connection, Pool, run_in_transaction
@@ -49,12 +49,14 @@ class SealedTokens:
         """Hold the lock of this pair; the server frees it if this process dies."""
         name = f"tokens {self._whose}"
         async with self._pool.connection() as connection:
-            await connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (name,))
             try:
+                # In a transaction: however this ends, the lock is free when the pool has the connection.
+                await connection.execute("begin")
+                await connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
                 yield _Turn(self, await self._read(connection))
             finally:
-                with suppress(psycopg.Error, DatabaseUnavailable):  # a lost connection has freed it
-                    await connection.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (name,))
+                with suppress(psycopg.Error):  # a lost connection has freed it
+                    await connection.rollback()
 
     async def keep(self, tokens: Tokens) -> None:
         """Keep these instead of what is there."""

@@ -62,7 +62,7 @@ class Engine:
         self._gate = Gate()
 
     async def run(self, mode_name: str, *, trigger: str = "command", run_id: UUID | None = None) -> RunReport:
-        """Run a mode of ``sync.modes`` now and evaluate the clock rules afterwards.
+        """Run a mode of ``sync.modes`` now and evaluate the clock rules when all is stored.
 
         ``run_id``: that of a run which was asked for earlier.
         """
@@ -110,7 +110,7 @@ class Engine:
             ):
                 context = self.context(report.run_id, locks, allow_deletions=allow_deletions)
                 stored = {entity.name: asyncio.Event() for entity in entities}
-                async with building_what_was_left(context), self._clock_rules_after(stored.values(), report):
+                async with self._clock_rules_after(stored.values(), report), building_what_was_left(context):
                     await self._pull_all(context, entities, report, stored, full=mode.full)
                 report.entities += context.on_demand.values()
         except BaseException as error:

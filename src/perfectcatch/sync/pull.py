@@ -24,6 +24,7 @@ from perfectcatch.sync.unindexed import unindexed
 from perfectcatch.sync.work import Context, Stored, Turn, Work, at_once, to_nobody
 
 CLOCKS_APART = timedelta(minutes=1)  # the vendor's machines need not agree to the second
+STILL_KNOWN = 1.0  # seconds that what the mirror had is taken for what it has
 WORTH_WAITING = 500  # records of a page below which it is merged at once: others may wait for its list
 FULL_WAITS = 1800.0  # seconds that a full read waits for somebody who reads the same
 
@@ -86,8 +87,10 @@ async def _store(work: Work, feed: Feed, step: feeds.Step) -> None:
     if not work.place.full and _says_nothing(work, feed, step):
         return
     page, keep = step.page, _keeping(work, feed, step)
-    records = await work.unknown(page.records)
+    records, asked_at = await work.unknown(page.records), work.context.clock.monotonic()
     await work.turn()
+    if work.context.clock.monotonic() - asked_at > STILL_KNOWN:
+        records = await work.unknown(page.records)
     await work.context.locks.check()
     try:
         outcome = await _merge(work, page, records, keep, settle=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
+from perfectcatch.errors import DatabaseUnavailable
 from perfectcatch.kit.clock import Clock
 from perfectcatch.kit.fingerprint import Document
 from perfectcatch.model.entity import Entity
@@ -102,7 +103,10 @@ class Work:
         """Those of a page that a merge could change something for; a full read takes nothing for known."""
         if self.place.full:
             return records
-        return await incoming.unknown(self.context.pool, self.context.tenant_id, self.entity, records)
+        try:
+            return await incoming.unknown(self.context.pool, self.context.tenant_id, self.entity, records)
+        except DatabaseUnavailable:
+            return records  # the merge tries again for longer
 
     def note(self, outcome: Outcome) -> None:
         """Count what a merge did."""

@@ -2,17 +2,30 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
-from servicetitan_lab import SECRET, Bench, Lab, says
+from aiohttp import web
+from servicetitan_lab import SECRET, Answer, Bench, Lab, says
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
-from perfectcatch.errors import CredentialsRejected
+from perfectcatch.errors import CredentialsRejected, VendorUnavailable
 from perfectcatch.store.pool import Pool
 from perfectcatch.store.schema.tables.tokens import oauth_tokens
-from perfectcatch.store.shared_token import WAIT_SECONDS, SharedToken
+from perfectcatch.store.shared_token import POLL_SECONDS, WAIT_SECONDS, SharedToken
+from perfectcatch.vendors.servicetitan.auth import PER_MINUTE
 from perfectcatch.vendors.servicetitan.client import Client
+from perfectcatch.vendors.servicetitan.transport import INTERACTIVE
+
+
+def slowly(answer: Answer, seconds: float = 0.1) -> Answer:
+    async def later(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(seconds)
+        return await answer(request)
+
+    return later
+
 
 INVALID = says({"error": "invalid_client"}, 400)
 Another = Callable[[], Client]
@@ -44,6 +57,13 @@ async def another(tables: Pool, bench: Bench) -> AsyncIterator[Another]:
     yield make
     for client in made:
         await client.__aexit__(None, None, None)
+
+
+async def advisory_locks(pool: Pool) -> int:
+    async with pool.connection() as connection:
+        found = await connection.execute("select count(*) from pg_locks where locktype = 'advisory'")
+        [number] = await found.fetchone() or [0]
+    return int(number)
 
 
 async def at_once(clients: list[Client]) -> None:
@@ -142,7 +162,7 @@ async def test_without_a_table_or_a_database_each_process_has_its_own(
 async def test_a_process_that_hangs_is_waited_for_only_so_long(
     tables: Pool, bench: Bench, lab: Lab, another: Another
 ) -> None:
-    async with shelf(tables, bench).alone():
+    async with shelf(tables, bench).alone(()):
         before = bench.clock.monotonic()
         await another().call("crm.customers.list")
         assert WAIT_SECONDS <= bench.clock.monotonic() - before < WAIT_SECONDS + 1
@@ -151,3 +171,91 @@ async def test_a_process_that_hangs_is_waited_for_only_so_long(
     lab.accepted.clear()
     await another().call("crm.customers.list")
     assert bench.clock.monotonic() - before < 1
+
+
+async def test_one_try_that_failed_is_enough_for_all(
+    tables: Pool, bench: Bench, lab: Lab, another: Another, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waited for it begins with a pause, as if he had tried himself."""
+    waits, slept = asyncio.Event(), bench.clock.slept
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        waits.set()
+        await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(bench.clock, "sleep", sleep)
+    async with shelf(tables, bench).alone(()) as turn:
+        waiting = asyncio.create_task(another().call("crm.customers.list"))
+        await waits.wait()
+        assert not turn.others_failed
+    await waiting
+    assert len(lab.token_calls) == 1
+    assert slept[-1] not in (0.0, POLL_SECONDS)
+
+
+async def test_a_process_that_paces_itself_keeps_nobody_waiting(
+    tables: Pool, bench: Bench, lab: Lab, another: Another, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+    sleep = bench.clock.sleep
+
+    async def looking(seconds: float) -> None:
+        if seconds > 10:
+            held.append(await advisory_locks(tables))
+        await sleep(seconds)
+
+    monkeypatch.setattr(bench.clock, "sleep", looking)
+    hasty = another()
+    for _ in range(PER_MINUTE + 1):
+        await hasty.call("crm.customers.list")
+        lab.accepted.clear()
+    assert held == [0]
+
+
+async def test_the_first_token_that_is_kept_ends_the_wait_of_all(
+    tables: Pool, bench: Bench, lab: Lab, another: Another
+) -> None:
+    kept = shelf(tables, bench)
+    async with kept.alone(()):  # by a process that hangs
+        waiting = asyncio.create_task(another().call("crm.customers.list"))
+        before = bench.clock.monotonic()
+        lab.accepted = {"from elsewhere"}
+        await kept.keep("from elsewhere", 100)
+        await waiting
+        assert bench.clock.monotonic() - before < 1
+    assert not lab.token_calls
+
+
+async def test_a_try_that_is_cancelled_leaves_no_lock(tables: Pool, bench: Bench) -> None:
+    async def hold() -> None:
+        async with shelf(tables, bench).alone(()):
+            await asyncio.Event().wait()
+
+    for turns in range(40):
+        holding = asyncio.create_task(hold())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        holding.cancel()
+        await asyncio.gather(holding, return_exceptions=True)
+    assert await advisory_locks(tables) == 0
+
+
+async def test_without_rights_nobody_queues(tables: Pool, bench: Bench, lab: Lab, another: Another) -> None:
+    async with tables.connection() as connection:
+        await connection.execute("drop table integrations.oauth_tokens")
+    async with shelf(tables, bench).alone(()):
+        before = bench.clock.monotonic()
+        await another().call("crm.customers.list")
+        assert bench.clock.monotonic() == before
+
+
+async def test_a_person_waits_for_a_token_no_longer_than_for_the_call(
+    tables: Pool, bench: Bench, lab: Lab
+) -> None:
+    lab.token_otherwise = slowly(says(None, 503), 5.0)
+    rules = replace(INTERACTIVE, total=0.2)
+    client = bench.client(shelf=shelf(tables, bench), interactive_rules=rules)
+    with pytest.raises(VendorUnavailable, match=r"no access token within 0\.2 s"):
+        await client.call("crm.customers.list", interactive=True)
+    await client.__aexit__(None, None, None)

@@ -7,6 +7,7 @@ share of its rate, and so that what is sent can be sent again after a refused to
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import IO, Final
@@ -22,6 +23,8 @@ _SILENCE_SECONDS: Final = 30.0
 _BODY_SECONDS: Final = 60.0
 _UPLOAD_SECONDS: Final = 600.0
 _PIECE: Final = 256 * 1024
+_HEARD_BYTES: Final = 8 * MEBIBYTE  # of a body that is refused, before the connection is closed
+_HEARD_SECONDS: Final = 2.0
 _CLOSING: Final = {"Connection": "close"}
 
 
@@ -53,6 +56,8 @@ async def read(receive: Receive, headers: Mapping[bytes, bytes], *, upload: bool
         raise Denied(415, "Send the body as it is, without Content-Encoding.", headers=_CLOSING)
     announced = headers.get(b"content-length", b"0")
     if announced.isdigit() and int(announced) > limit:
+        if b"expect" not in headers:  # who asked whether to send it has not begun
+            await _hear_out(receive)
         raise _too_large(limit)
     try:
         async with asyncio.timeout(_UPLOAD_SECONDS if upload else _BODY_SECONDS):
@@ -75,6 +80,7 @@ async def _gather(receive: Receive, limit: int) -> Body:
             digest.update(piece)
             size += len(piece)
             if size > limit:
+                await _hear_out(receive, more=more)
                 raise _too_large(limit)  # noqa: TRY301 - the same
             held += piece
             if len(held) > BODY_BYTES:
@@ -89,6 +95,17 @@ async def _gather(receive: Receive, limit: int) -> Body:
             aside.close()
         raise
     return Body(Streamed(size, lambda: _pieces(aside)), digest.digest(), aside)
+
+
+async def _hear_out(receive: Receive, *, more: bool = True) -> None:
+    """Throw away what is still coming: a caller whose connection is closed while he sends sees no answer."""
+    heard = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_HEARD_SECONDS):
+            while more and heard < _HEARD_BYTES:
+                message = await receive()
+                heard += len(message.get("body", b""))
+                more = message.get("more_body", False)
 
 
 async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:

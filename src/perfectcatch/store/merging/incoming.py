@@ -62,9 +62,9 @@ async def unknown(
 ) -> Sequence[Document]:
     """``records`` without those of which the mirror has this very document, alive.
 
-    A merge would change nothing for them, so it is asked before a page has its turn: what others bring
-    meanwhile is newer. All are given where a record of the entity waits in quarantine, because a good one
-    lets it go. Of a record that is on the page twice the merge says which one counts.
+    A merge now would change nothing for them, and what others merge later counts as later. All are given
+    where a record of the entity waits in quarantine, because a good one lets it go. Of a record that is on
+    the page twice the merge says which one counts.
     """
     if entity.key != "id" or entity.derived_key or len(records) < WORTH:
         return records

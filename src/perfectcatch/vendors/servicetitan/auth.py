@@ -8,7 +8,7 @@ to one app, one company and one environment.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
@@ -64,7 +64,7 @@ class _Answer(msgspec.Struct):
 
 @dataclass(slots=True, eq=False)
 class _Token:
-    text: str
+    text: str = field(repr=False)
     renew_at: float
     proven: bool = False  # some call was answered with it
     refused: bool = False
@@ -73,6 +73,7 @@ class _Token:
 @dataclass(frozen=True, slots=True)
 class _NoSharing:
     access: None = None
+    others_failed: bool = False
 
     async def keep(self, text: str, seconds: float) -> None:
         """Nobody else is there."""
@@ -82,7 +83,8 @@ class _NoShelf:
     async def read(self) -> None:
         """Nothing is kept."""
 
-    def alone(self) -> AbstractAsyncContextManager[Sharing]:
+    def alone(self, refused: Collection[str]) -> AbstractAsyncContextManager[Sharing]:
+        del refused
         return nullcontext(_NoSharing())
 
 
@@ -135,9 +137,8 @@ class Tokens:
         Raises CredentialsRejected (remembered: for a minute at first, up to ten, nothing is sent),
         VendorUnavailable, RateLimited or CircuitOpen.
         """
-        token = self._token
-        if token is not None and self._clock.monotonic() < token.renew_at:
-            return token.text
+        if (text := self.at_hand()) is not None:
+            return text
         if self._flight is None:
             self._flight = asyncio.create_task(self._renew(), name="access token")
             self._flight.add_done_callback(self._landed)
@@ -152,6 +153,7 @@ class Tokens:
         if self._token is not None and self._token.text == text:
             self._token.proven = True
             self._unproven.clear()
+            self._refusal, self._pause = None, 0.0  # of one that another process has got
         elif any(token.text == text for token in self._unproven):
             self._unproven.clear()
 
@@ -169,11 +171,19 @@ class Tokens:
             if not token.refused:  # the vendor may give the same text again: each answer of it counts
                 token.refused = True
                 self._unproven.append(token)
-            if len(self._unproven) >= UNPROVEN and self._fetches[-1] > self._clock.monotonic() - _MINUTE:
+            if len(self._unproven) >= UNPROVEN and self._fetched_within_a_minute():
                 return False
         self._dropped.append(text)
         self._token = None
         return True
+
+    def _fetched_within_a_minute(self) -> bool:
+        return bool(self._fetches) and self._fetches[-1] > self._clock.monotonic() - _MINUTE
+
+    def at_hand(self) -> str | None:
+        """The token, if it is valid and nothing need be waited for."""
+        token = self._token
+        return token.text if token is not None and self._clock.monotonic() < token.renew_at else None
 
     async def close(self) -> None:
         """Give up a token call that is under way."""
@@ -191,36 +201,41 @@ class Tokens:
         if self._refusal is not None and self._clock.monotonic() < self._refused_until:
             raise CredentialsRejected(str(self._refusal))
         token = self._shared(await self._shelf.read())
-        if token is None:
-            async with self._shelf.alone() as turn:
-                token = self._shared(turn.access)
-                if token is None:
-                    token = await self._fetched()
-                    await turn.keep(token.text, token.renew_at - self._clock.monotonic())
-        return token
+        return token or await self._tried()
 
-    def _shared(self, access: Access | None) -> _Token | None:
-        """What another process has fetched, unless the vendor has refused it to us."""
-        if access is None or access.text in self._dropped:
-            return None
-        self._refusal, self._pause = None, 0.0
-        # That it works was seen by whoever fetched it; that it ended says nothing about the key.
-        return _Token(access.text, self._clock.monotonic() + access.seconds, proven=True)
-
-    async def _fetched(self) -> _Token:
+    async def _tried(self) -> _Token:
         started = self._clock.monotonic()
         attempt = 0
         while True:
             attempt += 1
             await self._pace()
             try:
-                return await self._fetch(attempt)
+                return await self._try(attempt)
             except (VendorUnavailable, RateLimited) as problem:
                 elapsed = self._clock.monotonic() - started
                 wait = retry.next_wait(attempt, elapsed, _RULES, told=problem.after_seconds)
                 if wait is None:
                     raise
                 await self._clock.sleep(wait)
+
+    async def _try(self, attempt: int) -> _Token:
+        """Fetch a token for all processes, or take what another one has got, be it none."""
+        async with self._shelf.alone(self._dropped) as turn:
+            if token := self._shared(turn.access):
+                return token
+            if turn.others_failed:
+                host = urlsplit(self._auth_url).netloc
+                raise VendorUnavailable(f"{host} gave another process of ours no token; check {SETTING}")
+            token = await self._fetch(attempt)
+            await turn.keep(token.text, token.renew_at - self._clock.monotonic())
+            return token
+
+    def _shared(self, access: Access | None) -> _Token | None:
+        """What another process has fetched, unless the vendor has refused it to us."""
+        if access is None or access.text in self._dropped:
+            return None
+        # Whether it works was seen by whoever fetched it; that it has ended says nothing about the key.
+        return _Token(access.text, self._clock.monotonic() + access.seconds, proven=True)
 
     async def _pace(self) -> None:
         """Wait while the token calls of the last minute are as many as may be."""

@@ -178,12 +178,24 @@ class Transport:
         """Wait until a request may be sent; gives the token for it. What fails here was not sent."""
         self.breaker.check(self._circuit(call))
         # Before the slot: all who wait for a new token would else go out together when it comes.
-        await self.tokens.get()
+        await self._token(call, interactive=interactive)
         keys = self._budget_keys(call)
         # A deadline is a timer, and most calls of people need not wait.
         if not interactive or len(keys) > 1 or not self._budget.at_once(keys[0]):
             await self._turn(call, keys, interactive=interactive)
-        return await self.tokens.get()
+        return await self._token(call, interactive=interactive)
+
+    async def _token(self, call: Call, *, interactive: bool) -> str:
+        if (text := self.tokens.at_hand()) is not None:
+            return text
+        seconds = self._rules[True].total if interactive else None
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.tokens.get()
+        except TimeoutError:
+            raise VendorUnavailable(
+                f"{call.endpoint.name}: there was no access token within {seconds:g} s; nothing was sent"
+            ) from None
 
     async def _turn(self, call: Call, keys: list[str], *, interactive: bool) -> None:
         try:

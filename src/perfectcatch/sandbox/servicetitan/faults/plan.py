@@ -1,6 +1,6 @@
 """The faults that are switched on, and their way into a request."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -105,14 +105,15 @@ class Faults:
 
 
 @contextmanager
-def _passed_over(strikes: Iterable[Strike]) -> Iterator[None]:
+def _passed_over(strikes: Sequence[Strike]) -> Iterator[None]:
     """Within, the feed that is asked passes over the rows that a fault hides."""
-    hiding = next((each for each in strikes if each.fault.kind.unseen), None)
-    table = hiding and hiding.tenant.tables.get(hiding.asked.collection)
-    if hiding is None or not table or hiding.fault.kind.unseen is None:
+    hidden = [partial(each.fault.kind.unseen, each) for each in strikes if each.fault.kind.unseen]
+    asked = strikes[0].asked.collection if hidden else ""
+    if not asked:
         yield
         return
-    table.unseen = partial(hiding.fault.kind.unseen, hiding)
+    table = strikes[0].tenant.table(asked)
+    table.unseen = lambda row: any(hides(row) for hides in hidden)
     try:
         yield
     finally:

@@ -18,5 +18,5 @@ oauth_tokens: Final = Table(
     now("kept_at"),
     PrimaryKeyConstraint("tenant_id", "system", "account"),
     schema=INTEGRATIONS,
-    comment="Tokens of other systems, sealed with SECRET_KEY; of ServiceTitan, with its client secret",
+    comment="Tokens of other systems, sealed with secrets that are not here",
 )
