@@ -4,7 +4,7 @@ from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,9 @@ class Tokens:
     made_at: datetime
     holder: str = ""
     organization: str = ""
+
+
+RESTING: Final = ""  # in place of a token: the giver wants to be asked for none until it has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Sharing(Protocol):
         """Whether another process was waited for, and has none: one try is enough for all."""
 
     async def keep(self, text: str, seconds: float) -> None:
-        """Keep a token for all processes, for ``seconds`` from now. Raises nothing."""
+        """Keep a token, or RESTING, for all processes, for ``seconds`` from now. Raises nothing."""
 
 
 class Shelf(Protocol):

@@ -10,7 +10,7 @@ from servicetitan_lab import SECRET, Answer, Bench, Lab, says
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
-from perfectcatch.errors import CredentialsRejected, VendorUnavailable
+from perfectcatch.errors import CredentialsRejected, RateLimited, VendorUnavailable
 from perfectcatch.store.pool import Pool
 from perfectcatch.store.schema.tables.tokens import oauth_tokens
 from perfectcatch.store.shared_token import POLL_SECONDS, WAIT_SECONDS, SharedToken
@@ -259,3 +259,17 @@ async def test_a_person_waits_for_a_token_no_longer_than_for_the_call(
     with pytest.raises(VendorUnavailable, match=r"no access token within 0\.2 s"):
         await client.call("crm.customers.list", interactive=True)
     await client.__aexit__(None, None, None)
+
+
+async def test_one_that_is_told_to_slow_down_is_told_for_all(
+    bench: Bench, lab: Lab, another: Another
+) -> None:
+    lab.token_answers.append(says(None, 429, Retry_After="30"))
+    clients = [another() for _ in range(4)]
+    with pytest.raises(RateLimited):
+        await clients[0]._transport.tokens._try(1)
+    for client in clients:
+        with pytest.raises(RateLimited) as caught:
+            await client._transport.tokens._try(1)
+        assert caught.value.after_seconds == pytest.approx(30, abs=5)
+    assert len(lab.token_calls) == 1

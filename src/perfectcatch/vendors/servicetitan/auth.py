@@ -26,7 +26,7 @@ from perfectcatch.kit import redact, retry
 from perfectcatch.kit.breaker import Breaker
 from perfectcatch.kit.clock import Clock
 from perfectcatch.kit.http import Request, Response
-from perfectcatch.model.tokens import Access, Sharing, Shelf
+from perfectcatch.model.tokens import RESTING, Access, Sharing, Shelf
 from perfectcatch.vendors.servicetitan.refusals import TOO_MANY, problem_of
 
 SETTING = "SERVICE_TITAN_AUTH_URL"
@@ -223,16 +223,25 @@ class Tokens:
         async with self._shelf.alone(self._dropped) as turn:
             if token := self._shared(turn.access):
                 return token
+            host = urlsplit(self._auth_url).netloc
+            if turn.access is not None and turn.access.text == RESTING:
+                raise RateLimited(
+                    f"{host} gives no token at this rate (429)", after_seconds=turn.access.seconds
+                )
             if turn.others_failed:
-                host = urlsplit(self._auth_url).netloc
                 raise VendorUnavailable(f"{host} gave another process of ours no token; check {SETTING}")
-            token = await self._fetch(attempt)
+            try:
+                token = await self._fetch(attempt)
+            except RateLimited as limited:
+                if limited.after_seconds:
+                    await turn.keep(RESTING, limited.after_seconds)
+                raise
             await turn.keep(token.text, token.renew_at - self._clock.monotonic())
             return token
 
     def _shared(self, access: Access | None) -> _Token | None:
         """What another process has fetched, unless the vendor has refused it to us."""
-        if access is None or access.text in self._dropped:
+        if access is None or access.text == RESTING or access.text in self._dropped:
             return None
         # Whether it works was seen by whoever fetched it; that it has ended says nothing about the key.
         return _Token(access.text, self._clock.monotonic() + access.seconds, proven=True)
