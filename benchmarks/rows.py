@@ -70,7 +70,9 @@ async def comparison(
             for number, (table, key) in enumerate(share):
                 staging = f"staging_{number}"
                 names = ", ".join(f'"{name}"' for name in columns[table])
-                await connection.execute(f"create temp table {staging} (like {table})")
+                await connection.execute(
+                    f"create temp table {staging} as select {names} from {table} with no data"
+                )
                 updates = ", ".join(f'"{n}" = excluded."{n}"' for n in columns[table] if n not in key)
                 for start in range(0, len(rows[table]), BATCH):
                     async with connection.transaction():
