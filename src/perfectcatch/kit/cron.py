@@ -180,6 +180,20 @@ def _first_with(offset: timedelta, earliest: datetime, latest: datetime, timezon
     return latest
 
 
+def _comes(for_engine: str) -> bool:
+    """Whether there is such a day, as the 30th of February is none; of any month there is each."""
+    _, _, day, month, *_ = for_engine.split()
+    if "*" in (day, month):
+        return True
+    from croniter import CroniterBadDateError
+
+    try:
+        _ticks(for_engine, _ANY_MOMENT).get_next(datetime)
+    except CroniterBadDateError:
+        return False
+    return True
+
+
 def parse(text: str, setting: str = "The schedule") -> Cron:
     """Read a cron expression. A wrong one raises BadSetting that names ``setting`` and shows a right one."""
     words = text.split()
@@ -199,10 +213,6 @@ def parse(text: str, setting: str = "The schedule") -> Cron:
             )
         translated.append(word if word == "*" else ",".join(map(str, sorted(values))))
     for_engine = " ".join(translated)
-    from croniter import CroniterBadDateError
-
-    try:
-        _ticks(for_engine, _ANY_MOMENT).get_next(datetime)
-    except CroniterBadDateError:
-        raise BadSetting(f"{setting} is {text!r}, a day that no year has; {EXAMPLE}.") from None
+    if not _comes(for_engine):
+        raise BadSetting(f"{setting} is {text!r}, a day that no year has; {EXAMPLE}.")
     return Cron(text=text, for_engine=for_engine, every_hour=_FIELDS[1].values(rest[1]) == set(range(24)))

@@ -22,7 +22,7 @@ class Tokens:
     organization: str = ""
 
 
-RESTING: Final = ""  # in place of a token: the giver wants to be asked for none until it has ended
+RESTING: Final = "\0"  # where a token would be: for so long the giver wants to be asked for none
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ reckoned by the database's clock: hosts may disagree about the time. The databas
 it each process has a token of its own.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -17,7 +18,7 @@ import structlog
 
 from perfectcatch.errors import PerfectCatchError
 from perfectcatch.kit.clock import Clock
-from perfectcatch.model.tokens import Access, Sharing
+from perfectcatch.model.tokens import RESTING, Access, Sharing
 from perfectcatch.store.names import OAUTH_TOKENS
 from perfectcatch.store.pool import Connection, Pool, plain_errors
 
@@ -29,7 +30,15 @@ log = structlog.get_logger(__name__)
 _PURPOSE: Final = "perfectcatch: an access token that processes share, version 1"
 POLL_SECONDS: Final = 0.1
 SOON: Final = 1.0  # seconds that a connection is waited for
-WAIT_SECONDS: Final = 35.0  # for whoever fetches one: a try takes half a minute at most
+WAIT_SECONDS: Final = 25.0  # for whoever fetches one; a person waits for half a minute
+_ANSWER_SECONDS: Final = 3.0  # for the database: without it each process has a token of its own
+
+# The server ends what we could not, and frees the lock: a host that is gone says nothing more to it.
+_BEGIN: Final = """
+begin isolation level read committed;
+set local statement_timeout = '2s'; set local lock_timeout = '1s';
+set local idle_in_transaction_session_timeout = '45s'
+"""
 
 _TAKE: Final = "select pg_try_advisory_xact_lock(hashtextextended('token ' || %s, 0))"
 _READ: Final = f"""
@@ -74,8 +83,8 @@ class SharedToken:
 
     async def read(self) -> Access | None:
         """The token that is kept; None where there is none that opens, or no database."""
-        with suppress(PerfectCatchError):
-            async with self._pool.connection(SOON) as connection:
+        with suppress(PerfectCatchError, TimeoutError):
+            async with asyncio.timeout(SOON + _ANSWER_SECONDS), self._pool.connection(SOON) as connection:
                 return await self._read(connection)
         return None
 
@@ -90,8 +99,8 @@ class SharedToken:
             try:
                 with plain_errors():
                     turn = await self._turn(stack, refused)
-            except PerfectCatchError as problem:
-                log.warning("no token can be shared", reason=str(problem))
+            except (PerfectCatchError, TimeoutError) as problem:
+                log.warning("no token can be shared", reason=repr(problem))
                 await stack.aclose()
                 turn = _Turn(self)
             yield turn
@@ -103,10 +112,11 @@ class SharedToken:
         while True:
             connection = await stack.enter_async_context(self._pool.connection(SOON))
             stack.push_async_callback(_end, connection)
-            await connection.execute("begin")
-            # What the last holder of the lock has kept is seen by a statement that begins after it.
-            taken = await (await connection.execute(_TAKE, (self._whose,))).fetchone()
-            access = await self._read(connection)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await connection.execute(_BEGIN)
+                # What the last holder of the lock has kept is seen by a statement that begins after it.
+                taken = await (await connection.execute(_TAKE, (self._whose,))).fetchone()
+                access = await self._read(connection)
             if access is not None and access.text not in refused:
                 await stack.aclose()
                 return _Turn(self, access=access)
@@ -119,24 +129,31 @@ class SharedToken:
             await self._clock.sleep(POLL_SECONDS)
 
     async def keep(self, text: str, seconds: float, connection: Connection | None = None) -> None:
-        """Keep a token, and end the transaction of ``connection``.
+        """Keep a token, in the transaction of ``connection`` if that is still there, and end it.
 
-        That it could not be kept costs a call of each process, and nothing else.
+        Without the lock nobody is told to rest: what lies there may be good. That a token could not be kept
+        costs the others a try each.
         """
+        if text == RESTING and connection is None:
+            return
         values = self._values | {
             "sealed": self._seal.close(text.encode(), self._whose),
             "seconds": seconds,
         }
         try:
             with plain_errors():
-                if connection is not None:
-                    await connection.execute(_KEEP, values)
-                    await connection.commit()
-                else:
-                    async with self._pool.connection(SOON) as another:
-                        await another.execute(_KEEP, values)
-        except PerfectCatchError as problem:
-            log.warning("a token is not shared", reason=str(problem))
+                async with asyncio.timeout(SOON + _ANSWER_SECONDS):
+                    if connection is not None:
+                        await connection.execute(_KEEP, values)
+                        await connection.commit()
+                    else:
+                        async with self._pool.connection(SOON) as another:
+                            await another.execute(_KEEP, values)
+        except (PerfectCatchError, TimeoutError) as problem:
+            if connection is not None:  # it may have been lost while the vendor was asked
+                await self.keep(text, seconds)
+            else:
+                log.warning("a token is not shared", reason=repr(problem))
 
     async def _read(self, connection: Connection) -> Access | None:
         row = await (await connection.execute(_READ, self._values)).fetchone()
@@ -154,5 +171,5 @@ class SharedToken:
 
 
 async def _end(connection: Connection) -> None:
-    with suppress(psycopg.Error):  # a lost connection has ended it
+    with suppress(psycopg.Error):  # of a lost connection the server ends it
         await connection.rollback()

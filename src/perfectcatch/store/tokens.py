@@ -49,14 +49,20 @@ class SealedTokens:
         """Hold the lock of this pair; the server frees it if this process dies."""
         name = f"tokens {self._whose}"
         async with self._pool.connection() as connection:
+            freed = False
             try:
-                # In a transaction: however this ends, the lock is free when the pool has the connection.
-                await connection.execute("begin")
-                await connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+                await connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (name,))
                 yield _Turn(self, await self._read(connection))
             finally:
-                with suppress(psycopg.Error):  # a lost connection has freed it
-                    await connection.rollback()
+                try:
+                    with suppress(psycopg.Error):  # a lost connection has freed it
+                        await connection.execute(
+                            "select pg_advisory_unlock(hashtextextended(%s, 0))", (name,)
+                        )
+                    freed = True
+                finally:
+                    if not freed:  # cancelled just then: the pool must not lend it with a lock
+                        await connection.close()
 
     async def keep(self, tokens: Tokens) -> None:
         """Keep these instead of what is there."""

@@ -87,7 +87,8 @@ async def _store(work: Work, feed: Feed, step: feeds.Step) -> None:
     if not work.place.full and _says_nothing(work, feed, step):
         return
     page, keep = step.page, _keeping(work, feed, step)
-    records, asked_at = await work.unknown(page.records), work.context.clock.monotonic()
+    asked_at = work.context.clock.monotonic()
+    records = await work.unknown(page.records)
     await work.turn()
     if work.context.clock.monotonic() - asked_at > STILL_KNOWN:
         records = await work.unknown(page.records)

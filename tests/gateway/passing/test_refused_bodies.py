@@ -39,6 +39,14 @@ async def test_it_is_taken_to_its_end(announced: bool) -> None:
     assert sender.taken == sender.left
 
 
+async def test_one_that_is_packed_is_heard_out_as_well() -> None:
+    sender = Sender(2)
+    with pytest.raises(Denied) as caught:
+        await bodies.read(sender.receive, {b"content-encoding": b"gzip"}, upload=False)
+    assert caught.value.status == 415
+    assert sender.taken == sender.left
+
+
 async def test_one_that_does_not_end_is_cut_off() -> None:
     sender = Sender(1000)
     await refused(sender, content_length=str(1000 * MEBIBYTE))

@@ -21,6 +21,11 @@ def test_a_run_of_the_mirror_does_without_what_it_does_not_use() -> None:
     assert modules_after("import perfectcatch.cli, perfectcatch.app") & unused == set()
 
 
+def test_settings_are_read_without_counting_a_schedule() -> None:
+    reading = "from perfectcatch.settings import load_settings; load_settings(env_file=None)"
+    assert "croniter" not in modules_after(reading)
+
+
 def test_help_does_without_the_database_and_the_vendors() -> None:
     unused = {"psycopg", "aiohttp", "pydantic", "structlog", "rich"}
     assert modules_after("import perfectcatch.__main__, perfectcatch.cli") & unused == set()

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
 from perfectcatch.errors import CredentialsRejected, RateLimited, VendorUnavailable
+from perfectcatch.model.tokens import RESTING
 from perfectcatch.store.pool import Pool
 from perfectcatch.store.schema.tables.tokens import oauth_tokens
 from perfectcatch.store.shared_token import POLL_SECONDS, WAIT_SECONDS, SharedToken
@@ -273,3 +274,45 @@ async def test_one_that_is_told_to_slow_down_is_told_for_all(
             await client._transport.tokens._try(1)
         assert caught.value.after_seconds == pytest.approx(30, abs=5)
     assert len(lab.token_calls) == 1
+
+
+async def test_a_database_that_is_stuck_keeps_no_token_back(
+    tables: Pool, bench: Bench, lab: Lab, another: Another, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perfectcatch.store.shared_token._ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr("perfectcatch.store.shared_token.SOON", 0.5)
+    async with tables.connection() as connection, connection.transaction():
+        await connection.execute("lock table integrations.oauth_tokens in access exclusive mode")
+        async with asyncio.timeout(10):
+            await another().call("crm.customers.list")
+    assert len(lab.token_calls) == 1
+
+
+async def test_a_connection_that_broke_while_the_vendor_was_asked_loses_no_token(
+    tables: Pool, bench: Bench
+) -> None:
+    kept = shelf(tables, bench)
+    async with kept.alone(()) as turn:
+        async with tables.connection() as connection:
+            await connection.execute(
+                "select pg_terminate_backend(pid, 5000) from pg_locks where locktype = 'advisory'"
+            )
+        await turn.keep("a token", 100)
+    access = await kept.read()
+    assert access is not None
+    assert access.text == "a token"
+
+
+async def test_nobody_is_told_to_rest_without_the_lock(tables: Pool, bench: Bench) -> None:
+    kept = shelf(tables, bench)
+    await kept.keep("a token", 100)
+    await kept.keep(RESTING, 100)
+    access = await kept.read()
+    assert access is not None
+    assert access.text == "a token"
+
+
+async def test_an_empty_token_is_none(lab: Lab, another: Another) -> None:
+    lab.token_answers.append(says({"access_token": "", "expires_in": 86_400}))
+    await another().call("crm.customers.list")
+    assert len(lab.token_calls) == 2

@@ -52,12 +52,13 @@ class Body:
 async def read(receive: Receive, headers: Mapping[bytes, bytes], *, upload: bool) -> Body:
     """Read a request's body; raises ``Denied`` 408, 413 or 415, and CallerGone."""
     limit = UPLOAD_BYTES if upload else BODY_BYTES
+    asked_first = headers.get(b"expect", b"").lower() == b"100-continue"  # and has not begun to send
     if headers.get(b"content-encoding", b"identity") != b"identity":
+        await _hear_out(receive, more=not asked_first)
         raise Denied(415, "Send the body as it is, without Content-Encoding.", headers=_CLOSING)
     announced = headers.get(b"content-length", b"0")
     if announced.isdigit() and int(announced) > limit:
-        if b"expect" not in headers:  # who asked whether to send it has not begun
-            await _hear_out(receive)
+        await _hear_out(receive, more=not asked_first)
         raise _too_large(limit)
     try:
         async with asyncio.timeout(_UPLOAD_SECONDS if upload else _BODY_SECONDS):

@@ -9,8 +9,9 @@ to one app, one company and one environment.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
+from typing import Annotated
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -38,6 +39,7 @@ LONGEST_LIFETIME = 86_400.0
 ASSUMED_LIFETIME = 30.0  # of one that says less: it must not make a token call for every call
 FIRST_PAUSE, LONGEST_PAUSE = 60.0, 600.0
 UNPROVEN = 3  # so many new tokens in a row worked for nothing: the key is wrong, not the token
+LONGEST_REST = 300.0  # that one process believes another
 PER_MINUTE = 10  # token calls, however often tokens end
 _MINUTE = 60.0
 _MARGIN = 1.0  # the vendor counts from when a call came in, which is later than when it was sent
@@ -58,7 +60,7 @@ class Credentials:
 
 
 class _Answer(msgspec.Struct):
-    access_token: str
+    access_token: Annotated[str, msgspec.Meta(min_length=1)]
     expires_in: float | None = None
 
 
@@ -153,7 +155,7 @@ class Tokens:
         if self._token is not None and self._token.text == text:
             self._token.proven = True
             self._unproven.clear()
-            self._refusal, self._pause = None, 0.0  # of one that another process has got
+            self._refusal, self._pause = None, 0.0  # the vendor takes our credentials, whoever used them
         elif any(token.text == text for token in self._unproven):
             self._unproven.clear()
 
@@ -221,14 +223,12 @@ class Tokens:
     async def _try(self, attempt: int) -> _Token:
         """Fetch a token for all processes, or take what another one has got, be it none."""
         async with self._shelf.alone(self._dropped) as turn:
-            if token := self._shared(turn.access):
+            access, host = turn.access, urlsplit(self._auth_url).netloc
+            if token := self._shared(access):
                 return token
-            host = urlsplit(self._auth_url).netloc
-            if turn.access is not None and turn.access.text == RESTING:
-                raise RateLimited(
-                    f"{host} gives no token at this rate (429)", after_seconds=turn.access.seconds
-                )
-            if turn.others_failed:
+            if access and access.text == RESTING and access.seconds <= LONGEST_REST:
+                raise RateLimited(f"{host} gives no token at this rate (429)", after_seconds=access.seconds)
+            if turn.others_failed and attempt == 1:  # after that nobody takes another's word for it
                 raise VendorUnavailable(f"{host} gave another process of ours no token; check {SETTING}")
             try:
                 token = await self._fetch(attempt)
@@ -243,7 +243,7 @@ class Tokens:
         """What another process has fetched, unless the vendor has refused it to us."""
         if access is None or access.text == RESTING or access.text in self._dropped:
             return None
-        # Whether it works was seen by whoever fetched it; that it has ended says nothing about the key.
+        # That it has ended says nothing about the key: others may have used it for as long as it was good.
         return _Token(access.text, self._clock.monotonic() + access.seconds, proven=True)
 
     async def _pace(self) -> None:
@@ -271,6 +271,8 @@ class Tokens:
                 raise
             verdict.succeeded()
         self._refusal, self._pause = None, 0.0
+        with suppress(ValueError):  # the vendor may give one again that it had refused
+            self._dropped.remove(answer.access_token)
         said = USUAL_LIFETIME if answer.expires_in is None else answer.expires_in
         lifetime = min(said, LONGEST_LIFETIME) if said >= SHORTEST_LIFETIME else ASSUMED_LIFETIME
         return _Token(answer.access_token, asked_at + lifetime - min(RENEW_BEFORE, lifetime * RENEW_SHARE))

@@ -190,9 +190,11 @@ class Transport:
             return text
         seconds = self._rules[True].total if interactive else None
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as limit:
                 return await self.tokens.get()
         except TimeoutError:
+            if not limit.expired():
+                raise
             raise VendorUnavailable(
                 f"{call.endpoint.name}: there was no access token within {seconds:g} s; nothing was sent"
             ) from None
