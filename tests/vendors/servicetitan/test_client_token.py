@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from email.utils import format_datetime
 from itertools import pairwise
 
 import pytest
@@ -201,6 +202,25 @@ async def test_a_throttled_token_endpoint_is_obeyed(bench: Bench, client: Client
     lab.token_answers.append(says(None, 429, Retry_After="7"))
     await client.call("crm.customers.list")
     assert 7 <= bench.clock.monotonic() <= 8
+
+
+async def test_a_token_endpoint_that_counts_by_the_minute_is_waited_for(
+    bench: Bench, client: Client, lab: Lab
+) -> None:
+    """Also where it says nothing of how long, or a whole minute."""
+    lab.token_answers += [says(None, 429), says(None, 429, Retry_After="60")]
+    await client.call("crm.customers.list")
+    assert 75 <= bench.clock.monotonic() <= 77
+
+
+async def test_a_date_is_a_second_later_than_it_says(bench: Bench, client: Client, lab: Lab) -> None:
+    """It is read by the vendor's own Date, whatever our clock says."""
+    there = bench.clock.now() + timedelta(days=1)
+    dates = [format_datetime(there + timedelta(seconds=seconds), usegmt=True) for seconds in (0, 7)]
+    lab.token_answers.append(says(None, 429, Date=dates[0], Retry_After=dates[1]))
+    began = bench.clock.monotonic()
+    await client.call("crm.customers.list")
+    assert 8 <= bench.clock.monotonic() - began <= 9
 
 
 async def test_a_wrong_token_address_names_its_setting(client: Client, lab: Lab) -> None:

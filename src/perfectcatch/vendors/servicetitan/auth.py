@@ -39,12 +39,13 @@ LONGEST_LIFETIME = 86_400.0
 ASSUMED_LIFETIME = 30.0  # of one that says less: it must not make a token call for every call
 FIRST_PAUSE, LONGEST_PAUSE = 60.0, 600.0
 UNPROVEN = 3  # so many new tokens in a row worked for nothing: the key is wrong, not the token
+UNTOLD_REST = 15.0  # where a 429 does not say for how long: the vendor counts by the minute
 LONGEST_REST = 300.0  # that one process believes another
 PER_MINUTE = 10  # token calls, however often tokens end
 _MINUTE = 60.0
 _MARGIN = 1.0  # the vendor counts from when a call came in, which is later than when it was sent
 
-_RULES = retry.Rules(attempts=4, first_wait=0.5, longest_wait=10.0, total=60.0)
+_RULES = retry.Rules(attempts=4, first_wait=0.5, longest_wait=10.0, total=90.0)
 _ANSWERED, _REFUSED = range(200, 300), {400, 401, 403}
 _DEADLINE = 30.0
 
@@ -233,8 +234,9 @@ class Tokens:
             try:
                 token = await self._fetch(attempt)
             except RateLimited as limited:
-                if limited.after_seconds:
-                    await turn.keep(RESTING, limited.after_seconds)
+                if limited.after_seconds is None:
+                    limited.after_seconds = UNTOLD_REST
+                await turn.keep(RESTING, limited.after_seconds)
                 raise
             await turn.keep(token.text, token.renew_at - self._clock.monotonic())
             return token
@@ -306,7 +308,11 @@ class Tokens:
         if response.status in _REFUSED:
             raise self._rejected(response)
         if response.status == TOO_MANY:
-            told = retry.retry_after(response.headers.get("Retry-After"), self._clock.now())
+            said = response.headers.get("Retry-After") or ""
+            now = retry.http_date(response.headers.get("Date")) or self._clock.now()
+            told = retry.retry_after(said, now)
+            if told and not said.strip().isdigit():
+                told += _MARGIN  # a date leaves out what is less than a second
             raise RateLimited(f"{host} gives no token at this rate (429)", after_seconds=told)
         raise VendorUnavailable(f"{host} gave no token ({response.status}); check {SETTING} if this stays")
 
