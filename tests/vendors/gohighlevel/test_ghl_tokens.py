@@ -14,8 +14,6 @@ import pytest
 from ghl_location import Recorded, served, transport_to
 from openapi_core import Config, OpenAPI
 from openapi_core.testing import MockRequest
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateTable
 
 from perfectcatch.errors import AccountInactive, CredentialsRejected, NotConnected, Refused, VendorUnavailable
 from perfectcatch.kit.clock import FakeClock
@@ -29,7 +27,6 @@ from perfectcatch.sandbox.gohighlevel.server import (
     make_app,
 )
 from perfectcatch.store.pool import Pool
-from perfectcatch.store.schema.tables.tokens import oauth_tokens
 from perfectcatch.store.tokens import SealedTokens
 from perfectcatch.vendors.gohighlevel.client import GoHighLevel
 from perfectcatch.vendors.gohighlevel.oauth import App, AppTokens
@@ -38,15 +35,6 @@ from perfectcatch.vendors.gohighlevel.versions import FIRST, THIRD, Version
 SECRET, REDIRECT = "k" * 40, "https://office.example/crm/connected"
 DOCUMENTS = Path(__file__).parents[4] / "shared/vendors/specs/ghl/apps"
 DAY = timedelta(days=1).total_seconds()
-
-
-@pytest.fixture
-async def tables(pool: Pool) -> Pool:
-    async with pool.connection() as connection:
-        await connection.execute("create schema integrations")
-        statement = str(CreateTable(oauth_tokens).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
-        await connection.execute(statement.encode())
-    return pool
 
 
 @dataclass

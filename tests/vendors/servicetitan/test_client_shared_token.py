@@ -7,13 +7,10 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 from servicetitan_lab import SECRET, Answer, Bench, Lab, says
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateTable
 
 from perfectcatch.errors import CredentialsRejected, RateLimited, VendorUnavailable
 from perfectcatch.model.tokens import RESTING
 from perfectcatch.store.pool import Pool
-from perfectcatch.store.schema.tables.tokens import oauth_tokens
 from perfectcatch.store.shared_token import POLL_SECONDS, WAIT_SECONDS, SharedToken
 from perfectcatch.vendors.servicetitan.auth import PER_MINUTE
 from perfectcatch.vendors.servicetitan.client import Client
@@ -30,15 +27,6 @@ def slowly(answer: Answer, seconds: float = 0.1) -> Answer:
 
 INVALID = says({"error": "invalid_client"}, 400)
 Another = Callable[[], Client]
-
-
-@pytest.fixture
-async def tables(pool: Pool) -> Pool:
-    async with pool.connection() as connection:
-        await connection.execute("create schema integrations")
-        statement = str(CreateTable(oauth_tokens).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
-        await connection.execute(statement.encode())
-    return pool
 
 
 def shelf(pool: Pool, bench: Bench, *, tenant: int = 7, secret: str = SECRET) -> SharedToken:
