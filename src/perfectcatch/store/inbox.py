@@ -114,13 +114,13 @@ async def claim(pool: Pool, tenant_id: int, entities: Collection[str]) -> list[C
         taken = await connection.execute(
             f"""
             update {WEBHOOKS} set state = 'claimed', claimed_at = now(), attempts = attempts + 1
-            where tenant_id = %(tenant)s and id in (
+            where tenant_id = %(tenant)s and id = any(array(
               select id from {WEBHOOKS} w where tenant_id = %(tenant)s and exists (
                 select from jsonb_array_elements(w.hints) hint where hint->>'entity' = any(%(entities)s)
               ) and (
                 (state = 'waiting' and next_try_at <= now())
                 or (state = 'claimed' and claimed_at < now() - make_interval(secs => %(stale)s)))
-              order by id limit %(limit)s for update skip locked)
+              order by id limit %(limit)s for update skip locked))
             returning id, (select array_agg(distinct hint->>'entity') from jsonb_array_elements(hints) hint),
               attempts
             """,
@@ -151,11 +151,11 @@ async def claim_of_messages(pool: Pool, tenant_id: int, *, limit: int = 50) -> l
         taken = await connection.execute(
             f"""
             update {WEBHOOKS} set state = 'claimed', claimed_at = now(), attempts = attempts + 1
-            where tenant_id = %(tenant)s and id in (
+            where tenant_id = %(tenant)s and id = any(array(
               select id from {WEBHOOKS} where tenant_id = %(tenant)s and hints = '[]' and (
                 (state = 'waiting' and next_try_at <= now())
                 or (state = 'claimed' and claimed_at < now() - make_interval(secs => %(stale)s)))
-              order by received_at, id limit %(limit)s for update skip locked)
+              order by received_at, id limit %(limit)s for update skip locked))
             returning id, source, headers, body, received_at
             """,
             {"tenant": tenant_id, "stale": _MESSAGE_SECONDS, "limit": limit},
@@ -178,11 +178,11 @@ async def claim_of_source(pool: Pool, tenant_id: int, source: str) -> list[Claim
         taken = await connection.execute(
             f"""
             update {WEBHOOKS} set state = 'claimed', claimed_at = now(), attempts = attempts + 1
-            where tenant_id = %(tenant)s and id in (
+            where tenant_id = %(tenant)s and id = any(array(
               select id from {WEBHOOKS} where tenant_id = %(tenant)s and source = %(source)s and (
                 (state = 'waiting' and next_try_at <= now())
                 or (state = 'claimed' and claimed_at < now() - make_interval(secs => %(stale)s)))
-              order by id limit %(limit)s for update skip locked)
+              order by id limit %(limit)s for update skip locked))
             returning id, hints
             """,
             {"tenant": tenant_id, "source": source, "stale": _CLAIMED_SECONDS, "limit": _AT_ONCE},

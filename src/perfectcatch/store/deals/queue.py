@@ -89,12 +89,12 @@ async def claim(
         await cursor.execute(
             f"""
             update {DEAL_QUEUE} set claimed_until = now() + make_interval(secs => %(seconds)s)
-            where tenant_id = %(tenant)s and st_customer_id in (
+            where tenant_id = %(tenant)s and st_customer_id = any(array(
               select st_customer_id from {DEAL_QUEUE} where tenant_id = %(tenant)s
                 and (%(customer)s::bigint is not null or next_try_at <= now())
                 and (%(customer)s::bigint is null or st_customer_id = %(customer)s)
                 and (claimed_until is null or claimed_until < now())
-              order by next_try_at limit %(limit)s for update skip locked)
+              order by next_try_at limit %(limit)s for update skip locked))
             returning st_customer_id, version, looks, late, event_id, wanted_at, attempts, failing_since,
               claimed_until
             """,

@@ -126,14 +126,14 @@ _OURS: Final[tuple[LiteralString, ...]] = (
     declare
         removed integer;
     begin
-        delete from procrastinate_jobs where id in (
+        delete from procrastinate_jobs where id = any(array(
             select j.id from procrastinate_jobs j
             where j.status in ('succeeded', 'failed', 'cancelled', 'aborted')
                 and not exists (
                     select from procrastinate_events e where e.job_id = j.id and e.at > now() - _keep
                 )
             limit _batch for update of j skip locked
-        );
+        ));
         get diagnostics removed = row_count;
         return removed;
     end;

@@ -283,12 +283,11 @@ async def due(
     rows = await connection.execute(
         f"""
         with taken as (
-          delete from {TIMERS} t using (
-            select tenant_id, workflow_instance_id from {TIMERS}
+          delete from {TIMERS} where tenant_id = %(tenant)s and workflow_instance_id = any(array(
+            select workflow_instance_id from {TIMERS}
             where tenant_id = %(tenant)s and due_at <= %(now)s
-            order by due_at limit %(limit)s for update skip locked
-          ) d where t.tenant_id = d.tenant_id and t.workflow_instance_id = d.workflow_instance_id
-          returning t.workflow_instance_id
+            order by due_at limit %(limit)s for update skip locked))
+          returning workflow_instance_id
         )
         select i.id, i.priority from taken
         join {INSTANCES} i on i.tenant_id = %(tenant)s and i.id = taken.workflow_instance_id
