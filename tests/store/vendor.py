@@ -118,12 +118,14 @@ class Vendor:
         start = datetime.fromisoformat(query.get("createdOnOrAfter", "0001-01-01T00:00Z"))
         end = datetime.fromisoformat(query.get("createdBefore", "9999-01-01T00:00Z"))
         ids = {int(each) for each in query["ids"].split(",")} if "ids" in query else None
+        of = {int(each) for each in query["customerIds"].split(",")} if "customerIds" in query else None
         rows = [
             record
             for st_id, record in sorted(self.records.get(feed, {}).items())
             if st_id not in self.unlisted
             and start <= datetime.fromisoformat(record["createdOn"]) < end
             and (ids is None or st_id in ids)
+            and (of is None or (record["customerId"] in of and record["active"]))
         ]
         shown = rows[page * size : (page + 1) * size]
         return Page(

@@ -41,7 +41,8 @@ class Listing:
     """How the records of a feed can be listed and counted. Queries are fixed values to send along.
 
     ``everything``: nothing is left out; ``living``: what is neither deleted nor switched off. ``dated``:
-    takes ``createdOnOrAfter`` and ``createdBefore``. ``by_ids``: takes ``ids``.
+    takes ``createdOnOrAfter`` and ``createdBefore``. ``by_ids``: takes ``ids``. ``owner``: the parameter that
+    takes ids of those whose records are wanted, and which entity these are.
     """
 
     endpoint: str
@@ -50,6 +51,7 @@ class Listing:
     counts: bool = True
     dated: bool = True
     by_ids: bool = False
+    owner: tuple[str, str] | None = None
     page_size: int = 5000
     form: Form = Form()
 

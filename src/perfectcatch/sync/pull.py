@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from contextlib import aclosing, nullcontext
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -47,7 +49,7 @@ async def read_entity(work: Work) -> None:
             if feed_key(feed) not in place.done:
                 await _read(work, feed)
     await _tell_who_waits(work)
-    swept = place.sweeps and await find_deleted(work)
+    swept = place.sweeps and await find_deleted(work, partial(_read_again, work))
     before = _not_ahead(work, before, of=context.clock.monotonic() - began)
     await _finish(work, before, swept=swept)
     await follow_merges(work)
@@ -80,6 +82,16 @@ async def _read(work: Work, feed: Feed) -> None:
         raise
     now = await runs.database_clock(work.context.pool)
     work.place.finished(feed, position, last_page=last_page, now=now)
+
+
+async def _read_again(work: Work) -> None:
+    """Read every feed from its beginning once more; the place that is kept stays where it is."""
+    for feed in work.entity.feeds:
+        steps = feeds.read(work.context.source, work.entity, feed, position=None, since=None)
+        async with aclosing(steps) as opened:
+            async for step in opened:
+                work.report.requests += step.page.requests
+                await _store(work, feed, replace(step, position=None))
 
 
 async def _store(work: Work, feed: Feed, step: feeds.Step) -> None:

@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from perfectcatch.model.entity import Entity
 from perfectcatch.store import holds, state
 from perfectcatch.store.merging.mirror import prepare_session, statements_of
-from perfectcatch.store.names import HOLDS, QUARANTINE, SWEEP_IDS, qualified
+from perfectcatch.store.names import HOLDS, QUARANTINE, SWEEP_IDS, qualified, quote
 from perfectcatch.store.pool import Connection, Pool, run_in_transaction, transaction
 
 LARGEST_SHARE = 0.02
@@ -90,6 +90,21 @@ async def missing(
         )
         row = await counted.fetchone()
         return Missing(ids, int(row[0]) if row else 0)
+
+
+async def living_of(
+    pool: Pool, tenant_id: int, entity: Entity, column: str, ids: Sequence[int]
+) -> dict[int, int]:
+    """Those of ``ids`` that are not switched off, each with the record in ``column`` that it belongs to."""
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            f"""
+            select st_id, {quote(column)} from {qualified(entity.table)}
+            where tenant_id = %s and st_id = any(%s) and active is not false and {quote(column)} is not null
+            """,
+            (tenant_id, list(ids)),
+        )
+        return dict(await found.fetchall())
 
 
 async def bury(

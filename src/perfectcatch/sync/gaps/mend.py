@@ -9,11 +9,12 @@ from perfectcatch.store.merging.compare import Beside
 from perfectcatch.store.merging.mirror import Outcome
 from perfectcatch.store.merging.sweep import Missing
 from perfectcatch.store.pool import Connection
-from perfectcatch.sync.aftermath import CONFIRMED_AT_MOST, follow_merges
+from perfectcatch.sync.aftermath import follow_merges
 from perfectcatch.sync.gaps import judge
 from perfectcatch.sync.gaps.examine import ALL, Exam, settle
 from perfectcatch.sync.gaps.judge import Kind
 from perfectcatch.sync.gaps.look import Document, number_of
+from perfectcatch.sync.gone import ASKED_AT_MOST
 from perfectcatch.sync.place import Place
 from perfectcatch.sync.pull import settle as settle_references
 from perfectcatch.sync.report import EntityReport
@@ -96,7 +97,7 @@ async def _bury(exam: Exam, ids: Sequence[int]) -> bool:
         await sweep.hold(context.pool, context.tenant_id, entity, context.run_id, absent)
         return True
     gone: list[int] = []
-    for st_id in ids[:CONFIRMED_AT_MOST]:
+    for st_id in ids[:ASKED_AT_MOST]:
         if not exam.vendor.allowance.may(looking=True):
             break
         exam.vendor.allowance.spend(1)

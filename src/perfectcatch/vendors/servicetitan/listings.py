@@ -8,7 +8,8 @@ from typing import Final
 from perfectcatch.errors import BadArgument
 from perfectcatch.model.endpoint import Endpoint, Kind
 from perfectcatch.model.source import Form, Listing
-from perfectcatch.vendors.servicetitan import endpoints
+from perfectcatch.vendors.servicetitan import endpoints, entities
+from perfectcatch.vendors.servicetitan.related import OF_CUSTOMER
 
 # How each list is told to leave nothing out, and how to give living records only.
 _ACTIVITY: Final = (
@@ -39,6 +40,13 @@ _BESIDE_FEED: Final = {
 # Another record altogether: a call's list nests what the export has flat, and its counts can be inflated.
 _UNLIKE_FEED: Final = frozenset({"telecom.calls"})
 
+_OWNERS: Final = {
+    feed.endpoint.rpartition(".")[0]: (related.parameter, related.of)
+    for related in OF_CUSTOMER
+    for feed in entities.BY_NAME[related.entity].feeds
+    if related.many
+}
+
 _BEFORE_ALL: Final = "2000-01-01T00:00:00Z"  # the vendor was founded in 2012
 
 
@@ -61,6 +69,7 @@ def listing(feed: str) -> Listing | None:
         counts=row.takes("includeTotal"),
         dated=row.takes("createdOnOrAfter") and row.takes("createdBefore"),
         by_ids=row.takes("ids"),
+        owner=_OWNERS.get(resource),
         page_size=row.max_page_size,
         form=form(row.name) if feed.endswith(".export") else Form(),
     )
