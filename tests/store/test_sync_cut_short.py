@@ -15,7 +15,7 @@ from vendor import Vendor
 from perfectcatch.errors import DatabaseUnavailable
 from perfectcatch.kit.clock import SystemClock
 from perfectcatch.model.entity import Entity, Inactive
-from perfectcatch.model.source import Page
+from perfectcatch.model.source import Listing, Page
 from perfectcatch.store import locks, runs
 from perfectcatch.store.merging import mirror, quarantine
 from perfectcatch.store.merging.mirror import Batch, Outcome
@@ -65,7 +65,7 @@ async def test_a_full_read_that_dies_at_its_very_end_holds_nothing(
 
 
 async def test_a_broken_record_that_vanishes_is_deleted(pool: Pool) -> None:
-    vendor = Vendor()
+    vendor = Vendor(lists={K: Listing(endpoint="t.contacts.list", by_ids=True)})
     for st_id in range(1, 6):
         vendor.put(K, st_id, customerId=1)
     work = engine(pool, vendor)
@@ -322,7 +322,7 @@ async def test_a_run_whose_process_is_gone_is_closed_by_the_next(pool: Pool) -> 
 
 async def test_what_went_while_a_first_load_was_broken_off_does_not_live_on(pool: Pool) -> None:
     """Its only page was stored and its end was not: the read that begins anew has something to look for."""
-    vendor = Vendor()
+    vendor = Vendor(lists={C: Listing(endpoint="t.customers.list", by_ids=True)})
     for st_id in (1, 2, 3):
         vendor.put(C, st_id, name="x")
     work = engine(pool, vendor)

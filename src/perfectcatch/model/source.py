@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
+IDS_PER_REQUEST: Final = 50  # that a list takes, by the vendor's word; short enough for any URL
 EMPTY_PAGES: Final = 10  # so many in a row without a record, each promising more, are a loop
 
 

@@ -10,14 +10,7 @@ from perfectcatch.store import state
 from perfectcatch.store.merging import merged, mirror, quarantine, sweep
 from perfectcatch.store.merging.mirror import Batch, Unsettled
 from perfectcatch.store.merging.sweep import Missing
-from perfectcatch.sync.gone import (
-    ASKED_AT_MOST,
-    asks_for_each,
-    certainly_gone,
-    feeds_alone,
-    noting_merges,
-    one,
-)
+from perfectcatch.sync.gone import ASKED_AT_MOST, NO_ANSWER, certainly_gone, noting_merges, one
 from perfectcatch.sync.place import key
 from perfectcatch.sync.report import HELD
 from perfectcatch.sync.work import Work
@@ -25,16 +18,20 @@ from perfectcatch.sync.work import Work
 log = structlog.get_logger(__name__)
 
 
-async def find_deleted(work: Work, read_again: Callable[[], Awaitable[None]]) -> bool:
+async def find_deleted(work: Work, read_on: Callable[[], Awaitable[None]]) -> bool:
     """Mark as deleted what a full read did not bring, when that is certain; False: a person has to look.
 
-    A copy of the vendor's that lags behind may show the end of a feed as it was; ``read_again`` reads it once
-    more from its beginning. Too much at once waits for a person.
+    A copy of the vendor's that lags behind may show the end of a feed as it was: ``read_on`` asks for what
+    comes after it. Where it does not tell, nothing else is asked. Too much at once waits for a person.
     """
     context, entity = work.context, work.entity
-    absent = await _absent(work)
-    if absent.ids and feeds_alone(work):
-        await read_again()
+    absent, goes_on = await _absent(work), False
+    if absent.ids and entity.reads_one is None:
+        try:
+            await read_on()
+        except NO_ANSWER as error:
+            log.warning("it is not certain that a feed ends", entity=entity.name, reason=str(error))
+            goes_on = True
         absent = await _absent(work)
     if absent.ids and not context.allow_deletions and await _doubtful(work, absent):
         await sweep.hold(context.pool, context.tenant_id, entity, context.run_id, absent)
@@ -45,8 +42,9 @@ async def find_deleted(work: Work, read_again: Callable[[], Awaitable[None]]) ->
             f"`perfectcatch sync run {entity.name} --full --allow-deletions`."
         )
         return False
-    gone = await certainly_gone(work, absent.ids)
+    gone = await certainly_gone(work, absent, asks=not goes_on)
     if gone:
+        await context.locks.check()
         work.report.outcome.deactivated += await sweep.bury(
             context.pool, context.tenant_id, entity, context.entities, gone, context.run_id
         )
@@ -64,8 +62,8 @@ async def _doubtful(work: Work, absent: Missing) -> bool:
     """Whether a wrong answer of the vendor is likelier than so many deletions."""
     if absent.too_many:
         return True
-    if asks_for_each(work):
-        return False
+    if work.entity.reads_one is not None:
+        return False  # each of them will be asked for
     context = work.context
     return absent.most or await quarantine.unidentified(
         context.pool, context.tenant_id, work.entity, since=work.place.started_at

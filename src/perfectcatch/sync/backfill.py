@@ -31,8 +31,8 @@ from perfectcatch.store.merging import compare, merged, mirror
 from perfectcatch.store.merging.mirror import Outcome
 from perfectcatch.store.pool import Connection, plain_errors
 from perfectcatch.sync.engine import Engine, owner, told
-from perfectcatch.sync.form import formed
-from perfectcatch.sync.gaps.look import Allowance, Document, Vendor, form_of, within
+from perfectcatch.sync.form import Document, form_of, formed
+from perfectcatch.sync.gaps.look import Allowance, Vendor, within
 from perfectcatch.sync.gaps.search import Window
 from perfectcatch.sync.place import Place
 from perfectcatch.sync.pull import settle

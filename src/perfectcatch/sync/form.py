@@ -2,7 +2,8 @@
 
 import msgspec
 
-from perfectcatch.model.source import Form
+from perfectcatch.model.entity import Feed
+from perfectcatch.model.source import Form, Listing
 
 Document = bytes | memoryview
 
@@ -22,3 +23,16 @@ def formed(record: Document, form: Form) -> Document:
     for name, value in form.adds:
         fields.setdefault(name, msgspec.Raw(msgspec.json.encode(value)))
     return msgspec.json.encode(fields)
+
+
+def form_of(feed: Feed, listing: Listing) -> Form:
+    """The list's own differences, and the feed's tag where several lists share a table."""
+    return listing.form if feed.tag is None else Form(adds=(*listing.form.adds, feed.tag))
+
+
+def number_of(record: Document) -> int | None:
+    """The record's ``id``, None where it has no whole one."""
+    try:
+        return msgspec.convert(msgspec.json.decode(record).get("id"), int, strict=False)
+    except (msgspec.MsgspecError, AttributeError):
+        return None

@@ -1,55 +1,80 @@
-"""Whether what a full read did not bring is gone or was overlooked: the vendor is asked where it can be."""
+"""Whether what a full read did not bring is gone or was overlooked: the vendor is asked where it can be.
+
+An answer that is incomplete, that nobody can understand or that never comes denies nothing.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 
-from perfectcatch.errors import ScopeMissing, VendorRefused
+from perfectcatch.errors import (
+    CircuitOpen,
+    CredentialsRejected,
+    RateLimited,
+    ScopeMissing,
+    VendorLoop,
+    VendorRefused,
+    VendorUnavailable,
+)
 from perfectcatch.kit.fingerprint import Document
-from perfectcatch.model.entity import Entity, Source
-from perfectcatch.model.source import Listing
-from perfectcatch.store.merging import merged, mirror, sweep
+from perfectcatch.model.entity import Entity, Feed, Inactive, Source
+from perfectcatch.model.source import IDS_PER_REQUEST, BrokenRecord, Listing
+from perfectcatch.store.merging import merged, mirror, quarantine, sweep
 from perfectcatch.store.merging.mirror import Outcome
+from perfectcatch.store.merging.sweep import Missing
 from perfectcatch.store.pool import Connection
-from perfectcatch.sync.form import formed
-from perfectcatch.sync.gaps.look import IDS_PER_REQUEST, Allowance, Seen, Vendor, form_of, number_of
+from perfectcatch.sync.form import form_of, formed, number_of
 from perfectcatch.sync.work import Work
 
-ASKED_AT_MOST = 500  # records that are asked for by their ids
+ASKED_AT_MOST: Final = 500  # records that are asked for by their ids
+PAGES_AT_MOST: Final = 10  # of what belongs to fifty customers; the vendor gives 5,000 records on each
+NO_ANSWER: Final = (
+    VendorUnavailable,
+    RateLimited,
+    CircuitOpen,
+    ScopeMissing,
+    CredentialsRejected,  # for this list: the feed has just been read with the same ones
+    VendorRefused,
+    VendorLoop,
+)
 
 log = structlog.get_logger(__name__)
 
 
-def asks_for_each(work: Work) -> bool:
-    """Whether the vendor says of any single record whether it has it."""
-    return work.entity.reads_one is not None or _lists_any_by_id(work)
+@dataclass(slots=True)
+class _Answer:
+    """What the vendor said: records that it shows, and ids of which it says that it has none by them."""
+
+    shown: list[Document] = field(default_factory=list)
+    broken: list[BrokenRecord] = field(default_factory=list)
+    denied: set[int] = field(default_factory=set)
 
 
-def feeds_alone(work: Work) -> bool:
-    """Whether there is nothing but feeds to go by, which give each record once, in an order that stays."""
-    return not asks_for_each(work) and all(feed.source is Source.EXPORT for feed in work.entity.feeds)
+async def certainly_gone(work: Work, absent: Missing, *, asks: bool) -> list[int]:
+    """The ids of those absent that the vendor does not have any more; what it shows after all is merged.
 
-
-async def certainly_gone(work: Work, ids: Sequence[int]) -> list[int]:
-    """Those of ``ids`` that the vendor does not have any more; what it shows after all is merged.
-
-    Certain is what it does not know when asked for it. Where it cannot be asked, a feed is believed that was
-    read twice from its beginning, where those to whom the records belong have none of them either; and
-    anything else when the records were absent from two full reads in a row.
+    Certain is what it denies when asked for it: by its id, or by those to whom it belongs. Of anything else,
+    and of everything if not ``asks``, a person has decided, or two full reads in a row did not bring it.
     """
-    context, entity = work.context, work.entity
-    if entity.reads_one is not None and len(ids) <= ASKED_AT_MOST:
-        return await _unknown_singly(work, ids)
-    try:
-        if asks_for_each(work) and len(ids) <= ASKED_AT_MOST:
-            return await _unknown_to_list(work, ids)
-        if feeds_alone(work):
-            return await _unknown_to_owners(work, ids)
-    except (ScopeMissing, VendorRefused) as error:
-        log.warning("what seems to be gone cannot be asked for", entity=entity.name, reason=str(error))
-    if context.allow_deletions:
-        return list(ids)
-    return await sweep.absent_again(context.pool, context.tenant_id, entity, ids)
+    context, entity, again = work.context, work.entity, set[int]()
+    few = len(absent.ids) <= ASKED_AT_MOST
+    if entity.reads_one is not None:
+        asked = await _singly(work, absent.ids) if few else _Answer()
+    else:
+        asked = await _in_list(work, absent.ids) if few and asks else _Answer()
+        again = await sweep.absent_again(
+            context.pool,
+            context.tenant_id,
+            work.place.sweep_id,
+            entity,
+            absent.ids,
+            started_at=work.place.started_at,
+        )
+    shown = await _keep(work, asked)
+    believed = set(absent.ids) if context.allow_deletions else asked.denied | again
+    return [st_id for st_id in absent.ids if st_id in believed and st_id not in shown]
 
 
 async def one(work: Work, entity: Entity, st_id: int) -> Document | None:
@@ -70,74 +95,88 @@ def noting_merges(tenant_id: int, entity: Entity) -> mirror.AndThen:
     return note
 
 
-async def _unknown_singly(work: Work, ids: Sequence[int]) -> list[int]:
-    records = {st_id: await one(work, work.entity, st_id) for st_id in ids}
-    await _keep(work, Seen(single=[record for record in records.values() if record is not None]))
-    return [st_id for st_id, record in records.items() if record is None]
+async def _keep(work: Work, answer: _Answer) -> set[int]:
+    """Merge what a full read overlooked; gives its ids, those of broken records too."""
+    if answer.shown:
+        log.warning("a full read overlooked records", entity=work.entity.name, number=len(answer.shown))
+    if answer.shown or answer.broken:
+        await work.context.locks.check()
+        note = noting_merges(work.context.tenant_id, work.entity)
+        work.note(await work.merge(answer.shown, answer.broken, note))
+    broken = (quarantine.id_in(work.entity, each.raw) for each in answer.broken)
+    return {st_id for st_id in (*map(number_of, answer.shown), *broken) if st_id is not None}
 
 
-async def _unknown_to_list(work: Work, ids: Sequence[int]) -> list[int]:
-    allowance = Allowance(len(ids))
-    seen = await Vendor(work.context.source, work.entity, allowance).ask(ids)
-    work.report.requests += allowance.used
-    await _keep(work, seen)
-    return [] if _is_unclear(seen) else seen.absent
+# Asking -----------------------------------------------------------------------------------------------
 
 
-async def _unknown_to_owners(work: Work, ids: Sequence[int]) -> list[int]:
-    """Those of ``ids`` that the lists of their owners do not show either, as far as these can tell.
+async def _singly(work: Work, ids: Sequence[int]) -> _Answer:
+    answer = _Answer()
+    for st_id in ids:
+        record = await one(work, work.entity, st_id)
+        if record is None:
+            answer.denied.add(st_id)
+        else:
+            answer.shown.append(record)
+    return answer
 
-    The lists show what is not switched off, and of a record without an owner nobody can be asked.
+
+async def _in_list(work: Work, ids: Sequence[int]) -> _Answer:
+    """What the list of the entity's records says of ``ids``, asked by them or by whom they belong to."""
+    context, entity, answer = work.context, work.entity, _Answer()
+    [feed, *others] = entity.feeds
+    listing = context.source.listing(feed.endpoint)
+    if others or listing is None or not _tells(entity, listing):
+        return answer
+    parameter, owners = listing.owner or ("", "")
+    by = {st_id: st_id for st_id in ids}
+    if listing.by_ids:
+        parameter = "ids"
+    elif owner := context.entities.get(owners):
+        by = await sweep.owners(context.pool, context.tenant_id, entity, owner, ids)
+    else:
+        return answer
+    values = sorted(set(by.values()))
+    try:
+        for start in range(0, len(values), IDS_PER_REQUEST):
+            part = values[start : start + IDS_PER_REQUEST]
+            whose = {st_id for st_id, value in by.items() if value in part}
+            if not await _listed(work, feed, listing, {parameter: ",".join(map(str, part))}, whose, answer):
+                break
+    except NO_ANSWER as error:
+        log.warning("what seems to be gone cannot be asked for", entity=entity.name, reason=str(error))
+    return answer
+
+
+def _tells(entity: Entity, listing: Listing) -> bool:
+    """Whether the list shows everything that is not deleted, by a number that is the record's own."""
+    living_alone = any(name == entity.active for name, _ in listing.form.adds)
+    plain_key = entity.key == "id" and not entity.derived_key
+    return plain_key and (entity.inactive_means is Inactive.DELETED or not living_alone)
+
+
+async def _listed(
+    work: Work, feed: Feed, listing: Listing, asked: dict[str, str], whose: set[int], answer: _Answer
+) -> bool:
+    """Ask for records; a whole answer, of records that all have a number, denies what it does not show.
+
+    Gives whether it was that. A list that does not end has not understood what it was asked for.
     """
-    context, entity = work.context, work.entity
-    listing = _listing(work)
-    if not ids or listing is None or listing.owner is None:
-        return list(ids)
-    parameter, owners = listing.owner
-    [column] = [each.name for each in entity.vendor_columns if each.references == owners]
-    owned = await sweep.living_of(context.pool, context.tenant_id, entity, column, ids)
-    seen = await _of_owners(work, listing, parameter, sorted(set(owned.values())))
-    await _keep(work, Seen(listed=[each for each in seen.listed if number_of(each) in owned]))
-    shown = {number_of(record) for record in seen.listed}
-    return [st_id for st_id in ids if st_id not in shown and not (st_id in owned and _is_unclear(seen))]
-
-
-async def _of_owners(work: Work, listing: Listing, parameter: str, owners: Sequence[int]) -> Seen:
-    source, [feed], seen = work.context.source, work.entity.feeds, Seen()
-    for start in range(0, len(owners), IDS_PER_REQUEST):
-        asked = {parameter: ",".join(map(str, owners[start : start + IDS_PER_REQUEST]))}
-        query, number, more = {**dict(listing.everything), **asked}, 0, True
-        while more:
-            page = await source.list_page(listing.endpoint, number, listing.page_size, query)
-            work.report.requests += page.requests
-            seen.listed += [formed(record, form_of(feed, listing)) for record in page.records]
-            seen.broken += page.broken
-            number, more = number + 1, page.has_more and bool(page.records or page.broken)
-    return seen
-
-
-async def _keep(work: Work, seen: Seen) -> None:
-    """Merge what a full read overlooked."""
-    found = [*seen.listed, *seen.single]
-    if found or seen.broken:
-        log.warning("a full read overlooked records", entity=work.entity.name, number=len(found))
-        work.note(await work.merge(found, seen.broken, noting_merges(work.context.tenant_id, work.entity)))
-
-
-def _is_unclear(seen: Seen) -> bool:
-    """Whether something came of which nobody can tell what it is."""
-    return bool(seen.broken) or None in map(number_of, seen.listed)
-
-
-def _lists_any_by_id(work: Work) -> bool:
-    listing = _listing(work)
-    return (
-        listing is not None
-        and Vendor(work.context.source, work.entity, Allowance(0)).by_ids
-        and not any(name == work.entity.active for name, _ in listing.form.adds)  # it shows living ones alone
-    )
-
-
-def _listing(work: Work) -> Listing | None:
-    [feed, *others] = work.entity.feeds
-    return None if others else work.context.source.listing(feed.endpoint)
+    fixed = dict(feed.query) if feed.source is not Source.EXPORT else {}
+    query = {**fixed, **dict(listing.everything), **asked}
+    found: set[int | None] = set()
+    for number in range(PAGES_AT_MOST):
+        page = await work.context.source.list_page(listing.endpoint, number, listing.page_size, query)
+        work.report.requests += page.requests
+        records = [formed(record, form_of(feed, listing)) for record in page.records]
+        shown = [(record, number_of(record)) for record in records]
+        broken = [(each, quarantine.id_in(work.entity, each.raw)) for each in page.broken]
+        answer.shown += [record for record, st_id in shown if st_id in whose]
+        answer.broken += [each for each, st_id in broken if st_id in whose or st_id is None]
+        before, found = found, found | {st_id for _, st_id in (*shown, *broken)}
+        if not page.has_more and None not in found:
+            answer.denied |= whose - found
+            return True
+        if found == before or not page.has_more:
+            break
+    return False

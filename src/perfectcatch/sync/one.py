@@ -13,14 +13,13 @@ from uuid import UUID, uuid4
 from perfectcatch.errors import NothingKnown, PerfectCatchError
 from perfectcatch.kit.finishing import last_words
 from perfectcatch.model.entity import Entity, Source
-from perfectcatch.model.source import Related
+from perfectcatch.model.source import IDS_PER_REQUEST, Related
 from perfectcatch.store import runs
 from perfectcatch.store.locks import open_locks
 from perfectcatch.store.pool import plain_errors
 from perfectcatch.sync.backfill import told_living
 from perfectcatch.sync.engine import Engine, owner, told
-from perfectcatch.sync.form import formed
-from perfectcatch.sync.gaps.look import IDS_PER_REQUEST, Document, form_of, number_of
+from perfectcatch.sync.form import Document, form_of, formed, number_of
 from perfectcatch.sync.gaps.mend import merge_records
 from perfectcatch.sync.place import find_place
 from perfectcatch.sync.report import EntityReport

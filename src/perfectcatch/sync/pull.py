@@ -12,7 +12,7 @@ from perfectcatch.errors import PerfectCatchError, VendorLoop, VendorUnavailable
 from perfectcatch.kit.fingerprint import Document
 from perfectcatch.kit.finishing import finish, last_words
 from perfectcatch.kit.tally import counted
-from perfectcatch.model.entity import Entity, Feed
+from perfectcatch.model.entity import Entity, Feed, Source
 from perfectcatch.model.source import Page
 from perfectcatch.store import runs
 from perfectcatch.store.merging import merged, mirror, quarantine, sweep
@@ -49,7 +49,7 @@ async def read_entity(work: Work) -> None:
             if feed_key(feed) not in place.done:
                 await _read(work, feed)
     await _tell_who_waits(work)
-    swept = place.sweeps and await find_deleted(work, partial(_read_again, work))
+    swept = place.sweeps and await find_deleted(work, partial(_read_on, work))
     before = _not_ahead(work, before, of=context.clock.monotonic() - began)
     await _finish(work, before, swept=swept)
     await follow_merges(work)
@@ -84,10 +84,13 @@ async def _read(work: Work, feed: Feed) -> None:
     work.place.finished(feed, position, last_page=last_page, now=now)
 
 
-async def _read_again(work: Work) -> None:
-    """Read every feed from its beginning once more; the place that is kept stays where it is."""
+async def _read_on(work: Work) -> None:
+    """Ask each feed that was read to its end whether it goes on; the place that is kept stays where it is."""
     for feed in work.entity.feeds:
-        steps = feeds.read(work.context.source, work.entity, feed, position=None, since=None)
+        if feed.source is not Source.EXPORT:
+            continue
+        end = work.place.done[feed_key(feed)]
+        steps = feeds.read(work.context.source, work.entity, feed, position=end, since=None)
         async with aclosing(steps) as opened:
             async for step in opened:
                 work.report.requests += step.page.requests

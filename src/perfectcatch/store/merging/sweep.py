@@ -1,9 +1,9 @@
 """Deletions that the vendor does not report: a full read shows which of our rows no longer exist.
 
 The ids of a full read are collected page by page, in the transactions of the pages. What is missing at the
-end is a candidate; the caller asks the vendor for each one before it is marked as deleted. A sweep that would
-remove a large share is held for a person, because a wrong answer of the vendor is then likelier than so many
-deletions.
+end is a candidate; the caller asks the vendor for it, where it can, before it is marked as deleted. A sweep
+that would remove a large share is held for a person, because a wrong answer of the vendor is then likelier
+than so many deletions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ from perfectcatch.store import holds, state
 from perfectcatch.store.merging.mirror import prepare_session, statements_of
 from perfectcatch.store.names import HOLDS, QUARANTINE, SWEEP_IDS, qualified, quote
 from perfectcatch.store.pool import Connection, Pool, run_in_transaction, transaction
+from perfectcatch.store.schema.gathered import merged_to_column
 
 LARGEST_SHARE = 0.02
 LARGEST_NUMBER = 500
@@ -92,17 +93,30 @@ async def missing(
         return Missing(ids, int(row[0]) if row else 0)
 
 
-async def living_of(
-    pool: Pool, tenant_id: int, entity: Entity, column: str, ids: Sequence[int]
+async def owners(
+    pool: Pool, tenant_id: int, entity: Entity, owner: Entity, ids: Sequence[int]
 ) -> dict[int, int]:
-    """Those of ``ids`` that are not switched off, each with the record in ``column`` that it belongs to."""
+    """Which record of ``owner`` has each of ``ids``; of a merged one, that which stands in the end."""
+    columns = [quote(each.name) for each in entity.vendor_columns if each.references == owner.name]
+    if not columns:
+        return {}
+    merged_to = merged_to_column(owner)
+    column = quote(merged_to) if merged_to else "null::bigint"
     async with pool.connection() as connection:
         found = await connection.execute(
             f"""
-            select st_id, {quote(column)} from {qualified(entity.table)}
-            where tenant_id = %s and st_id = any(%s) and active is not false and {quote(column)} is not null
+            with recursive chain as (
+              select st_id, {columns[0]} as owner, array[{columns[0]}] as path from {qualified(entity.table)}
+              where tenant_id = %(tenant)s and st_id = any(%(ids)s) and {columns[0]} is not null
+              union all
+              select c.st_id, o.next, c.path || o.next from chain c
+              cross join lateral (select {column} as next from {qualified(owner.table)} w
+                where w.tenant_id = %(tenant)s and w.st_id = c.owner) o
+              where o.next <> all (c.path)
+            )
+            select distinct on (st_id) st_id, owner from chain order by st_id, cardinality(path) desc
             """,
-            (tenant_id, list(ids)),
+            {"tenant": tenant_id, "ids": list(ids)},
         )
         return dict(await found.fetchall())
 
@@ -148,8 +162,12 @@ async def bury(
 
 
 async def hold(pool: Pool, tenant_id: int, entity: Entity, run_id: UUID, absent: Missing) -> None:
-    """Ask a person: write down what the sweep would have removed, once for each entity."""
+    """Ask a person: write down what the sweep would have removed, once for each entity.
+
+    What such a read did not bring says nothing about the next one.
+    """
     async with transaction(pool) as connection:
+        await state.forget(connection, tenant_id, _absent_key(entity))
         await connection.execute(
             f"delete from {HOLDS} where tenant_id = %s and entity = %s and decided_at is null",
             (tenant_id, entity.name),
@@ -171,11 +189,16 @@ async def hold(pool: Pool, tenant_id: int, entity: Entity, run_id: UUID, absent:
 
 
 async def forget_others(connection: Connection, tenant_id: int, sweep_id: UUID, entity: Entity) -> None:
-    """Remove what full reads that were given up have left."""
-    await connection.execute(
+    """Remove what full reads that were given up have left.
+
+    Such a one may have brought what was absent before it.
+    """
+    removed = await connection.execute(
         f"delete from {SWEEP_IDS} where tenant_id = %s and entity = %s and run_id <> %s",
         (tenant_id, entity.name, sweep_id),
     )
+    if removed.rowcount:
+        await state.forget(connection, tenant_id, _absent_key(entity))
 
 
 async def end(connection: Connection, tenant_id: int, entity: Entity) -> None:
@@ -189,10 +212,34 @@ async def end(connection: Connection, tenant_id: int, entity: Entity) -> None:
     await holds.release(connection, tenant_id, entity.name, "settled by a later full read")
 
 
-async def absent_again(pool: Pool, tenant_id: int, entity: Entity, ids: Sequence[int]) -> list[int]:
-    """Those of ``ids`` that the full read before this one did not bring either; all are kept for the next."""
-    key = f"{entity.name}_absent"
-    known = (await state.get(pool, tenant_id, key)).get(key, [])
+async def absent_again(
+    pool: Pool, tenant_id: int, sweep_id: UUID, entity: Entity, ids: Sequence[int], *, started_at: datetime
+) -> set[int]:
+    """Those of ``ids`` that the full read before this one did not bring either, nor anybody since it began.
+
+    All are kept for the next one. A read that is taken up again at its end is no other than it was.
+    """
+    key = _absent_key(entity)
+    found = (await state.get(pool, tenant_id, key)).get(key)
+    kept = found if isinstance(found, dict) else {}  # an earlier version kept no more than a list
+    before = kept.get("before" if kept.get("sweep") == str(sweep_id) else "now") or {"at": None, "ids": []}
+    if not ids and not kept:
+        return set()
+    now = {"at": started_at.isoformat(), "ids": list(ids)}
+    again = set(ids) & set(before["ids"])
     async with transaction(pool) as connection:
-        await state.put(connection, tenant_id, key, list(ids))
-    return sorted(set(ids) & set(known))
+        if ids:
+            kept = {"sweep": str(sweep_id), "now": now, "before": before}
+            await state.put(connection, tenant_id, key, kept)
+        else:
+            await state.forget(connection, tenant_id, key)
+        rows = await connection.execute(
+            f"select st_id from {qualified(entity.table)} where tenant_id = %s and st_id = any(%s)"
+            " and local_synced_at < %s",
+            (tenant_id, list(again), before["at"]),
+        )
+        return {row[0] for row in await rows.fetchall()}
+
+
+def _absent_key(entity: Entity) -> str:
+    return f"{entity.name}_absent"

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from perfectcatch.model.entity import Entity, Source
+from perfectcatch.model.source import IDS_PER_REQUEST
 from perfectcatch.store import runs
 from perfectcatch.store.merging import census, compare, quarantine
+from perfectcatch.sync.form import Document, number_of
 from perfectcatch.sync.gaps import judge
 from perfectcatch.sync.gaps.judge import Differences, Kind
-from perfectcatch.sync.gaps.look import IDS_PER_REQUEST, Document, Sight, Vendor, number_of, written
+from perfectcatch.sync.gaps.look import Sight, Vendor, written
 from perfectcatch.sync.gaps.search import Counted, Found, Window, search
 from perfectcatch.sync.gaps.sure import Sure
 from perfectcatch.sync.work import Context

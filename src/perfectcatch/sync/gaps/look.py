@@ -4,15 +4,10 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import msgspec
-
 from perfectcatch.model.entity import Entity, Feed, Inactive, Source
-from perfectcatch.model.source import BrokenRecord, Form, Listing, Page, RecordSource
-from perfectcatch.sync.form import formed
+from perfectcatch.model.source import IDS_PER_REQUEST, BrokenRecord, Form, Listing, Page, RecordSource
+from perfectcatch.sync.form import Document, form_of, formed, number_of
 from perfectcatch.sync.gaps.search import Window
-
-IDS_PER_REQUEST = 50  # the vendor's limit, and short enough for any URL
-Document = bytes | memoryview
 
 
 @dataclass(slots=True)
@@ -189,22 +184,9 @@ class Vendor:
                 seen.single.append(formed(record, form))
 
 
-def number_of(record: Document) -> int | None:
-    """The record's ``id``, None where it has no whole one."""
-    try:
-        return msgspec.convert(msgspec.json.decode(record).get("id"), int, strict=False)
-    except (msgspec.MsgspecError, AttributeError):
-        return None
-
-
 def _sight(page: Page, form: Form) -> Sight:
     records = [formed(record, form) for record in page.records]
     return Sight(records, page.broken, page.has_more, page.token, page.total)
-
-
-def form_of(feed: Feed, listing: Listing) -> Form:
-    """The list's own differences, and the feed's tag where several lists share a table."""
-    return listing.form if feed.tag is None else Form(adds=(*listing.form.adds, feed.tag))
 
 
 def _query(entity: Entity, feed: Feed, listing: Listing) -> dict[str, str]:

@@ -10,10 +10,10 @@ from perfectcatch.store.merging.mirror import Outcome
 from perfectcatch.store.merging.sweep import Missing
 from perfectcatch.store.pool import Connection
 from perfectcatch.sync.aftermath import follow_merges
+from perfectcatch.sync.form import Document, number_of
 from perfectcatch.sync.gaps import judge
 from perfectcatch.sync.gaps.examine import ALL, Exam, settle
 from perfectcatch.sync.gaps.judge import Kind
-from perfectcatch.sync.gaps.look import Document, number_of
 from perfectcatch.sync.gone import ASKED_AT_MOST
 from perfectcatch.sync.place import Place
 from perfectcatch.sync.pull import settle as settle_references
