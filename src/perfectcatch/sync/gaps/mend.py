@@ -4,17 +4,15 @@ from collections.abc import Sequence
 
 from perfectcatch.model.entity import Entity
 from perfectcatch.store import runs
-from perfectcatch.store.merging import census, compare, merged, mirror, sweep
+from perfectcatch.store.merging import census, compare, mirror, sweep
 from perfectcatch.store.merging.compare import Beside
-from perfectcatch.store.merging.mirror import Outcome
 from perfectcatch.store.merging.sweep import Missing
-from perfectcatch.store.pool import Connection
 from perfectcatch.sync.aftermath import follow_merges
 from perfectcatch.sync.form import Document, number_of
 from perfectcatch.sync.gaps import judge
 from perfectcatch.sync.gaps.examine import ALL, Exam, settle
 from perfectcatch.sync.gaps.judge import Kind
-from perfectcatch.sync.gone import ASKED_AT_MOST
+from perfectcatch.sync.gone import ASKED_AT_MOST, noting_merges
 from perfectcatch.sync.place import Place
 from perfectcatch.sync.pull import settle as settle_references
 from perfectcatch.sync.report import EntityReport
@@ -55,11 +53,7 @@ async def work_of(context: Context, entity: Entity) -> Work:
 
 async def merge_records(work: Work, records: Sequence[Document]) -> None:
     """Send records through the merge; what they refer to is read first where an event needs it."""
-
-    async def keep(connection: Connection, outcome: Outcome) -> None:
-        if outcome.updated:
-            await merged.note_page(connection, work.context.tenant_id, work.entity)
-
+    keep = noting_merges(work.context.tenant_id, work.entity)
     for start in range(0, len(records), PAGE):
         page = records[start : start + PAGE]
         try:
